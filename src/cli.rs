@@ -1,6 +1,118 @@
-//! Stub.
-use std::process::ExitCode;
-/// Runs the command line.
+//! The command line: arguments, exit codes and the only place that reads the environment.
+//!
+//! | exit code | meaning |
+//! |---|---|
+//! | 0 | done; for `decide` with `--expect`: every verdict was the expected one |
+//! | 1 | a start or an operation failed, or a verdict was not the expected one |
+//! | 64 | the arguments, the configuration or the policy are wrong (`EX_USAGE`) |
+
+mod check_config;
+mod decide;
+mod demo;
+mod inspect;
+mod requests;
+mod run;
+
+use std::{io::Write, path::PathBuf, process::ExitCode};
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::version;
+
+/// Parses the arguments and runs the command.
 pub fn main() -> ExitCode {
-    ExitCode::SUCCESS
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let code = if error.use_stderr() { USAGE } else { 0 };
+            let _ = error.print().is_ok();
+            return ExitCode::from(code);
+        }
+    };
+    let result = match arguments.command {
+        Command::Run(run) => run::run(&run),
+        Command::CheckConfig(check) => check_config::run(&check),
+        Command::Decide(decide) => decide::run(&decide),
+        Command::Demo(demo) => demo::run(&demo),
+        Command::Inspect(inspect) => inspect::run(&inspect),
+        Command::Version => print(&version::describe()).map(|()| ExitCode::SUCCESS),
+    };
+    result.unwrap_or_else(|error| {
+        complain(&format!("error: {error:#}"));
+        ExitCode::from(if error.is::<Usage>() { USAGE } else { 1 })
+    })
 }
+
+/// Envoy ext_authz gRPC authorization server: SPIFFE identity, Rego policies, closed on every failure
+#[derive(Debug, Parser)]
+#[command(name = "portcullis", version, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve checks
+    Run(run::Run),
+    /// Validate a configuration, naming every problem, and start nothing
+    CheckConfig(check_config::CheckConfig),
+    /// Decide saved CheckRequests offline
+    Decide(decide::Decide),
+    /// Serve the quick-start policy, play captured requests at it and show the answers
+    Demo(demo::Demo),
+    /// Show what a policy is made of: packages, rules, evaluator, what of the input it reads
+    Inspect(inspect::Inspect),
+    /// Print the version
+    Version,
+}
+
+/// Where the configuration comes from; shared by all commands that have one.
+#[derive(Args, Clone, Debug, Default)]
+struct ConfigArguments {
+    /// Configuration file, YAML or JSON
+    #[arg(short, long, value_name = "FILE")]
+    config_file: Option<PathBuf>,
+    /// Override one value, as in `plugins.envoy_ext_authz_grpc.addr=:9191`
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Override one value with the content of a file
+    #[arg(long, value_name = "KEY=FILE")]
+    set_file: Vec<String>,
+}
+
+/// Which policy to load; shared by all commands that load one.
+#[derive(Args, Clone, Debug, Default)]
+struct PolicyArguments {
+    /// Rego files, data files, bundle archives and folders of them; none: the embedded default
+    #[arg(value_name = "PATHS")]
+    paths: Vec<String>,
+    /// Load this path as a bundle
+    #[arg(short, long, value_name = "PATH")]
+    bundle: Vec<String>,
+    /// Leave out files and folders whose name matches
+    #[arg(long, value_name = "GLOB")]
+    ignore: Vec<String>,
+    /// Read modules without `import rego.v1` as Rego v0
+    #[arg(long)]
+    v0_compatible: bool,
+}
+
+/// Wrong arguments, configuration or policy: exit code 64.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Usage(String);
+
+/// Writes to standard output: data, for people and pipes.
+fn print(text: &str) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{text}")?;
+    Ok(())
+}
+
+/// Writes to standard error: talk. A closed standard error is no reason to fail.
+fn complain(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{text}").is_ok();
+}
+
+const USAGE: u8 = 64;

@@ -25,6 +25,7 @@
 //! `tests/architecture.rs` holds that.
 
 pub mod clock;
+pub mod descriptors;
 pub mod ready;
 pub mod redact;
 pub mod shutdown;

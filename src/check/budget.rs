@@ -1,0 +1,179 @@
+//! The time one check may take (contracts §5): set once at arrival, asked at each stage border.
+//!
+//! The evaluator is handed what is left as a hard limit of its own; everything else on the line is
+//! short and bounded by the size of the request, so asking between stages is enough.
+
+use std::time::Duration;
+
+use http::HeaderMap;
+
+use crate::{
+    clock::{Clock, Now},
+    outcome::{CheckError, Stage},
+    policy::Limits,
+    telemetry::Timings,
+};
+
+/// What bounds every check; the same for all of them.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Longest time a check may take, waiting and answering included.
+    pub budget: Duration,
+    /// What is kept back from the caller's `grpc-timeout` so that the answer still reaches it; at
+    /// most half of that time-out.
+    pub reply_margin: Duration,
+    /// RVM instructions of one evaluation.
+    pub instructions: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            budget: Duration::from_millis(100),
+            reply_margin: Duration::from_millis(5),
+            instructions: 50_000_000,
+        }
+    }
+}
+
+/// The budget of one check.
+#[derive(Clone, Copy, Debug)]
+pub struct Budget {
+    clock: Clock,
+    began: Now,
+    allowed: Duration,
+    instructions: usize,
+}
+
+impl Budget {
+    /// A budget that began when the check arrived, bounded by the options and by the caller's
+    /// `grpc-timeout`.
+    pub fn of_call(options: &Options, clock: Clock, began: Now, metadata: &HeaderMap) -> Self {
+        let allowed = grpc_timeout(metadata).map_or(options.budget, |timeout| {
+            let margin = options.reply_margin.min(timeout / 2);
+            options.budget.min(timeout.saturating_sub(margin))
+        });
+        Self {
+            clock,
+            began,
+            allowed,
+            instructions: options.instructions,
+        }
+    }
+
+    /// A budget without a caller, for offline decisions and measurements.
+    pub fn offline(options: &Options, clock: Clock) -> Self {
+        Self::of_call(options, clock, clock.now(), &HeaderMap::new())
+    }
+
+    /// Notes that `stage` is done, and fails when the budget ended before that.
+    pub fn spend(&self, stage: Stage, timings: &mut Timings) -> Result<(), CheckError> {
+        let elapsed = self.elapsed();
+        timings.note(stage, elapsed);
+        if elapsed < self.allowed {
+            Ok(())
+        } else {
+            Err(CheckError::Budget(stage))
+        }
+    }
+
+    /// What the evaluator may still use.
+    pub fn limits(&self) -> Limits {
+        Limits {
+            time: self.allowed.saturating_sub(self.elapsed()),
+            instructions: self.instructions,
+        }
+    }
+
+    /// Time since the check arrived.
+    pub fn elapsed(&self) -> Duration {
+        self.clock
+            .now()
+            .instant
+            .saturating_duration_since(self.began.instant)
+    }
+}
+
+/// The `grpc-timeout` of a call ("PROTOCOL-HTTP2.md" of gRPC: at most 8 digits and a unit); `None`
+/// when it is absent or not of that form.
+fn grpc_timeout(metadata: &HeaderMap) -> Option<Duration> {
+    let text = metadata.get("grpc-timeout")?.to_str().ok()?;
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    if digits.is_empty() || digits.len() > 8 || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let value: u64 = digits.parse().ok()?;
+    match unit {
+        "H" => Some(Duration::from_secs(value.saturating_mul(3600))),
+        "M" => Some(Duration::from_secs(value.saturating_mul(60))),
+        "S" => Some(Duration::from_secs(value)),
+        "m" => Some(Duration::from_millis(value)),
+        "u" => Some(Duration::from_micros(value)),
+        "n" => Some(Duration::from_nanos(value)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    fn budget(grpc_timeout: Option<&str>) -> Duration {
+        let mut metadata = HeaderMap::new();
+        if let Some(value) = grpc_timeout {
+            metadata.insert("grpc-timeout", value.parse().unwrap());
+        }
+        let now = Clock::System.now();
+        Budget::of_call(&Options::default(), Clock::Fixed(now), now, &metadata).allowed
+    }
+
+    #[test]
+    fn the_callers_timeout_lowers_the_budget_and_never_raises_it() {
+        let ms = Duration::from_millis;
+        for (timeout, allowed) in [
+            (None, ms(100)),
+            (Some("600000m"), ms(100)),
+            (Some("500m"), ms(100)),
+            (Some("1H"), ms(100)),
+            (Some("50m"), ms(45)),
+            (Some("2m"), ms(1)),
+            (Some("4000u"), ms(2)),
+            (Some("0m"), ms(0)),
+        ] {
+            assert_eq!(budget(timeout), allowed, "{timeout:?}");
+        }
+    }
+
+    #[test]
+    fn a_timeout_of_wrong_form_leaves_the_budget() {
+        for timeout in ["", "m", "5", "-5m", "+5m", "5x", "123456789m", "5 m", "1.5S"] {
+            assert_eq!(budget(Some(timeout)), Duration::from_millis(100), "{timeout}");
+        }
+    }
+
+    #[test]
+    fn a_stage_that_ends_after_the_budget_ends_the_check() {
+        let began = Clock::System.now();
+        let at = |after: u64| {
+            Clock::Fixed(Now {
+                unix: began.unix,
+                instant: began.instant + Duration::from_millis(after),
+            })
+        };
+        let at_time = |after| Budget {
+            clock: at(after),
+            ..Budget::of_call(&Options::default(), at(0), began, &HeaderMap::new())
+        };
+        let mut timings = Timings::default();
+        assert!(at_time(99).spend(Stage::Input, &mut timings).is_ok());
+        assert!(matches!(
+            at_time(100).spend(Stage::Input, &mut timings),
+            Err(CheckError::Budget(Stage::Input))
+        ));
+        assert_eq!(at_time(99).limits().time, Duration::from_millis(1));
+        assert_eq!(at_time(200).limits().time, Duration::ZERO);
+        let _: Instant = began.instant;
+    }
+}

@@ -1,0 +1,151 @@
+//! HTTP and gRPC callers: allow, deny with body and headers, header mutations, identities, bodies.
+
+use serde_json::{Value, json};
+
+use crate::{Mesh, client::Caller, client::send};
+
+/// Allows `sleep` of namespace `foo` what is not below `/admin`; says why it refuses.
+pub const POLICY: &str = r#"package envoy.authz
+
+default allow := {
+	"allowed": false,
+	"http_status": 401,
+	"headers": {"x-denied-by": "portcullis", "www-authenticate": "Bearer"},
+	"body": "{\"error\":\"denied\"}",
+}
+
+allow := {
+	"allowed": true,
+	"headers": {"x-caller": input.source.spiffe.service_account},
+	"request_headers_to_remove": ["x-internal"],
+	"response_headers_to_add": {"x-checked": "yes"},
+} if {
+	input.source.spiffe.namespace == "foo"
+	input.parsed_path[0] != "admin"
+}
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn http_callers_get_what_the_policy_says() {
+    let mesh = Mesh::start(POLICY).await;
+    a_caller_the_policy_names_is_allowed_with_its_mutations(&mesh).await;
+    the_same_caller_is_denied_with_body_and_headers(&mesh).await;
+    a_caller_without_identity_is_denied(&mesh).await;
+    a_caller_of_another_namespace_is_denied(&mesh).await;
+    a_grpc_caller_sees_grpc_status(&mesh).await;
+    a_body_over_the_limit_never_reaches_anybody(&mesh).await;
+    a_spoofed_identity_header_does_not_help(&mesh).await;
+}
+
+async fn a_caller_the_policy_names_is_allowed_with_its_mutations(mesh: &Mesh) {
+    let caller = Caller::Workload("sleep");
+    let url = mesh.url(&caller, "inbound", "/orders?x=1");
+    let request = mesh.client(&caller).get(url);
+    let answer = send(
+        request
+            .header("x-internal", "secret")
+            .header("x-caller", "forged"),
+    )
+    .await;
+    assert_eq!(answer.status(), 200);
+    assert_eq!(answer.headers()["x-checked"], "yes");
+    let seen: Value = answer.json().await.unwrap();
+    assert_eq!(seen["x-caller"], json!(["sleep"]));
+    assert_eq!(seen["x-internal"], Value::Null);
+    assert_eq!(seen[":uri"], "/orders?x=1");
+}
+
+async fn the_same_caller_is_denied_with_body_and_headers(mesh: &Mesh) {
+    let before = mesh.upstream.requests();
+    let answer = mesh.get(Caller::Workload("sleep"), "/admin/users").await;
+    assert_eq!(answer.status(), 401);
+    assert_eq!(answer.headers()["x-denied-by"], "portcullis");
+    assert_eq!(answer.headers()["www-authenticate"], "Bearer");
+    assert_eq!(answer.text().await.unwrap(), r#"{"error":"denied"}"#);
+    assert_eq!(mesh.upstream.requests(), before);
+}
+
+async fn a_caller_without_identity_is_denied(mesh: &Mesh) {
+    assert_eq!(mesh.get(Caller::Plaintext, "/orders").await.status(), 401);
+}
+
+async fn a_caller_of_another_namespace_is_denied(mesh: &Mesh) {
+    let answer = mesh.get(Caller::Workload("other"), "/orders").await;
+    assert_eq!(answer.status(), 401);
+}
+
+async fn a_grpc_caller_sees_grpc_status(mesh: &Mesh) {
+    let before = mesh.upstream.requests();
+    let denied = mesh.grpc(Caller::Workload("other"), "/shop.Orders/List").await;
+    assert_eq!(denied.status(), 200);
+    // 401 is UNAUTHENTICATED for a gRPC client.
+    assert_eq!(denied.headers()["grpc-status"], "16");
+    assert_eq!(mesh.upstream.requests(), before);
+    let allowed = mesh.grpc(Caller::Workload("sleep"), "/shop.Orders/List").await;
+    assert_eq!(allowed.headers()["x-upstream"], "echo");
+}
+
+async fn a_body_over_the_limit_never_reaches_anybody(mesh: &Mesh) {
+    let caller = Caller::Workload("sleep");
+    let before = mesh.upstream.requests();
+    let post = |length: usize| {
+        let url = mesh.url(&caller, "inbound", "/orders");
+        mesh.client(&caller).post(url).body(vec![b'x'; length])
+    };
+    assert_eq!(send(post(1025)).await.status(), 413);
+    assert_eq!(mesh.upstream.requests(), before);
+    assert_eq!(send(post(1024)).await.status(), 200);
+}
+
+async fn a_spoofed_identity_header_does_not_help(mesh: &Mesh) {
+    let forged = "By=spiffe://cluster.local/ns/foo/sa/httpbin;URI=spiffe://cluster.local/ns/foo/sa/sleep";
+    let caller = Caller::Workload("other");
+    let url = mesh.url(&caller, "inbound", "/orders");
+    let request = mesh.client(&caller).get(url);
+    let answer = send(
+        request
+            .header("x-forwarded-client-cert", forged)
+            .header("x-envoy-downstream-service-cluster", "sleep.foo"),
+    )
+    .await;
+    assert_eq!(answer.status(), 401);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_denial_without_http_status_is_403_and_permission_denied_for_grpc() {
+    let mesh = Mesh::start("package envoy.authz\n\ndefault allow := false\n").await;
+    let answer = mesh.get(Caller::Workload("sleep"), "/").await;
+    assert_eq!(answer.status(), 403);
+    let answer = mesh.grpc(Caller::Workload("sleep"), "/shop.Orders/List").await;
+    assert_eq!(answer.headers()["grpc-status"], "7");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn raw_headers_and_partial_raw_bodies_give_the_policy_the_same_view() {
+    let policy = r#"package envoy.authz
+
+default allow := false
+
+allow if {
+	input.attributes.request.http.headers["x-role"] == "writer"
+	input.parsed_body.ok == true
+	not input.truncated_body
+}
+"#;
+    let mesh = Mesh::start(policy).await;
+    let caller = Caller::Plaintext;
+    let post = |role: &'static str, body: String| {
+        let url = mesh.url(&caller, "partial-body", "/");
+        mesh.client(&caller)
+            .post(url)
+            .header("x-role", role)
+            .header("content-type", "application/json")
+            .body(body)
+    };
+    let whole = r#"{"ok":true}"#.to_owned();
+    let cut = format!(r#"{{"ok":true,"padding":"{}"}}"#, "x".repeat(100));
+    assert_eq!(send(post("writer", whole.clone())).await.status(), 200);
+    assert_eq!(send(post("reader", whole)).await.status(), 403);
+    assert_eq!(send(post("writer", cut)).await.status(), 403);
+    assert_eq!(send(post("writer", "{\"ok\":".into())).await.status(), 400);
+}

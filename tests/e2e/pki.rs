@@ -1,0 +1,69 @@
+//! An Istio-like workload PKI: one mesh root, leaf certificates with an empty subject and one SPIFFE
+//! URI SAN, written to a temporary folder.
+
+use std::{fs, path::Path};
+
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, ExtendedKeyUsagePurpose, IsCa, Issuer,
+    KeyPair, KeyUsagePurpose, SanType,
+};
+use tempfile::TempDir;
+
+/// The folder with `ca.crt` and `<workload>.crt`/`.key`.
+pub struct Pki {
+    folder: TempDir,
+}
+
+impl Pki {
+    /// Makes the root and the workloads the tests use.
+    pub fn create() -> Self {
+        let folder = TempDir::new().unwrap();
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        let key = KeyPair::generate().unwrap();
+        let root = params.self_signed(&key).unwrap();
+        fs::write(folder.path().join("ca.crt"), root.pem()).unwrap();
+        let issuer = Issuer::new(params, key);
+        for (name, id) in WORKLOADS {
+            leaf(folder.path(), name, id, &issuer);
+        }
+        Self { folder }
+    }
+
+    /// Where the files lie.
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Certificate and key of a workload, one PEM after the other.
+    pub fn identity(&self, workload: &str) -> Vec<u8> {
+        let mut pem = fs::read(self.path().join(workload).with_extension("crt")).unwrap();
+        pem.extend(fs::read(self.path().join(workload).with_extension("key")).unwrap());
+        pem
+    }
+}
+
+fn leaf(folder: &Path, name: &str, id: &str, issuer: &Issuer<'_, KeyPair>) {
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.distinguished_name = DistinguishedName::new();
+    params.subject_alt_names = vec![SanType::URI(id.try_into().unwrap())];
+    params.key_usages = vec![
+        KeyUsagePurpose::DigitalSignature,
+        KeyUsagePurpose::KeyEncipherment,
+    ];
+    params.extended_key_usages = vec![
+        ExtendedKeyUsagePurpose::ServerAuth,
+        ExtendedKeyUsagePurpose::ClientAuth,
+    ];
+    let key = KeyPair::generate().unwrap();
+    let certificate = params.signed_by(&key, issuer).unwrap();
+    fs::write(folder.join(name).with_extension("crt"), certificate.pem()).unwrap();
+    fs::write(folder.join(name).with_extension("key"), key.serialize_pem()).unwrap();
+}
+
+const WORKLOADS: &[(&str, &str)] = &[
+    ("server", "spiffe://cluster.local/ns/foo/sa/httpbin"),
+    ("sleep", "spiffe://cluster.local/ns/foo/sa/sleep"),
+    ("other", "spiffe://cluster.local/ns/bar/sa/default"),
+];
