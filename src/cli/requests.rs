@@ -50,7 +50,7 @@ pub fn response_json(bytes: &[u8]) -> Result<Value> {
 }
 
 fn message(name: &str) -> Result<MessageDescriptor> {
-    let pool = DescriptorPool::decode(descriptors::EXT_AUTHZ)?;
+    let pool = DescriptorPool::decode(descriptors::AUTHORIZATION)?;
     pool.get_message_by_name(name)
         .with_context(|| format!("no message `{name}` in the descriptors"))
 }

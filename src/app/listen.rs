@@ -1,0 +1,320 @@
+//! Where the gRPC port listens: TCP, a Unix socket or an abstract Unix socket, spelled as
+//! opa-envoy's `addr` key spells it.
+//!
+//! Promises that a socket file left behind by a dead process is replaced, and that neither another
+//! kind of file nor a socket that somebody serves is ever removed.
+
+use std::{
+    fmt, io,
+    net::SocketAddr,
+    os::unix::fs::FileTypeExt as _,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
+
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio_util::either::Either;
+
+/// An address to listen on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Address {
+    /// `host:port`; an empty host means every interface, port 0 any free port.
+    Tcp {
+        /// A name or an IP address without brackets.
+        host: String,
+        /// The port.
+        port: u16,
+    },
+    /// A socket file.
+    Unix(PathBuf),
+    /// A name in Linux' abstract socket namespace, without the leading `@`.
+    Abstract(String),
+}
+
+/// Why a text is not an address.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidAddress {
+    /// Neither `grpc` nor `unix`.
+    #[error("scheme `{0}` is not supported: use `grpc://host:port` or `unix:///path`")]
+    Scheme(String),
+    /// No colon before the port.
+    #[error("`{0}` has no port: use `host:port`")]
+    NoPort(String),
+    /// Not a number up to 65535.
+    #[error("`{0}` is not a port")]
+    Port(String),
+    /// An IPv6 address without brackets.
+    #[error("`{0}` needs brackets: use `[address]:port`")]
+    Brackets(String),
+    /// Relative, or empty.
+    #[error("socket path `{0}` is not absolute: use `unix:///path` or `unix://@name`")]
+    RelativePath(String),
+    /// More than the kernel takes.
+    #[error("socket path or name `{0}` is longer than {MAX_SOCKET_PATH} bytes")]
+    TooLong(String),
+}
+
+impl FromStr for Address {
+    type Err = InvalidAddress;
+
+    fn from_str(text: &str) -> Result<Self, InvalidAddress> {
+        match text.split_once("://") {
+            Some(("unix", path)) => parse_unix(path),
+            None | Some(("grpc", _)) => parse_tcp(text.strip_prefix("grpc://").unwrap_or(text)),
+            Some((scheme, _)) => Err(InvalidAddress::Scheme(scheme.to_owned())),
+        }
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
+            Self::Tcp { host, port } => write!(f, "{host}:{port}"),
+            Self::Unix(path) => write!(f, "unix://{}", path.display()),
+            Self::Abstract(name) => write!(f, "unix://@{name}"),
+        }
+    }
+}
+
+fn parse_unix(path: &str) -> Result<Address, InvalidAddress> {
+    if path.len() > MAX_SOCKET_PATH {
+        return Err(InvalidAddress::TooLong(path.to_owned()));
+    }
+    match path.strip_prefix('@') {
+        Some("") => Err(InvalidAddress::RelativePath(path.to_owned())),
+        Some(name) => Ok(Address::Abstract(name.to_owned())),
+        None if path.starts_with('/') => Ok(Address::Unix(PathBuf::from(path))),
+        None => Err(InvalidAddress::RelativePath(path.to_owned())),
+    }
+}
+
+fn parse_tcp(text: &str) -> Result<Address, InvalidAddress> {
+    let (host, port) = text
+        .rsplit_once(':')
+        .ok_or_else(|| InvalidAddress::NoPort(text.to_owned()))?;
+    let bare = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'));
+    if bare.is_none() && host.contains(':') {
+        return Err(InvalidAddress::Brackets(text.to_owned()));
+    }
+    // `u16::from_str` takes a sign, which is no port.
+    let port = Some(port)
+        .filter(|port| port.bytes().all(|b| b.is_ascii_digit()))
+        .and_then(|port| port.parse().ok())
+        .ok_or_else(|| InvalidAddress::Port(port.to_owned()))?;
+    Ok(Address::Tcp {
+        host: bare.unwrap_or(host).to_owned(),
+        port,
+    })
+}
+
+/// Why an address cannot be listened on.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// The kernel refused it: in use, not permitted, no such interface.
+    #[error("cannot listen on `{address}`")]
+    Refused {
+        /// The address as configured.
+        address: Address,
+        /// What the kernel said.
+        #[source]
+        source: io::Error,
+    },
+    /// The path is taken by something that is not a socket.
+    #[error("cannot listen on `unix://{}`: the file there is not a socket", .0.display())]
+    NotASocket(PathBuf),
+    /// Another process serves this socket.
+    #[error("cannot listen on `unix://{}`: another process serves it", .0.display())]
+    Served(PathBuf),
+}
+
+/// An address that is listened on, with the port that was really bound.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Bound {
+    /// A TCP address.
+    Tcp(SocketAddr),
+    /// A socket file.
+    Unix(PathBuf),
+    /// An abstract name.
+    Abstract(String),
+}
+
+impl fmt::Display for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path) => write!(f, "unix://{}", path.display()),
+            Self::Abstract(name) => write!(f, "unix://@{name}"),
+        }
+    }
+}
+
+/// A plaintext connection of either kind.
+pub type Plain = Either<TcpStream, UnixStream>;
+
+/// A socket that accepts connections. A socket file is removed when this is dropped.
+#[derive(Debug)]
+pub struct Listener {
+    socket: Either<TcpListener, UnixListener>,
+    bound: Bound,
+}
+
+impl Listener {
+    /// Binds `address`.
+    pub async fn bind(address: &Address) -> Result<Self, BindError> {
+        let refused = |source| BindError::Refused {
+            address: address.clone(),
+            source,
+        };
+        match address {
+            Address::Tcp { host, port } => {
+                let socket = bind_tcp(host, *port).await.map_err(refused)?;
+                let bound = Bound::Tcp(socket.local_addr().map_err(refused)?);
+                Ok(Self {
+                    socket: Either::Left(socket),
+                    bound,
+                })
+            }
+            Address::Unix(path) => {
+                remove_stale(path).await?;
+                Ok(Self {
+                    socket: Either::Right(UnixListener::bind(path).map_err(refused)?),
+                    bound: Bound::Unix(path.clone()),
+                })
+            }
+            Address::Abstract(name) => Ok(Self {
+                socket: Either::Right(bind_abstract(name).map_err(refused)?),
+                bound: Bound::Abstract(name.clone()),
+            }),
+        }
+    }
+
+    /// What is really listened on.
+    pub fn bound(&self) -> &Bound {
+        &self.bound
+    }
+
+    /// The next connection.
+    pub async fn accept(&self) -> io::Result<Plain> {
+        match &self.socket {
+            Either::Left(tcp) => {
+                let (stream, _) = tcp.accept().await?;
+                // An answer is one small write: never hold it back for more. This fails only for a
+                // caller that is gone already.
+                if let Err(error) = stream.set_nodelay(true) {
+                    tracing::debug!(%error, "connection without TCP_NODELAY");
+                }
+                Ok(Either::Left(stream))
+            }
+            Either::Right(unix) => Ok(Either::Right(unix.accept().await?.0)),
+        }
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        if let Bound::Unix(path) = &self.bound
+            && let Err(error) = std::fs::remove_file(path)
+        {
+            tracing::debug!(%error, path = %path.display(), "socket file not removed");
+        }
+    }
+}
+
+/// An empty host listens on IPv6 and IPv4, as Go does, or on IPv4 alone where there is no IPv6.
+async fn bind_tcp(host: &str, port: u16) -> io::Result<TcpListener> {
+    if !host.is_empty() {
+        return TcpListener::bind((host, port)).await;
+    }
+    match TcpListener::bind(("::", port)).await {
+        Err(error) if error.kind() != io::ErrorKind::AddrInUse => {
+            TcpListener::bind(("0.0.0.0", port)).await
+        }
+        bound => bound,
+    }
+}
+
+fn bind_abstract(name: &str) -> io::Result<UnixListener> {
+    use std::os::{
+        linux::net::SocketAddrExt as _,
+        unix::net::{SocketAddr, UnixListener as StdListener},
+    };
+    let listener = StdListener::bind_addr(&SocketAddr::from_abstract_name(name)?)?;
+    listener.set_nonblocking(true)?;
+    UnixListener::from_std(listener)
+}
+
+async fn remove_stale(path: &Path) -> Result<(), BindError> {
+    let refused = |source| BindError::Refused {
+        address: Address::Unix(path.to_owned()),
+        source,
+    };
+    match std::fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(refused(error)),
+        Ok(metadata) if !metadata.file_type().is_socket() => {
+            Err(BindError::NotASocket(path.to_owned()))
+        }
+        Ok(_) if UnixStream::connect(path).await.is_ok() => Err(BindError::Served(path.to_owned())),
+        Ok(_) => std::fs::remove_file(path).map_err(refused),
+    }
+}
+
+/// Longest path in a `sockaddr_un`, less its closing NUL.
+const MAX_SOCKET_PATH: usize = 107;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tcp(host: &str, port: u16) -> Address {
+        Address::Tcp {
+            host: host.to_owned(),
+            port,
+        }
+    }
+
+    #[test]
+    fn every_spelling_of_an_address_is_read() {
+        for (text, address) in [
+            (":9191", tcp("", 9191)),
+            ("0.0.0.0:9191", tcp("0.0.0.0", 9191)),
+            ("localhost:0", tcp("localhost", 0)),
+            ("[::1]:9191", tcp("::1", 9191)),
+            ("grpc://:9191", tcp("", 9191)),
+            ("grpc://127.0.0.1:9191", tcp("127.0.0.1", 9191)),
+            ("unix:///run/p.sock", Address::Unix("/run/p.sock".into())),
+            ("unix://@gate", Address::Abstract("gate".to_owned())),
+        ] {
+            let parsed: Address = text.parse().unwrap();
+            assert_eq!(parsed, address, "{text}");
+            assert_eq!(parsed.to_string().parse(), Ok(address), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_address_is_refused_with_its_rule() {
+        use InvalidAddress as E;
+        let long = format!("/{}", "a".repeat(MAX_SOCKET_PATH));
+        let own = |text: &str| text.to_owned();
+        for (text, rule) in [
+            ("9191", E::NoPort(own("9191"))),
+            ("", E::NoPort(own(""))),
+            ("localhost", E::NoPort(own("localhost"))),
+            ("localhost:", E::Port(own(""))),
+            ("localhost:http", E::Port(own("http"))),
+            ("localhost:65536", E::Port(own("65536"))),
+            ("localhost:+80", E::Port(own("+80"))),
+            ("::1:9191", E::Brackets(own("::1:9191"))),
+            ("tcp://localhost:9191", E::Scheme(own("tcp"))),
+            ("unix://run/p.sock", E::RelativePath(own("run/p.sock"))),
+            ("unix://", E::RelativePath(own(""))),
+            ("unix://@", E::RelativePath(own("@"))),
+            (&format!("unix://{long}"), E::TooLong(long.clone())),
+        ] {
+            assert_eq!(text.parse::<Address>(), Err(rule), "{text}");
+        }
+    }
+}
