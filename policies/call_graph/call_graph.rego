@@ -59,8 +59,12 @@ steps := [step | some step in input.parsed_path; step != ""]
 
 segments(path) := [segment | some segment in split(path, "/"); segment != ""]
 
+# The pattern is at most as long as the path; the callers have seen to that.
 agree(pattern) if {
-	every position, segment in pattern {
-		segment in {"*", steps[position]}
-	}
+	different := [segment |
+		some position, segment in pattern
+		segment != "*"
+		segment != steps[position]
+	]
+	count(different) == 0
 }

@@ -85,6 +85,11 @@ test_two_stars_stand_for_one_or_more_segments if {
 	call_graph.allow with input as request(storefront, "GET", "/images/2026/a.png", ["images", "2026", "a.png"])
 	not call_graph.allow with input as request(storefront, "GET", "/images", ["images"])
 	not call_graph.allow with input as request(storefront, "GET", "/imagesx/a.png", ["imagesx", "a.png"])
+	not call_graph.allow with input as request(storefront, "GET", "/a.png/images/x", ["a.png", "images", "x"])
+}
+
+test_segments_in_another_order_are_denied if {
+	not call_graph.allow with input as request(storefront, "GET", "/items/catalog", ["items", "catalog"])
 }
 
 test_encoded_letters_are_allowed if {
