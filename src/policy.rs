@@ -1,8 +1,30 @@
 //! Stage 5: the active policy, an immutable value that is loaded once and evaluated per request.
+//!
+//! Loading is pure: bytes in, a [`Policy`] or every problem out. What can go wrong with a policy
+//! whatever the request (unknown functions, an entrypoint that nobody defines, unsafe variables) is
+//! found here and never at request time.
+
+mod bundle;
+mod check;
+mod constructs;
+mod data;
+mod diagnostic;
+mod entrypoint;
+mod index;
+mod load;
+mod modules;
+mod reads;
+mod refs;
+mod run;
+mod summary;
 
 use std::time::Duration;
 
 use crate::input::{Reads, Value};
+
+pub use constructs::Construct;
+pub use diagnostic::Diagnostic;
+pub use summary::Summary;
 
 /// One file of a policy set: a Rego module, a data file or a bundle archive, told apart by name.
 #[derive(Clone, Debug)]
@@ -83,38 +105,78 @@ pub struct EvaluatorError(pub String);
 #[error("{} problem(s) in the policy", .0.len())]
 pub struct LoadError(pub Vec<Diagnostic>);
 
-/// One problem in a policy set.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Diagnostic {
-    /// The file it is in; empty when it concerns the whole set.
-    pub file: String,
-    /// Line and column, from 1.
-    pub position: Option<(u32, u32)>,
-    /// The problem: the thing and the rule.
-    pub message: String,
-    /// The source line, when there is one.
-    pub excerpt: Option<String>,
-    /// What to do about it, when that is known.
-    pub hint: Option<String>,
-}
-
 /// A loaded policy.
 #[derive(Debug)]
 pub struct Policy {
     reads: Reads,
+    interpreted_because: Vec<Diagnostic>,
+    summary: Summary,
+    runner: run::Runner,
 }
 
 impl Policy {
     /// Compiles `files` into a policy.
-    pub fn load(_files: &[PolicyFile], _options: &LoadOptions) -> Result<Self, LoadError> {
+    ///
+    /// Loads on the calling thread and takes as long as the policy is large: not for the line of a
+    /// check.
+    pub fn load(files: &[PolicyFile], options: &LoadOptions) -> Result<Self, LoadError> {
+        let collected = load::collect(files, options);
+        let load::Collected {
+            modules,
+            data,
+            bundles,
+            revision,
+            mut problems,
+        } = collected;
+        let (engine, sources) = modules::parse(modules, &mut problems);
+        let mut prepared = check::Prepared {
+            engine,
+            sources,
+            data,
+            bundles,
+        };
+        let index = check::check(&mut prepared, &mut problems);
+        let target = match entrypoint::resolve(&options.entrypoint, &index, &prepared.data) {
+            Ok(target) => target,
+            Err(problem) => {
+                // Where a module is missing, what it defines is no news.
+                if problems.is_empty() {
+                    problems.push(problem);
+                }
+                return Err(LoadError(problems));
+            }
+        };
+        if !problems.is_empty() {
+            return Err(LoadError(problems));
+        }
+        let reachable = target.reachable(&index);
+        let reads = reads::of(&index, &reachable, target.query());
+        let mut because = constructs::unproven(&index, &reachable, &target, options);
+        let runner = run::Runner::new(prepared, &target, options, &mut because)
+            .map_err(|problem| LoadError(vec![problem]))?;
         Ok(Self {
-            reads: Reads::Everything,
+            summary: Summary::new(&index, &target, revision),
+            reads,
+            interpreted_because: because,
+            runner,
         })
     }
 
     /// Evaluates the entrypoint for one input.
-    pub fn evaluate(&self, _input: Value, _limits: Limits) -> Result<Value, EvalError> {
-        Err(EvalError::Undefined)
+    pub fn evaluate(&self, input: Value, limits: Limits) -> Result<Value, EvalError> {
+        self.runner.evaluate(input, limits)
+    }
+
+    /// The same policy on the interpreter, whatever it consists of: what a comparison of the two
+    /// evaluators runs against.
+    #[must_use]
+    pub fn on_interpreter(&self) -> Self {
+        Self {
+            reads: self.reads.clone(),
+            interpreted_because: self.interpreted_because.clone(),
+            summary: self.summary.clone(),
+            runner: self.runner.on_interpreter(),
+        }
     }
 
     /// What of the input the entrypoint can read.
@@ -124,16 +186,24 @@ impl Policy {
 
     /// Which evaluator runs it.
     pub fn engine(&self) -> Engine {
-        Engine::Interpreter
+        self.runner.engine()
     }
 
     /// Why the interpreter runs it: the constructs that are not proven equal, with their places.
     pub fn interpreted_because(&self) -> &[Diagnostic] {
-        &[]
+        &self.interpreted_because
     }
 
-    /// The bundle's revision, else a short digest of the files.
-    pub fn revision(&self) -> &'static str {
-        ""
+    /// The bundles' revisions, else a short digest of the files.
+    pub fn revision(&self) -> &str {
+        &self.summary.revision
+    }
+
+    /// What is in the policy set, for people.
+    pub fn summary(&self) -> &Summary {
+        &self.summary
     }
 }
+
+#[cfg(test)]
+mod tests;

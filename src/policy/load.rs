@@ -1,0 +1,159 @@
+//! From files to sources: which file is what, what it brings to `data`, which Rego it is written
+//! in. Nothing is compiled here, and the first problem does not hide the others.
+
+use sha2::{Digest, Sha256};
+
+use super::bundle::{self, Bundle};
+use super::data::{self, DataTree};
+use super::diagnostic::Diagnostic;
+use super::{LoadOptions, PolicyFile};
+
+/// A Rego module before it is parsed.
+#[derive(Clone, Debug)]
+pub(super) struct ModuleSource {
+    pub(super) name: String,
+    pub(super) text: String,
+    /// Rego v0, unless the module itself imports `rego.v1`.
+    pub(super) v0: bool,
+    /// Which of [`Collected::bundles`] it comes from.
+    pub(super) bundle: Option<usize>,
+}
+
+/// Everything the files bring.
+#[derive(Debug)]
+pub(super) struct Collected {
+    pub(super) modules: Vec<ModuleSource>,
+    pub(super) data: DataTree,
+    pub(super) bundles: Vec<NamedRoots>,
+    pub(super) revision: String,
+    pub(super) problems: Vec<Diagnostic>,
+}
+
+/// A bundle's name with the part of `data` it owns.
+#[derive(Debug)]
+pub(super) struct NamedRoots {
+    pub(super) name: String,
+    pub(super) roots: bundle::Roots,
+}
+
+/// Sorts `files` into modules and data.
+pub(super) fn collect(files: &[PolicyFile], options: &LoadOptions) -> Collected {
+    let mut collected = Collected {
+        modules: Vec::new(),
+        data: DataTree::new(),
+        bundles: Vec::new(),
+        revision: String::new(),
+        problems: Vec::new(),
+    };
+    let mut revisions = Vec::new();
+    for file in files {
+        match Kind::of(&file.name) {
+            Some(Kind::Module) => match std::str::from_utf8(&file.bytes) {
+                Ok(text) => collected.modules.push(ModuleSource {
+                    name: file.name.clone(),
+                    text: text.to_owned(),
+                    v0: options.v0_compatible,
+                    bundle: None,
+                }),
+                Err(_) => collected
+                    .problems
+                    .push(Diagnostic::of_file(&file.name, "a module must be UTF-8")),
+            },
+            Some(Kind::Data) => {
+                let added = data::parse(&file.name, &file.bytes)
+                    .and_then(|value| collected.data.add(&file.name, &file.data_path, value));
+                collected.problems.extend(added.err());
+            }
+            Some(Kind::Bundle) => match bundle::read(&file.name, &file.bytes) {
+                Ok(bundle) => {
+                    revisions.extend(bundle.revision.clone());
+                    collected.add_bundle(&file.name, bundle, options);
+                }
+                Err(problems) => collected.problems.extend(problems),
+            },
+            None => collected.problems.push(
+                Diagnostic::of_file(&file.name, "neither a module, nor data, nor a bundle")
+                    .hinting(
+                        "file names end in `.rego`, `.json`, `.yaml`, `.yml`, `.tar.gz` or `.tgz`",
+                    ),
+            ),
+        }
+    }
+    collected.revision = if revisions.is_empty() {
+        digest(files)
+    } else {
+        revisions.join(",")
+    };
+    collected
+}
+
+/// What a file is, told by its name.
+enum Kind {
+    Module,
+    Data,
+    Bundle,
+}
+
+impl Kind {
+    fn of(name: &str) -> Option<Self> {
+        if name.ends_with(".tar.gz") {
+            return Some(Self::Bundle);
+        }
+        match data::file_extension(name)? {
+            "rego" => Some(Self::Module),
+            "json" | "yaml" | "yml" => Some(Self::Data),
+            "tgz" => Some(Self::Bundle),
+            _ => None,
+        }
+    }
+}
+
+impl Collected {
+    fn add_bundle(&mut self, name: &str, bundle: Bundle, options: &LoadOptions) {
+        for other in &self.bundles {
+            if let Some((mine, theirs)) = bundle::overlap(&bundle.roots, &other.roots) {
+                self.problems.push(Diagnostic::of_file(
+                    name,
+                    format!(
+                        "its root `{mine}` overlaps root `{theirs}` of bundle `{}`",
+                        other.name
+                    ),
+                ));
+            }
+        }
+        let index = self.bundles.len();
+        self.modules
+            .extend(bundle.modules.into_iter().map(|module| ModuleSource {
+                name: module.name,
+                text: module.text,
+                v0: module.v0.unwrap_or(options.v0_compatible),
+                bundle: Some(index),
+            }));
+        let added = self.data.add(name, &[], bundle.data);
+        self.problems.extend(added.err());
+        self.bundles.push(NamedRoots {
+            name: name.to_owned(),
+            roots: bundle.roots,
+        });
+    }
+}
+
+/// A short name for exactly these files.
+fn digest(files: &[PolicyFile]) -> String {
+    use std::fmt::Write as _;
+    let mut hash = Sha256::new();
+    for file in files {
+        for part in [file.name.as_bytes(), &file.bytes] {
+            let length = u64::try_from(part.len()).unwrap_or(u64::MAX);
+            hash.update(length.to_be_bytes());
+            hash.update(part);
+        }
+    }
+    let mut text = String::from("sha256:");
+    for byte in hash.finalize().iter().take(REVISION_BYTES) {
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}
+
+const REVISION_BYTES: usize = 6;

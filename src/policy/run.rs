@@ -1,0 +1,231 @@
+//! Running a policy: a pool of virtual machines where the policy may use them, the interpreter
+//! otherwise, both under [`Limits`].
+//!
+//! Nothing here waits: the pool is a lock-free queue, and when it is empty a new machine is made.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam_queue::ArrayQueue;
+use regorus::languages::rego::compiler::Compiler;
+use regorus::rvm::program::Program;
+use regorus::rvm::vm::{RegoVM, VmError};
+use regorus::utils::limits::ExecutionTimerConfig;
+use regorus::{CompiledPolicy, LimitError, QueryResults, Value};
+
+use super::check::Prepared;
+use super::diagnostic::Diagnostic;
+use super::entrypoint::Target;
+use super::{Engine, EvalError, EvaluatorError, Limits, LoadOptions};
+
+/// A policy that is ready to run.
+#[derive(Debug)]
+pub(super) struct Runner {
+    interpreter: Interpreter,
+    machines: Option<Machines>,
+}
+
+impl Runner {
+    /// Prepares `target`. The virtual machine is used when `because` is empty; if the policy then
+    /// does not compile for it, the reason is added.
+    pub(super) fn new(
+        prepared: Prepared,
+        target: &Target,
+        options: &LoadOptions,
+        because: &mut Vec<Diagnostic>,
+    ) -> Result<Self, Diagnostic> {
+        let Prepared {
+            mut engine, data, ..
+        } = prepared;
+        engine.set_strict_builtin_errors(options.strict_builtin_errors);
+        let unusable = |error: &dyn std::fmt::Display| {
+            Diagnostic::of_set(format!("`{}` does not compile: {error}", target.text()))
+        };
+        let (ask, machines) = match target {
+            Target::Rule { text, .. } => {
+                let compiled = engine
+                    .compile_with_entrypoint(&text.as_str().into())
+                    .map_err(|error| unusable(&error))?;
+                let machines = if because.is_empty() {
+                    Machines::new(&compiled, text, data.root())
+                        .map_err(|reason| because.push(reason))
+                        .ok()
+                } else {
+                    None
+                };
+                (Ask::Rule(text.clone()), machines)
+            }
+            Target::Document { text, .. } | Target::Query { text, .. } => {
+                (Ask::Query(text.clone()), None)
+            }
+        };
+        Ok(Self {
+            interpreter: Interpreter { engine, ask },
+            machines,
+        })
+    }
+
+    /// The same policy without the virtual machine.
+    pub(super) fn on_interpreter(&self) -> Self {
+        Self {
+            interpreter: self.interpreter.clone(),
+            machines: None,
+        }
+    }
+
+    pub(super) fn engine(&self) -> Engine {
+        match self.machines {
+            Some(_) => Engine::Rvm,
+            None => Engine::Interpreter,
+        }
+    }
+
+    pub(super) fn evaluate(&self, input: Value, limits: Limits) -> Result<Value, EvalError> {
+        let value = match &self.machines {
+            Some(machines) => machines.evaluate(input, limits)?,
+            None => self.interpreter.evaluate(input, limits)?,
+        };
+        match value {
+            Value::Undefined => Err(EvalError::Undefined),
+            defined => Ok(defined),
+        }
+    }
+}
+
+/// The tree-walking evaluator: a prepared engine that every evaluation takes a copy of.
+#[derive(Clone, Debug)]
+struct Interpreter {
+    engine: regorus::Engine,
+    ask: Ask,
+}
+
+/// How the interpreter is asked.
+#[derive(Clone, Debug)]
+enum Ask {
+    Rule(String),
+    Query(String),
+}
+
+impl Interpreter {
+    fn evaluate(&self, input: Value, limits: Limits) -> Result<Value, EvalError> {
+        let mut engine = self.engine.clone();
+        engine.set_execution_timer_config(timer(limits.time));
+        engine.set_input(input);
+        match &self.ask {
+            Ask::Rule(path) => engine.eval_rule(path.clone()).map_err(interpreter_error),
+            Ask::Query(query) => engine
+                .eval_query(query.clone(), false)
+                .map_err(interpreter_error)
+                .and_then(single),
+        }
+    }
+}
+
+/// The value of the one result: its first expression's, as the reference takes it.
+fn single(results: QueryResults) -> Result<Value, EvalError> {
+    let mut results = results.result.into_iter();
+    let Some(result) = results.next() else {
+        return Err(EvalError::Undefined);
+    };
+    if results.next().is_some() {
+        return Err(EvalError::Conflict(None));
+    }
+    let first = result.expressions.into_iter().next();
+    first
+        .map(|expression| expression.value)
+        .ok_or(EvalError::Undefined)
+}
+
+fn interpreter_error(error: anyhow::Error) -> EvalError {
+    let limit = error
+        .chain()
+        .find_map(|cause| cause.downcast_ref::<LimitError>());
+    if let Some(LimitError::TimeLimitExceeded { .. }) = limit {
+        return EvalError::TimeLimit;
+    }
+    let text = error.to_string();
+    // The interpreter has no type for this error, only these words in each of its places.
+    if text.contains("produce multiple outputs") {
+        return EvalError::Conflict(Some(EvaluatorError(text)));
+    }
+    EvalError::Failed(EvaluatorError(text))
+}
+
+/// A program for the virtual machine, and the machines that wait to run it.
+#[derive(Debug)]
+struct Machines {
+    program: Arc<Program>,
+    data: Value,
+    compiled: CompiledPolicy,
+    idle: ArrayQueue<Box<RegoVM>>,
+}
+
+impl Machines {
+    fn new(compiled: &CompiledPolicy, path: &str, data: &Value) -> Result<Self, Diagnostic> {
+        let program = Compiler::compile_from_policy(compiled, &[path]).map_err(|error| {
+            let reason = format!("the virtual machine does not take it: {}", error.error);
+            match &error.span {
+                Some(span) => Diagnostic::at(span, reason),
+                None => Diagnostic::of_set(reason),
+            }
+        })?;
+        let machines = Self {
+            program,
+            data: data.clone(),
+            compiled: compiled.clone(),
+            idle: ArrayQueue::new(MAX_IDLE),
+        };
+        let first = machines.build().map_err(|error| {
+            Diagnostic::of_set(format!("the virtual machine does not take it: {error}"))
+        })?;
+        drop(machines.idle.push(first));
+        Ok(machines)
+    }
+
+    fn build(&self) -> Result<Box<RegoVM>, VmError> {
+        let mut machine = Box::new(RegoVM::new_with_policy(self.compiled.clone()));
+        machine.load_program(Arc::clone(&self.program));
+        machine.set_data(self.data.clone())?;
+        Ok(machine)
+    }
+
+    /// A machine comes back to the pool only from here, so that one whose run panicked is gone.
+    fn evaluate(&self, input: Value, limits: Limits) -> Result<Value, EvalError> {
+        let mut machine = match self.idle.pop() {
+            Some(machine) => machine,
+            None => self.build().map_err(vm_error)?,
+        };
+        machine.set_input(input);
+        machine.set_max_instructions(limits.instructions);
+        machine.set_execution_timer_config(Some(timer(limits.time)));
+        let result = machine.execute_entry_point_by_index(0).map_err(vm_error);
+        machine.set_input(Value::Null);
+        drop(self.idle.push(machine));
+        result
+    }
+}
+
+fn vm_error(error: VmError) -> EvalError {
+    match error {
+        VmError::TimeLimitExceeded { .. } => EvalError::TimeLimit,
+        VmError::InstructionLimitExceeded { limit, .. } => EvalError::InstructionLimit(limit),
+        other => EvalError::Failed(EvaluatorError(other.to_string())),
+    }
+}
+
+fn timer(limit: Duration) -> ExecutionTimerConfig {
+    ExecutionTimerConfig {
+        limit,
+        check_interval: CHECK_INTERVAL,
+    }
+}
+
+/// How many units of work pass between two looks at the clock.
+const CHECK_INTERVAL: NonZeroU32 = match NonZeroU32::new(64) {
+    Some(interval) => interval,
+    None => NonZeroU32::MIN,
+};
+
+/// How many machines wait for work; one runs per check at a time.
+const MAX_IDLE: usize = 128;

@@ -1,0 +1,31 @@
+//! What is in a policy set, told to people: `inspect`, logs and the admin pages read it.
+
+use super::entrypoint::Target;
+use super::index::Index;
+
+/// What is in a policy set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Summary {
+    /// The packages, such as `data.envoy.authz`, in order and each once.
+    pub packages: Vec<String>,
+    /// The number of modules.
+    pub modules: usize,
+    /// The number of rule definitions in all of them.
+    pub rules: usize,
+    /// What a check evaluates, as Rego: `data.envoy.authz.allow` or a query.
+    pub entrypoint: String,
+    /// The bundles' revisions, else a short digest of the files.
+    pub revision: String,
+}
+
+impl Summary {
+    pub(super) fn new(index: &Index, target: &Target, revision: String) -> Self {
+        Self {
+            packages: index.packages(),
+            modules: index.modules.len(),
+            rules: index.rules.values().map(Vec::len).sum(),
+            entrypoint: target.text().to_owned(),
+            revision,
+        }
+    }
+}
