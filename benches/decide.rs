@@ -14,7 +14,7 @@ use portcullis::{
     input,
     policy::{Entrypoint, LoadOptions, Policy, PolicyFile},
     response::{self, Reply, respond},
-    telemetry::Timings,
+    request::RequestView,
 };
 use prost::Message;
 
@@ -53,9 +53,9 @@ allow if {{
 
     fn run(&self) {
         let clock = Clock::System;
-        let budget = budget::Budget::offline(&budget::Options::default(), clock);
-        let mut timings = Timings::default();
-        let outcome = decide(&self.active, &self.request, &budget, &mut timings);
+        let mut budget = budget::Budget::offline(&budget::Options::default(), clock);
+        let request = RequestView::parse(&self.request).unwrap();
+        let outcome = decide(&self.active, &request, &mut budget);
         assert_eq!(
             matches!(outcome, Ok(portcullis::decision::Decision::Allow(_))),
             self.allowed

@@ -110,14 +110,14 @@ fn pinned(program: PathBuf) -> Command {
     command
 }
 
-/// Waits for the line that names the address: `"grpc":"127.0.0.1:PORT"`.
+/// Waits for the line that names the address: `"grpc.address":"127.0.0.1:PORT"`.
 fn started(mut command: Command) -> Subject {
     let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
     let port = lines
         .find_map(|line| {
             let line = line.unwrap();
-            let at = line.split("\"grpc\":\"").nth(1)?;
+            let at = line.split("\"grpc.address\":\"").nth(1)?;
             at.split('"').next()?.rsplit_once(':')?.1.parse().ok()
         })
         .expect("the server did not say where it serves");
@@ -203,7 +203,7 @@ fn serve_typed() {
         .unwrap();
     runtime.block_on(async {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        eprintln!("{{\"grpc\":\"{}\"}}", listener.local_addr().unwrap());
+        eprintln!("{{\"grpc.address\":\"{}\"}}", listener.local_addr().unwrap());
         Server::builder()
             .tcp_nodelay(true)
             .add_service(AuthorizationServer::new(Typed))

@@ -13,6 +13,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use http::HeaderMap;
 
 use crate::{
     clock::Clock,
@@ -24,12 +25,12 @@ use crate::{
     request::RequestView,
     response::{self, Reply, respond},
     snapshot::Snapshot,
-    telemetry::{CheckDecided, Metrics, Timings},
+    telemetry::{CheckDecided, Metrics, Seen, event::ActivePolicy},
 };
 use admission::Admission;
 use budget::Budget;
 
-/// Everything one check is decided by: swapped as a whole, so no check mixes two policies.
+/// Everything checks are decided by: swapped as a whole, so no check mixes two policies.
 #[derive(Debug)]
 pub struct Active {
     policy: Policy,
@@ -49,22 +50,178 @@ impl Active {
     }
 }
 
-/// Decides one `CheckRequest`, given as wire bytes. Deterministic in its arguments while the budget
-/// lasts; each stage that ends after the budget ends the check with that stage named.
+/// Decides one request. Deterministic in its arguments while the budget lasts; a stage that ends
+/// after the budget ends the check.
 pub fn decide(
     active: &Active,
-    request: &[u8],
-    budget: &Budget,
-    timings: &mut Timings,
+    request: &RequestView<'_>,
+    budget: &mut Budget,
 ) -> Outcome {
-    let request = RequestView::parse(request)?;
     let identity = Identity::from_principal(request.source_principal());
-    budget.spend(Stage::Request, timings)?;
-    let input = active.plan.build(&request, &identity)?;
-    budget.spend(Stage::Input, timings)?;
-    let answer = active.policy.evaluate(input, budget.limits()?)?;
-    budget.spend(Stage::Policy, timings)?;
+    let input = active.plan.build(request, &identity)?;
+    budget.spend(Stage::Input)?;
+    let answer = active.policy.evaluate(input, budget.limits())?;
+    budget.spend(Stage::Policy)?;
     let decision = Decision::parse(&answer)?;
-    budget.spend(Stage::Decision, timings)?;
+    budget.spend(Stage::Response)?;
     Ok(decision)
+}
+
+/// How checks are answered; fixed by configuration.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Time and instructions.
+    pub budget: budget::Options,
+    /// The form of the answers.
+    pub response: response::Options,
+    /// Checks in flight at once; more are shed.
+    pub max_in_flight: usize,
+}
+
+/// Answers checks; clones share everything.
+#[derive(Clone, Debug)]
+pub struct CheckService(Arc<Gate>);
+
+#[derive(Debug)]
+struct Gate {
+    active: Snapshot<Active>,
+    admission: Admission,
+    metrics: Arc<Metrics>,
+    options: Options,
+    clock: Clock,
+}
+
+impl CheckService {
+    /// A service that decides by whatever `active` holds when a check arrives.
+    pub fn new(
+        active: Snapshot<Active>,
+        options: Options,
+        metrics: Arc<Metrics>,
+        clock: Clock,
+    ) -> Self {
+        Self(Arc::new(Gate {
+            active,
+            admission: Admission::new(options.max_in_flight),
+            metrics,
+            options,
+            clock,
+        }))
+    }
+
+    /// Answers one Check: wire bytes of the `CheckRequest` in, of the `CheckResponse` out. `metadata`
+    /// is that of the gRPC call.
+    ///
+    /// # Errors
+    /// A gRPC error only where `on_error: grpc_error` asks for one; never to say no.
+    pub fn check(&self, metadata: &HeaderMap, request: &[u8]) -> Result<Bytes, tonic::Status> {
+        let gate = &*self.0;
+        let mut budget = Budget::of_call(&gate.options.budget, gate.clock, metadata);
+        let decision_id = DecisionId::random();
+        let answered = catch_unwind(AssertUnwindSafe(|| {
+            gate.answer(request, &mut budget, &decision_id)
+        }));
+        let reply = answered.unwrap_or_else(|_panic| {
+            let check = Checked::unread(CheckError::Internal);
+            gate.conclude(&check, None, &budget, &decision_id)
+        });
+        match reply {
+            Reply::Response(bytes) => Ok(bytes),
+            Reply::GrpcError { code, message } => Err(tonic::Status::new(code, message)),
+        }
+    }
+}
+
+impl Gate {
+    fn answer(&self, request: &[u8], budget: &mut Budget, decision_id: &DecisionId) -> Reply {
+        let active = self.active.load();
+        let active = active.as_deref();
+        let check = match (self.admission.enter(), active) {
+            (None, _) => Checked::unread(CheckError::Overload),
+            (_, None) => Checked::unread(CheckError::NotReady),
+            (Some(_in_flight), Some(active)) => {
+                let _in_flight = self.metrics.enter();
+                Checked::decide(active, request, budget)
+            }
+        };
+        self.conclude(&check, active, budget, decision_id)
+    }
+
+    /// The answer and the one event of a check.
+    fn conclude(
+        &self,
+        check: &Checked<'_>,
+        active: Option<&Active>,
+        budget: &Budget,
+        decision_id: &DecisionId,
+    ) -> Reply {
+        let response = &self.options.response;
+        let reply = respond(&check.outcome, decision_id.as_str(), response);
+        CheckDecided {
+            decision_id: decision_id.as_str(),
+            outcome: &check.outcome,
+            dry_run: response.dry_run,
+            duration: budget.elapsed(),
+            stages: budget.times(),
+            request: check.seen,
+            policy: active.map(|active| ActivePolicy {
+                revision: active.policy.revision(),
+                engine: active.policy.engine(),
+            }),
+        }
+        .emit(&self.metrics);
+        reply
+    }
+}
+
+/// How one check ended and what is known of it.
+struct Checked<'a> {
+    outcome: Outcome,
+    seen: Option<Seen<'a>>,
+}
+
+impl<'a> Checked<'a> {
+    /// A check that ended before its request was read.
+    fn unread(error: CheckError) -> Self {
+        Self {
+            outcome: Err(error),
+            seen: None,
+        }
+    }
+
+    fn decide(active: &Active, request: &'a [u8], budget: &mut Budget) -> Self {
+        let view = match RequestView::parse(request) {
+            Ok(view) => view,
+            Err(error) => return Self::unread(error.into()),
+        };
+        let outcome = budget
+            .spend(Stage::Request)
+            .and_then(|()| decide(active, &view, budget));
+        let principal = view.source_principal();
+        let http = view.http();
+        let seen = Seen {
+            caller: (!principal.is_empty()).then_some(principal),
+            method: http.map_or("", |http| http.method()),
+            path: http.map_or("", |http| http.path()),
+            host: http.map_or("", |http| http.host()),
+        };
+        Self {
+            outcome,
+            seen: Some(seen),
+        }
+    }
+}
+
+/// A UUID version 4 in text form, new for every check.
+struct DecisionId([u8; uuid::fmt::Hyphenated::LENGTH]);
+
+impl DecisionId {
+    fn random() -> Self {
+        let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
+        uuid::Uuid::new_v4().hyphenated().encode_lower(&mut text);
+        Self(text)
+    }
+
+    fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
 }

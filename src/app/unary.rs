@@ -43,7 +43,7 @@ where
         Err(Unreadable::TooLarge) => Bytes::from_static(UNREADABLE_MESSAGE),
         Err(other) => return Status::from(other).into_http(),
     };
-    match check.check(&head.headers, message).await {
+    match check.check(&head.headers, &message) {
         Ok(message) => reply(&message),
         Err(status) => status.into_http(),
     }

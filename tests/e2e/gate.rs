@@ -59,8 +59,8 @@ impl Gate {
             log,
             lines,
         };
-        let serving = gate.wait_for(|line| line["message"] == "serving").await;
-        let address = serving["grpc"].as_str().unwrap();
+        let serving = gate.wait_for(|line| line["message"] == "server started").await;
+        let address = serving["grpc.address"].as_str().unwrap();
         gate.port = address.rsplit_once(':').unwrap().1.parse().unwrap();
         gate
     }
