@@ -5,9 +5,8 @@
 //! or the same absence. Whatever is read or not, an HTTP request whose path or query is not valid
 //! gets no document.
 //!
-//! Memory: a document takes a bounded multiple of the request's bytes (about 50 bytes for a value
-//! of the smallest JSON, once more for each level of nesting above none), and a compressed gRPC
-//! message at most [`MAX_INFLATED`] bytes before that.
+//! Memory: a document takes at most about 30 bytes for a byte of the request, whose size the
+//! transport bounds. Only a compressed gRPC message grows further, to [`MAX_INFLATED`] bytes.
 
 mod address;
 mod attributes;
@@ -21,7 +20,10 @@ pub mod reads;
 mod select;
 mod token;
 
-pub use body::{InvalidBody, MAX_INFLATED};
+pub use body::{
+    InvalidBody, InvalidGrpc, InvalidJson, InvalidMultipart, InvalidParameters, JsonRule,
+    MAX_INFLATED,
+};
 pub use metadata::InvalidMetadata;
 pub use path::InvalidPath;
 pub use reads::Reads;

@@ -20,7 +20,7 @@ pub enum InvalidMetadata {
     /// It does not decode.
     #[error("it does not decode")]
     Undecodable(#[from] WireError),
-    /// Deeper than [`MAX_DEPTH`].
+    /// Deeper than protobuf readers go.
     #[error("it is nested deeper than {MAX_DEPTH} levels")]
     TooDeep,
 }
@@ -251,7 +251,7 @@ fn well_known(type_url: &str, bytes: &[u8]) -> Result<Option<Value>, InvalidMeta
 }
 
 /// The deepest nesting of objects and lists in metadata; protobuf readers stop at about the same.
-pub const MAX_DEPTH: usize = 32;
+const MAX_DEPTH: usize = 32;
 /// 2^63.
 const I64_RANGE: f64 = 9_223_372_036_854_775_808.0;
 

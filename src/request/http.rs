@@ -157,6 +157,16 @@ impl<'a> Http<'a> {
         Ok(())
     }
 
+    /// A request for the tests of later stages.
+    #[cfg(test)]
+    pub(crate) fn for_tests(path: &'a str, headers: &[(&'a str, &'a str)]) -> Self {
+        Self {
+            path,
+            headers: headers.to_vec(),
+            ..Self::default()
+        }
+    }
+
     /// Builds the canonical view where it differs from `headers` as sent.
     pub(super) fn canonicalize(&mut self) {
         let lower = |name: &str| !name.bytes().any(|b| b.is_ascii_uppercase());
