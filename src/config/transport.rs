@@ -70,7 +70,7 @@ impl Tls {
         let reload_interval = section
             .value("reload_interval", duration(range))
             .unwrap_or(DEFAULT_RELOAD_INTERVAL);
-        if let Some(callers) = &allowed_callers {
+        if let Some(given) = section.raw("allowed_callers") {
             if client_ca_file.is_none() {
                 let complaint = Complaint::new("callers are only known by a certificate");
                 section.problem(
@@ -78,7 +78,7 @@ impl Tls {
                     complaint.hint("set `portcullis.tls.client_ca_file` too"),
                 );
             }
-            if callers.is_empty() {
+            if given.as_array().is_some_and(Vec::is_empty) {
                 let complaint = Complaint::new("an empty list lets nobody ask");
                 section.problem(
                     "allowed_callers",

@@ -43,11 +43,11 @@ pub async fn watch(
     tokio::select! {
         biased;
         () = shutdown => {}
-        () = follow(&files, &content) => {}
+        () = follow(&files, &content, RESCAN) => {}
     }
 }
 
-async fn follow<F>(files: &Files, content: &Arc<Mutex<Content<F>>>)
+async fn follow<F>(files: &Files, content: &Arc<Mutex<Content<F>>>, rescan: Duration)
 where
     F: FnMut(Result<Vec<PolicyFile>, SourceError>) + Send + 'static,
 {
@@ -70,7 +70,7 @@ where
             sleep(QUIET).await;
             continue;
         }
-        if timeout(RESCAN, woken.notified()).await.is_ok() {
+        if timeout(rescan, woken.notified()).await.is_ok() {
             let until_quiet = async { while timeout(QUIET, woken.notified()).await.is_ok() {} };
             // Whether it got quiet or not, it is time to look.
             timeout(LONGEST_UNREST, until_quiet).await.ok();

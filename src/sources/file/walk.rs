@@ -233,3 +233,58 @@ pub(super) const MAX_DEPTH: usize = 32;
 const MAX_BYTES: u64 = 256 * 1024 * 1024;
 /// Most folder entries looked at.
 const MAX_ENTRIES: u64 = 100_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_limit_is_that_of_all_files_together() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.json");
+        fs::write(&path, "{}").unwrap();
+        let ignore = GlobSet::empty();
+        let mut walk = Walk::new(&ignore);
+        walk.bytes = MAX_BYTES - 3;
+        assert!(walk.bytes_of(&path).is_ok());
+        let error = walk.bytes_of(&path).unwrap_err();
+        assert!(matches!(
+            error,
+            SourceError::TooMuch {
+                limit: MAX_BYTES,
+                ..
+            }
+        ));
+    }
+
+    #[test]
+    fn a_folder_with_too_many_entries_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("a.json"), "{}").unwrap();
+        let ignore = GlobSet::empty();
+        let mut walk = Walk::new(&ignore);
+        walk.entries = MAX_ENTRIES;
+        let error = walk.below(folder.path(), is_known).unwrap_err();
+        assert!(matches!(
+            error,
+            SourceError::TooMuch {
+                limit: MAX_ENTRIES,
+                ..
+            }
+        ));
+    }
+
+    #[test]
+    fn a_swap_in_the_middle_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let link = folder.path().join(GENERATION_LINK);
+        std::os::unix::fs::symlink("..2024_a", &link).unwrap();
+        let ignore = GlobSet::empty();
+        let mut walk = Walk::new(&ignore);
+        walk.below(folder.path(), is_known).unwrap();
+        assert_eq!(walk.moved_generation(), None);
+        fs::remove_file(&link).unwrap();
+        std::os::unix::fs::symlink("..2024_b", &link).unwrap();
+        assert_eq!(walk.moved_generation(), Some(link));
+    }
+}
