@@ -1,1 +1,279 @@
-//! Stub.
+//! The configuration: one YAML or JSON file, `${ENV}`, `--set` and `--set-file`, checked as a whole.
+//!
+//! OPA's sections keep their names and types, so a working opa-envoy configuration is accepted as it
+//! is; ours stand under `portcullis`. Promises that a [`Config`] is valid in every key, that a wrong
+//! file gives all its problems in one run, that no problem's text and no [`Config::redacted`] view
+//! holds a secret, and that a key without effect is named rather than ignored. A configuration that
+//! asks for a policy this version cannot get is refused: a gate without its policy must not start
+//! as if all were well. `docs/configuration.md` describes every key.
+
+mod address;
+mod bundles;
+mod document;
+mod environment;
+mod opa;
+mod overrides;
+mod plugin;
+mod portcullis;
+mod problem;
+mod redacted;
+mod schema;
+mod section;
+mod transport;
+mod value;
+
+use std::{
+    collections::BTreeSet,
+    fmt,
+    fs::File,
+    io::{self, Read as _},
+    path::{Path, PathBuf},
+};
+
+use serde_json::{Map, Value};
+
+pub use self::{
+    address::ListenAddr,
+    environment::Environment,
+    plugin::Plugin,
+    portcullis::{
+        Admin, Admission, EvaluationLimits, Log, LogFormat, LogLevel, OnError, Portcullis, Shutdown,
+    },
+    problem::{Problem, Problems},
+    transport::{AllowedCaller, Http2, Tls},
+};
+use self::{
+    problem::{Complaint, Report},
+    section::Section,
+};
+use crate::{
+    input,
+    policy::{Limits, LoadOptions},
+};
+
+/// A valid configuration. Its default is that of no file at all.
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    /// `plugins.envoy_ext_authz_grpc`.
+    pub plugin: Plugin,
+    /// `portcullis`.
+    pub portcullis: Portcullis,
+    /// `bundles` whose resource is `file://`: archives or folders to load beside the command
+    /// line's paths.
+    pub bundles: Vec<PathBuf>,
+    /// What an operator should know: unset variables, keys without effect.
+    pub warnings: Vec<String>,
+    document: Document,
+}
+
+/// Where a configuration comes from.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Given<'a> {
+    /// `--config-file`; JSON when it is called `.json`, else YAML.
+    pub file: Option<&'a Path>,
+    /// `--set`, in order.
+    pub set: &'a [String],
+    /// `--set-file`, in order; applied after every `--set`.
+    pub set_file: &'a [String],
+}
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read the configuration file `{}`", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The configuration is wrong.
+    #[error(transparent)]
+    Problems(#[from] Problems),
+}
+
+impl Config {
+    /// Reads and checks the configuration that is `given`.
+    pub fn load(given: Given<'_>, env: Environment<'_>) -> Result<Self, ConfigError> {
+        let origin = given.file.map_or_else(
+            || "the command line".to_owned(),
+            |file| file.display().to_string(),
+        );
+        let report = Report::default();
+        let mut unset = BTreeSet::new();
+        let mut document = match given.file {
+            None => Map::new(),
+            Some(path) => {
+                let text = read_text(path).map_err(|source| ConfigError::Unreadable {
+                    path: path.to_owned(),
+                    source,
+                })?;
+                let text = environment::substitute(&text, env, &mut unset);
+                let json = path
+                    .extension()
+                    .is_some_and(|extension| extension == "json");
+                document::parse(&text, json).unwrap_or_else(|complaint| {
+                    report.add("", complaint);
+                    Map::new()
+                })
+            }
+        };
+        let over = read_overrides(given, env, &report, &mut unset);
+        overrides::merge(&mut document, over);
+        let mut config = Self::read(&Value::Object(document), &report);
+        report.into_result(&origin)?;
+        if !unset.is_empty() {
+            config.warnings.push(unset_warning(&unset));
+        }
+        Ok(config)
+    }
+
+    /// The configuration as it was given, overrides applied, with every secret masked.
+    pub fn redacted(&self) -> Value {
+        redacted::redact(&self.document.0)
+    }
+
+    /// What the input document looks like; the descriptors of
+    /// [`proto_descriptor`](Plugin::proto_descriptor) are left to be added.
+    pub fn input_options(&self) -> input::Options {
+        input::Options {
+            encoding: self.portcullis.input_encoding,
+            skip_request_body_parse: self.plugin.skip_request_body_parse,
+            lenient_query: self.portcullis.lenient_query,
+            descriptors: None,
+        }
+    }
+
+    /// How policies are loaded.
+    pub fn load_options(&self) -> LoadOptions {
+        LoadOptions {
+            entrypoint: self.plugin.entrypoint.clone(),
+            v0_compatible: self.portcullis.v0_compatible,
+            strict_builtin_errors: self.portcullis.strict_builtin_errors,
+        }
+    }
+
+    /// How far one evaluation may go that has the whole budget for itself.
+    pub fn limits(&self) -> Limits {
+        Limits {
+            time: self.portcullis.budget,
+            instructions: self.portcullis.limits.instructions,
+        }
+    }
+
+    fn read(document: &Value, report: &Report) -> Self {
+        Section::read(report, String::new(), Some(document), |root| {
+            let mut without_effect = Vec::new();
+            for (name, shape) in opa::SECTIONS {
+                if let Some(value) = root.raw(name) {
+                    schema::check(report, name, shape, value);
+                    if !HAVE_EFFECT.contains(name) {
+                        without_effect.push(format!("`{name}`"));
+                    }
+                }
+            }
+            let bundles = bundles::read(root);
+            let plugin = root.section("plugins", |plugins| read_plugin(plugins));
+            let portcullis = root.section("portcullis", Portcullis::read);
+            let mut warnings = Vec::new();
+            if !without_effect.is_empty() {
+                let keys = without_effect.join(", ");
+                warnings.push(format!("these keys have no effect in this version: {keys}"));
+            }
+            Self {
+                plugin,
+                portcullis,
+                bundles,
+                warnings,
+                document: Document(document.clone()),
+            }
+        })
+    }
+}
+
+/// The document with its secrets; shows itself without them.
+#[derive(Clone)]
+struct Document(Value);
+
+impl Default for Document {
+    fn default() -> Self {
+        Self(Value::Object(Map::new()))
+    }
+}
+
+impl fmt::Debug for Document {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&redacted::redact(&self.0), f)
+    }
+}
+
+fn read_plugin(plugins: &mut Section<'_>) -> Plugin {
+    if plugins.raw(PLUGIN).is_some() && plugins.raw(PLUGIN_ALIAS).is_some() {
+        let message = format!("is the same plugin as `{PLUGIN}`; give one of them");
+        plugins.problem(PLUGIN_ALIAS, Complaint::new(message));
+    }
+    let aliased = plugins.optional_section(PLUGIN_ALIAS, Plugin::read);
+    let named = plugins.optional_section(PLUGIN, Plugin::read);
+    named.or(aliased).unwrap_or_default()
+}
+
+fn read_overrides(
+    given: Given<'_>,
+    env: Environment<'_>,
+    report: &Report,
+    unset: &mut BTreeSet<String>,
+) -> Map<String, Value> {
+    let mut over = Map::new();
+    for text in given.set {
+        let replaced = environment::substitute(text, env, unset);
+        if let Err(complaint) = overrides::assign(&mut over, &replaced, overrides::typed) {
+            report.add(argument("--set", text), complaint);
+        }
+    }
+    for text in given.set_file {
+        let read = |cursor: &mut overrides::Cursor<'_>| {
+            let (path, _) = cursor.until(&[',']);
+            match read_text(Path::new(&path)) {
+                Ok(content) => Ok(Value::String(content.trim().to_owned())),
+                Err(error) => Err(Complaint::new(format!("cannot read `{path}`: {error}"))),
+            }
+        };
+        if let Err(complaint) = overrides::assign(&mut over, text, read) {
+            report.add(argument("--set-file", text), complaint);
+        }
+    }
+    over
+}
+
+fn argument(flag: &str, text: &str) -> String {
+    format!("{flag} {}", overrides::name_of(text))
+        .trim()
+        .to_owned()
+}
+
+/// Reads a text file that must be UTF-8 and not larger than a configuration may be.
+fn read_text(path: &Path) -> io::Result<String> {
+    let limit = u64::try_from(document::MAX_BYTES).unwrap_or(u64::MAX);
+    let mut text = String::new();
+    let mut file = File::open(path)?.take(limit.saturating_add(1));
+    file.read_to_string(&mut text)?;
+    Ok(text)
+}
+
+fn unset_warning(names: &BTreeSet<String>) -> String {
+    let names: Vec<String> = names
+        .iter()
+        .map(|name| format!("`{}`", value::shown(name)))
+        .collect();
+    format!(
+        "these variables are not set and were replaced by nothing: {}",
+        names.join(", ")
+    )
+}
+
+const PLUGIN: &str = "envoy_ext_authz_grpc";
+const PLUGIN_ALIAS: &str = "envoy.ext_authz.grpc";
+/// Sections of OPA that this version acts upon: it serves what they ask for, or refuses to start.
+const HAVE_EFFECT: [&str; 3] = ["bundle", "bundles", "discovery"];

@@ -1,0 +1,201 @@
+//! OPA's own sections: their names and types, so that a working opa-envoy configuration is accepted
+//! as it is and a slip of the pen in it is found.
+
+use super::schema::Shape::{self, Any, Bool, Integer, List, ListOrMap, Map, Number, Object, Text};
+
+/// Every section of OPA but `plugins`, in the order problems are reported.
+pub(super) const SECTIONS: &[(&str, Shape)] = &[
+    ("services", ListOrMap(&SERVICE)),
+    ("labels", Map(&Text)),
+    ("keys", Map(&KEY)),
+    ("bundle", BUNDLE_OLD),
+    ("bundles", Map(&BUNDLE)),
+    ("discovery", DISCOVERY),
+    ("decision_logs", DECISION_LOGS),
+    ("status", STATUS),
+    ("default_decision", Text),
+    ("default_authorization_decision", Text),
+    ("caching", CACHING),
+    ("nd_builtin_cache", Bool),
+    ("persistence_directory", Text),
+    ("distributed_tracing", DISTRIBUTED_TRACING),
+    ("server", SERVER),
+    ("storage", STORAGE),
+];
+
+const SERVICE: Shape = Object(&[
+    ("name", Text),
+    ("url", Text),
+    ("response_header_timeout_seconds", Integer),
+    ("headers", Map(&Text)),
+    (
+        "tls",
+        Object(&[("ca_cert", Text), ("system_ca_required", Bool)]),
+    ),
+    ("allow_insecure_tls", Bool),
+    ("type", Text),
+    ("credentials", CREDENTIALS),
+]);
+
+const CREDENTIALS: Shape = Object(&[
+    (
+        "bearer",
+        Object(&[("token", Text), ("token_path", Text), ("scheme", Text)]),
+    ),
+    (
+        "client_tls",
+        Object(&[
+            ("cert", Text),
+            ("private_key", Text),
+            ("private_key_passphrase", Text),
+            ("cert_reread_interval_seconds", Integer),
+        ]),
+    ),
+    ("oauth2", Map(&Any)),
+    ("s3_signing", Map(&Any)),
+    ("gcp_metadata", Map(&Any)),
+    ("azure_managed_identity", Map(&Any)),
+    ("plugin", Text),
+]);
+
+const KEY: Shape = Object(&[
+    ("key", Text),
+    ("private_key", Text),
+    ("algorithm", Text),
+    ("scope", Text),
+]);
+
+const POLLING: Shape = Object(&[
+    ("min_delay_seconds", Integer),
+    ("max_delay_seconds", Integer),
+    ("long_polling_timeout_seconds", Integer),
+]);
+
+const SIGNING: Shape = Object(&[
+    ("keyid", Text),
+    ("scope", Text),
+    ("exclude_files", List(&Text)),
+    ("public_keys", Map(&KEY)),
+]);
+
+const BUNDLE: Shape = Object(&[
+    ("service", Text),
+    ("resource", Text),
+    ("polling", POLLING),
+    ("trigger", Text),
+    ("persist", Bool),
+    ("signing", SIGNING),
+    ("size_limit_bytes", Integer),
+]);
+
+const BUNDLE_OLD: Shape = Object(&[
+    ("name", Text),
+    ("prefix", Text),
+    ("service", Text),
+    ("resource", Text),
+    ("polling", POLLING),
+    ("trigger", Text),
+    ("persist", Bool),
+    ("signing", SIGNING),
+    ("size_limit_bytes", Integer),
+]);
+
+const DISCOVERY: Shape = Object(&[
+    ("name", Text),
+    ("prefix", Text),
+    ("decision", Text),
+    ("service", Text),
+    ("resource", Text),
+    ("polling", POLLING),
+    ("trigger", Text),
+    ("signing", SIGNING),
+    ("persist", Bool),
+]);
+
+const DECISION_LOGS: Shape = Object(&[
+    ("service", Text),
+    ("resource", Text),
+    ("resource_path", Text),
+    ("partition_name", Text),
+    ("plugin", Text),
+    ("console", Bool),
+    ("mask_decision", Text),
+    ("drop_decision", Text),
+    ("nd_builtin_cache", Bool),
+    (
+        "request_context",
+        Object(&[("http", Object(&[("headers", List(&Text))]))]),
+    ),
+    (
+        "reporting",
+        Object(&[
+            ("buffer_type", Text),
+            ("buffer_size_limit_bytes", Integer),
+            ("buffer_size_limit_events", Integer),
+            ("upload_size_limit_bytes", Integer),
+            ("min_delay_seconds", Integer),
+            ("max_delay_seconds", Integer),
+            ("max_decisions_per_second", Number),
+            ("trigger", Text),
+        ]),
+    ),
+]);
+
+const STATUS: Shape = Object(&[
+    ("service", Text),
+    ("partition_name", Text),
+    ("console", Bool),
+    ("prometheus", Bool),
+    ("prometheus_config", Map(&Any)),
+    ("plugin", Text),
+    ("trigger", Text),
+]);
+
+const CACHING: Shape = Object(&[
+    (
+        "inter_query_builtin_cache",
+        Object(&[
+            ("max_size_bytes", Integer),
+            ("forced_eviction_threshold_percentage", Integer),
+            ("stale_entry_eviction_period_seconds", Integer),
+        ]),
+    ),
+    (
+        "inter_query_builtin_value_cache",
+        Object(&[
+            ("max_num_entries", Integer),
+            ("named", Map(&Object(&[("max_num_entries", Integer)]))),
+        ]),
+    ),
+]);
+
+const DISTRIBUTED_TRACING: Shape = Object(&[
+    ("type", Text),
+    ("address", Text),
+    ("service_name", Text),
+    ("sample_percentage", Number),
+    ("encryption", Text),
+    ("allow_insecure_tls", Bool),
+    ("tls_ca_cert_file", Text),
+    ("tls_cert_file", Text),
+    ("tls_private_key_file", Text),
+    ("resource", Map(&Any)),
+    ("headers", Map(&Text)),
+    ("batch_span_processor_options", Map(&Any)),
+]);
+
+const SERVER: Shape = Object(&[
+    ("encoding", Map(&Any)),
+    ("decoding", Map(&Any)),
+    ("metrics", Map(&Any)),
+]);
+
+const STORAGE: Shape = Object(&[(
+    "disk",
+    Object(&[
+        ("directory", Text),
+        ("auto_create", Bool),
+        ("partitions", List(&Text)),
+        ("badger", Text),
+    ]),
+)]);

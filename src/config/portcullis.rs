@@ -1,0 +1,344 @@
+//! `portcullis`: what opa-envoy has no key for.
+
+use std::time::Duration;
+
+use crate::input::Encoding;
+
+use super::{
+    address::ListenAddr,
+    problem::Complaint,
+    section::Section,
+    transport::{Http2, Tls},
+    value::{boolean, choice, duration, integer, text},
+};
+
+/// The section `portcullis`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Portcullis {
+    /// `budget`: the time one check may take from its arrival to its answer. Default 100 ms.
+    pub budget: Duration,
+    /// `reply_margin`: what is left of the caller's `grpc-timeout` for the way back. Default 5 ms.
+    pub reply_margin: Duration,
+    /// `on_error`: the form of an answer that is no decision. Default `denied_response`.
+    pub on_error: OnError,
+    /// `input-encoding`: the shape of the input document. Default `reference`.
+    pub input_encoding: Encoding,
+    /// `lenient_query`: drop query pairs that do not parse instead of refusing. Default `false`.
+    pub lenient_query: bool,
+    /// `strict_builtin_errors`: an error in a built-in fails the evaluation. Default `false`.
+    pub strict_builtin_errors: bool,
+    /// `v0_compatible`: modules are Rego v0 unless they import v1. Default `false`.
+    pub v0_compatible: bool,
+    /// `watch`: load the policy files again when they change. Default `false`.
+    pub watch: bool,
+    /// `decision_id_header`: the response header that carries the decision's ID. Default none.
+    pub decision_id_header: Option<http::HeaderName>,
+    /// `reason_header`: the response header that carries a denial's reason. Default none.
+    pub reason_header: Option<http::HeaderName>,
+    /// `admin`: the HTTP port for operators.
+    pub admin: Admin,
+    /// `tls`: TLS on the gRPC port; `None` is plaintext.
+    pub tls: Option<Tls>,
+    /// `admission`: how much is taken on at once.
+    pub admission: Admission,
+    /// `limits`: how far one evaluation may go.
+    pub limits: EvaluationLimits,
+    /// `http2`: the gRPC port's HTTP/2 settings.
+    pub http2: Http2,
+    /// `shutdown`: how the server goes.
+    pub shutdown: Shutdown,
+    /// `log`: what the process writes to standard error.
+    pub log: Log,
+}
+
+/// `on_error`: how a check is answered that ended without a decision.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnError {
+    /// A denial with the failure's HTTP status: closed on every Envoy.
+    #[default]
+    DeniedResponse,
+    /// `error_response`, which Envoy knows from 1.37.
+    ErrorResponse,
+    /// A gRPC error, so that the caller's `failOpen` and `statusOnError` decide.
+    GrpcError,
+}
+
+/// `admin`: the HTTP port for operators.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Admin {
+    /// `addr`. Default `:8282`.
+    pub addr: ListenAddr,
+}
+
+/// `admission`: how much is taken on at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Admission {
+    /// `max_in_flight`: checks that are worked on or wait; the next one is shed. Default 1024.
+    pub max_in_flight: usize,
+    /// `retry_after`: what a shed caller is told, in whole seconds. Default 1 s.
+    pub retry_after: Duration,
+}
+
+/// `limits`: how far one evaluation may go; its time is [`Portcullis::budget`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EvaluationLimits {
+    /// `instructions`: of regorus' virtual machine. Default 10,000,000.
+    pub instructions: usize,
+}
+
+/// `shutdown`: how the server goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shutdown {
+    /// `grace`: from "not ready" to the first GOAWAY, so that callers notice first. Default 5 s.
+    pub grace: Duration,
+    /// `drain_timeout`: the longest wait for checks in flight after that. Default 10 s.
+    pub drain_timeout: Duration,
+}
+
+/// `log`: what the process writes to standard error.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Log {
+    /// `level`. Default `info`.
+    pub level: LogLevel,
+    /// `format`. Default `json`.
+    pub format: LogFormat,
+}
+
+/// `log.level`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogLevel {
+    /// What needs a person.
+    Error,
+    /// What may need one.
+    Warn,
+    /// What an operator follows.
+    #[default]
+    Info,
+    /// What a developer follows.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+/// `log.format`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One JSON object a line.
+    #[default]
+    Json,
+    /// Lines for people.
+    Text,
+}
+
+impl Default for Portcullis {
+    fn default() -> Self {
+        Self {
+            budget: DEFAULT_BUDGET,
+            reply_margin: DEFAULT_REPLY_MARGIN,
+            on_error: OnError::default(),
+            input_encoding: Encoding::default(),
+            lenient_query: false,
+            strict_builtin_errors: false,
+            v0_compatible: false,
+            watch: false,
+            decision_id_header: None,
+            reason_header: None,
+            admin: Admin::default(),
+            tls: None,
+            admission: Admission::default(),
+            limits: EvaluationLimits::default(),
+            http2: Http2::default(),
+            shutdown: Shutdown::default(),
+            log: Log::default(),
+        }
+    }
+}
+
+impl Portcullis {
+    pub(super) fn read(section: &mut Section<'_>) -> Self {
+        let default = Self::default();
+        let budget = section.value("budget", duration(SHORTEST_BUDGET..=LONGEST_BUDGET));
+        let margin = section.value("reply_margin", duration(Duration::ZERO..=LONGEST_BUDGET));
+        let (budget, reply_margin) = (
+            budget.unwrap_or(default.budget),
+            margin.unwrap_or(default.reply_margin),
+        );
+        if reply_margin >= budget {
+            let message = format!("`{reply_margin:?}` must be less than the budget `{budget:?}`");
+            section.problem("reply_margin", Complaint::new(message));
+        }
+        Self {
+            budget,
+            reply_margin,
+            on_error: section
+                .value("on_error", choice(ON_ERROR))
+                .unwrap_or_default(),
+            input_encoding: section
+                .value("input-encoding", choice(ENCODINGS))
+                .unwrap_or_default(),
+            lenient_query: flag(section, "lenient_query"),
+            strict_builtin_errors: flag(section, "strict_builtin_errors"),
+            v0_compatible: flag(section, "v0_compatible"),
+            watch: flag(section, "watch"),
+            decision_id_header: section.value("decision_id_header", header_name),
+            reason_header: section.value("reason_header", header_name),
+            admin: section.section("admin", Admin::read),
+            tls: section.optional_section("tls", Tls::read).flatten(),
+            admission: section.section("admission", Admission::read),
+            limits: section.section("limits", EvaluationLimits::read),
+            http2: section.section("http2", Http2::read),
+            shutdown: section.section("shutdown", Shutdown::read),
+            log: section.section("log", Log::read),
+        }
+    }
+}
+
+impl Default for Admin {
+    fn default() -> Self {
+        Self {
+            addr: ListenAddr::any(DEFAULT_ADMIN_PORT),
+        }
+    }
+}
+
+impl Admin {
+    fn read(section: &mut Section<'_>) -> Self {
+        let addr = section.value("addr", |value| ListenAddr::parse(text(value)?));
+        addr.map_or_else(Self::default, |addr| Self { addr })
+    }
+}
+
+impl Default for Admission {
+    fn default() -> Self {
+        Self {
+            max_in_flight: 1024,
+            retry_after: Duration::from_secs(1),
+        }
+    }
+}
+
+impl Admission {
+    fn read(section: &mut Section<'_>) -> Self {
+        let default = Self::default();
+        Self {
+            max_in_flight: section
+                .value("max_in_flight", integer(1..=MOST_IN_FLIGHT))
+                .unwrap_or(default.max_in_flight),
+            retry_after: section
+                .value(
+                    "retry_after",
+                    duration(Duration::from_secs(1)..=Duration::from_secs(3600)),
+                )
+                .unwrap_or(default.retry_after),
+        }
+    }
+}
+
+impl Default for EvaluationLimits {
+    fn default() -> Self {
+        Self {
+            instructions: 10_000_000,
+        }
+    }
+}
+
+impl EvaluationLimits {
+    fn read(section: &mut Section<'_>) -> Self {
+        let default = Self::default();
+        Self {
+            instructions: section
+                .value("instructions", integer(1_000..=MOST_INSTRUCTIONS))
+                .unwrap_or(default.instructions),
+        }
+    }
+}
+
+impl Default for Shutdown {
+    fn default() -> Self {
+        Self {
+            grace: Duration::from_secs(5),
+            drain_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Shutdown {
+    fn read(section: &mut Section<'_>) -> Self {
+        let default = Self::default();
+        let range = || Duration::ZERO..=LONGEST_SHUTDOWN;
+        Self {
+            grace: section
+                .value("grace", duration(range()))
+                .unwrap_or(default.grace),
+            drain_timeout: section
+                .value("drain_timeout", duration(range()))
+                .unwrap_or(default.drain_timeout),
+        }
+    }
+}
+
+impl Log {
+    fn read(section: &mut Section<'_>) -> Self {
+        Self {
+            level: section.value("level", choice(LEVELS)).unwrap_or_default(),
+            format: section.value("format", choice(FORMATS)).unwrap_or_default(),
+        }
+    }
+}
+
+fn flag(section: &mut Section<'_>, key: &'static str) -> bool {
+    section.value(key, boolean).unwrap_or(false)
+}
+
+fn header_name(value: &serde_json::Value) -> Result<http::HeaderName, Complaint> {
+    let name = text(value)?;
+    let parsed = http::HeaderName::from_bytes(name.as_bytes()).ok();
+    // These belong to the connection or frame the message; Envoy would refuse or obey them.
+    parsed
+        .filter(|name| !RESERVED_HEADERS.contains(&name.as_str()))
+        .ok_or_else(|| {
+            Complaint::new("must be the name of a header of your own")
+                .hint("write it like `x-decision-id`")
+        })
+}
+
+const ON_ERROR: &[(&str, OnError)] = &[
+    ("denied_response", OnError::DeniedResponse),
+    ("error_response", OnError::ErrorResponse),
+    ("grpc_error", OnError::GrpcError),
+];
+const ENCODINGS: &[(&str, Encoding)] = &[
+    ("reference", Encoding::Reference),
+    ("protojson", Encoding::ProtoJson),
+];
+const LEVELS: &[(&str, LogLevel)] = &[
+    ("error", LogLevel::Error),
+    ("warn", LogLevel::Warn),
+    ("info", LogLevel::Info),
+    ("debug", LogLevel::Debug),
+    ("trace", LogLevel::Trace),
+];
+const FORMATS: &[(&str, LogFormat)] = &[("json", LogFormat::Json), ("text", LogFormat::Text)];
+const RESERVED_HEADERS: [&str; 11] = [
+    "connection",
+    "content-length",
+    "content-type",
+    "host",
+    "keep-alive",
+    "proxy-connection",
+    "set-cookie",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+const DEFAULT_BUDGET: Duration = Duration::from_millis(100);
+const DEFAULT_REPLY_MARGIN: Duration = Duration::from_millis(5);
+const DEFAULT_ADMIN_PORT: u16 = 8282;
+/// A shorter budget than this ends before the first stage does.
+const SHORTEST_BUDGET: Duration = Duration::from_micros(100);
+/// Nobody's proxy waits longer than this.
+const LONGEST_BUDGET: Duration = Duration::from_secs(60);
+const LONGEST_SHUTDOWN: Duration = Duration::from_secs(600);
+const MOST_IN_FLIGHT: usize = 1_000_000;
+const MOST_INSTRUCTIONS: usize = 1_000_000_000;

@@ -1,0 +1,168 @@
+//! What is wrong with a configuration: every problem of one run, each with its key path.
+//!
+//! Texts never hold a value that can be a secret: a wrong type is named by its kind, and only
+//! values of keys that are no secrets are quoted.
+
+use std::{cell::RefCell, fmt};
+
+use serde_json::Value;
+
+/// One problem in a configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The key it is about, such as `portcullis.tls.cert_file`; empty for the file as a whole.
+    pub key: String,
+    /// The rule that is broken.
+    pub message: String,
+    /// What to do about it, when that is known.
+    pub hint: Option<String>,
+}
+
+/// Every problem of one configuration; printed as operators read it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub struct Problems {
+    /// Where the configuration came from: the file's name, or the command line.
+    pub origin: String,
+    /// At least one problem, in the order of the sections.
+    pub problems: Vec<Problem>,
+}
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = self.problems.len();
+        let noun = if count == 1 { "problem" } else { "problems" };
+        write!(f, "{count} {noun} in `{}`", self.origin)?;
+        for Problem { key, message, hint } in &self.problems {
+            f.write_str("\n  ")?;
+            if !key.is_empty() {
+                write!(f, "{key}: ")?;
+            }
+            f.write_str(message)?;
+            if let Some(hint) = hint {
+                write!(f, "\n    hint: {hint}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Why a value is not what its key takes; the reader adds the key path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Complaint {
+    pub(super) message: String,
+    pub(super) hint: Option<String>,
+}
+
+impl Complaint {
+    pub(super) fn new(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            hint: None,
+        }
+    }
+
+    pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// `value` has another type than the key takes.
+    pub(super) fn wrong_type(expected: &str, value: &Value) -> Self {
+        let complaint = Self::new(format!("must be {expected}, found {}", kind(value)));
+        match (expected, value.as_str()) {
+            ("a boolean", Some("yes" | "on" | "y" | "no" | "off" | "n")) => {
+                complaint.hint("write `true` or `false`; YAML 1.2 reads other words as text")
+            }
+            (_, Some(_) | None) => complaint,
+        }
+    }
+}
+
+/// Where the readers of all sections leave what they find.
+#[derive(Debug, Default)]
+pub(super) struct Report {
+    problems: RefCell<Vec<Problem>>,
+}
+
+impl Report {
+    pub(super) fn add(&self, key: impl Into<String>, complaint: Complaint) {
+        let Complaint { message, hint } = complaint;
+        self.problems.borrow_mut().push(Problem {
+            key: key.into(),
+            message,
+            hint,
+        });
+    }
+
+    /// The key is not known; the nearest of `known` is the hint.
+    pub(super) fn unknown_key<'k>(
+        &self,
+        path: String,
+        key: &str,
+        known: impl IntoIterator<Item = &'k str>,
+    ) {
+        let complaint = Complaint::new("unknown key");
+        let complaint = match nearest(key, known) {
+            Some(name) => complaint.hint(format!("did you mean `{name}`?")),
+            None => complaint,
+        };
+        self.add(path, complaint);
+    }
+
+    /// Everything found, or nothing.
+    pub(super) fn into_result(self, origin: &str) -> Result<(), Problems> {
+        let problems = self.problems.into_inner();
+        if problems.is_empty() {
+            return Ok(());
+        }
+        Err(Problems {
+            origin: origin.to_owned(),
+            problems,
+        })
+    }
+}
+
+/// The word of `known` that `word` was probably meant to be.
+pub(super) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+    let plain = |text: &str| text.to_ascii_lowercase().replace('_', "-");
+    let word = plain(word.get(..LONGEST_WORD).unwrap_or(word));
+    known
+        .into_iter()
+        .map(|name| {
+            let closeness = strsim::normalized_damerau_levenshtein(&word, &plain(name));
+            (closeness, name)
+        })
+        .filter(|(closeness, _)| *closeness >= CLOSE_ENOUGH)
+        .max_by(|(a, _), (b, _)| a.total_cmp(b))
+        .map(|(_, name)| name)
+}
+
+/// `path.key`, or `path["key"]` when the key would not read back as one.
+pub(super) fn join(path: &str, key: &str) -> String {
+    let plain = !key.is_empty()
+        && key
+            .chars()
+            .all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '/'));
+    match (path.is_empty(), plain) {
+        (true, true) => key.to_owned(),
+        (false, true) => format!("{path}.{key}"),
+        (_, false) => format!("{path}[\"{}\"]", key.escape_default()),
+    }
+}
+
+/// The kind of a value, for messages.
+pub(super) fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "nothing",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "a mapping",
+    }
+}
+
+/// Share of letters that must agree before a key is suggested.
+const CLOSE_ENOUGH: f64 = 0.6;
+/// Longest part of an unknown key that is compared; the comparison is quadratic.
+const LONGEST_WORD: usize = 64;

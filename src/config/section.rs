@@ -1,0 +1,122 @@
+//! Reads one mapping of a configuration key by key, and reports the keys nobody asked for.
+
+use serde_json::{Map, Value};
+
+use super::problem::{Complaint, Report, join};
+
+/// One mapping of the configuration while it is read.
+#[derive(Debug)]
+pub(super) struct Section<'a> {
+    report: &'a Report,
+    path: String,
+    fields: Option<&'a Map<String, Value>>,
+    known: Vec<&'static str>,
+}
+
+impl<'a> Section<'a> {
+    /// Reads the mapping at `path`; every key of it that `read` does not ask for is a problem.
+    /// `None` and null read like an empty mapping.
+    pub(super) fn read<T>(
+        report: &'a Report,
+        path: String,
+        value: Option<&'a Value>,
+        read: impl FnOnce(&mut Self) -> T,
+    ) -> T {
+        let fields = match value {
+            None | Some(Value::Null) => None,
+            Some(Value::Object(fields)) => Some(fields),
+            Some(other) => {
+                report.add(path.clone(), Complaint::wrong_type("a mapping", other));
+                None
+            }
+        };
+        let mut section = Self {
+            report,
+            path,
+            fields,
+            known: Vec::new(),
+        };
+        let result = read(&mut section);
+        section.report_unknown();
+        result
+    }
+
+    /// The value of `key`; null counts as absent.
+    pub(super) fn raw(&mut self, key: &'static str) -> Option<&'a Value> {
+        self.known.push(key);
+        self.fields?.get(key).filter(|value| !value.is_null())
+    }
+
+    /// The value of `key` as `parse` reads it; `None` when it is absent or wrong.
+    pub(super) fn value<T>(
+        &mut self,
+        key: &'static str,
+        parse: impl FnOnce(&'a Value) -> Result<T, Complaint>,
+    ) -> Option<T> {
+        let value = self.raw(key)?;
+        parse(value)
+            .map_err(|complaint| self.problem(key, complaint))
+            .ok()
+    }
+
+    /// Each item of the list at `key` as `parse` reads it; wrong ones are reported and left out.
+    pub(super) fn list<T>(
+        &mut self,
+        key: &'static str,
+        parse: impl Fn(&'a Value) -> Result<T, Complaint>,
+    ) -> Option<Vec<T>> {
+        let items = self.value(key, |value| {
+            value
+                .as_array()
+                .ok_or_else(|| Complaint::wrong_type("a list", value))
+        })?;
+        let mut parsed = Vec::with_capacity(items.len());
+        for (index, item) in items.iter().enumerate() {
+            match parse(item) {
+                Ok(item) => parsed.push(item),
+                Err(complaint) => {
+                    let path = format!("{}[{index}]", join(&self.path, key));
+                    self.report.add(path, complaint);
+                }
+            }
+        }
+        Some(parsed)
+    }
+
+    /// The mapping at `key`, read like this one; an absent one reads as empty.
+    pub(super) fn section<T>(&mut self, key: &'static str, read: impl FnOnce(&mut Self) -> T) -> T {
+        let value = self.raw(key);
+        Self::read(self.report, join(&self.path, key), value, read)
+    }
+
+    /// The mapping at `key` if it is there.
+    pub(super) fn optional_section<T>(
+        &mut self,
+        key: &'static str,
+        read: impl FnOnce(&mut Self) -> T,
+    ) -> Option<T> {
+        let value = self.raw(key)?;
+        let path = join(&self.path, key);
+        Some(Self::read(self.report, path, Some(value), read))
+    }
+
+    /// Reports a problem with `key`.
+    pub(super) fn problem(&self, key: &str, complaint: Complaint) {
+        self.report.add(join(&self.path, key), complaint);
+    }
+
+    /// Where problems of keys below this mapping's go.
+    pub(super) fn report(&self) -> &'a Report {
+        self.report
+    }
+
+    fn report_unknown(&self) {
+        for key in self.fields.into_iter().flat_map(Map::keys) {
+            if !self.known.contains(&key.as_str()) {
+                let path = join(&self.path, key);
+                self.report
+                    .unknown_key(path, key, self.known.iter().copied());
+            }
+        }
+    }
+}

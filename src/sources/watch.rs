@@ -1,0 +1,175 @@
+//! `--watch`: reads the files again when they change and hands over what is new.
+//!
+//! Watches folders, never files, so that editors' rename-over, deletion and re-creation, and the
+//! symlink swap of a Kubernetes ConfigMap are seen. An event only says "look again": what counts is
+//! the digest of the content, which is also compared every [`RESCAN`], so a lost event heals and a
+//! system without watches left still follows. Promises to call back once for each real change and once
+//! when an error begins, changes or ends, and to go on after every error.
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use notify::{
+    Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _,
+    event::{AccessKind, AccessMode},
+};
+use tokio::{
+    sync::Notify,
+    task::spawn_blocking,
+    time::{sleep, timeout},
+};
+
+use super::file::{Digest, Files, Reading, SourceError};
+use crate::policy::PolicyFile;
+
+/// Calls `on_change` with the files each time their content is another than before, until `shutdown`
+/// is ready. `active` is the digest of what is in use already. `on_change` runs on a thread that may
+/// block.
+pub async fn watch(
+    files: Files,
+    active: Digest,
+    shutdown: impl Future<Output = ()>,
+    on_change: impl FnMut(Result<Vec<PolicyFile>, SourceError>) + Send + 'static,
+) {
+    let content = Arc::new(Mutex::new(Content {
+        files: files.clone(),
+        last: Last::Read(active),
+        on_change,
+    }));
+    tokio::select! {
+        biased;
+        () = shutdown => {}
+        () = follow(&files, &content, RESCAN) => {}
+    }
+}
+
+async fn follow<F>(files: &Files, content: &Arc<Mutex<Content<F>>>, rescan: Duration)
+where
+    F: FnMut(Result<Vec<PolicyFile>, SourceError>) + Send + 'static,
+{
+    let woken = Arc::new(Notify::new());
+    let mut folders = BTreeSet::new();
+    loop {
+        // Subscribed anew each time, before reading: a folder that was deleted and created again has
+        // lost its watch, and a change after this line is either read or wakes.
+        let subscription = subscribe(files, &folders, &woken);
+        let looking = Arc::clone(content);
+        let look = move || {
+            // A callback that panicked left nothing half done in here.
+            let mut content = looking.lock().unwrap_or_else(PoisonError::into_inner);
+            content.look()
+        };
+        if let Ok(Some(seen)) = spawn_blocking(look).await
+            && seen != folders
+        {
+            folders = seen;
+            sleep(QUIET).await;
+            continue;
+        }
+        if timeout(rescan, woken.notified()).await.is_ok() {
+            let until_quiet = async { while timeout(QUIET, woken.notified()).await.is_ok() {} };
+            // Whether it got quiet or not, it is time to look.
+            timeout(LONGEST_UNREST, until_quiet).await.ok();
+        }
+        drop(subscription);
+    }
+}
+
+/// What was seen last, and whom to tell.
+struct Content<F> {
+    files: Files,
+    last: Last,
+    on_change: F,
+}
+
+#[derive(PartialEq, Eq)]
+enum Last {
+    Read(Digest),
+    Failed(String),
+}
+
+impl<F: FnMut(Result<Vec<PolicyFile>, SourceError>)> Content<F> {
+    /// Reads, tells what is new, and returns the folders that were looked at.
+    fn look(&mut self) -> Option<BTreeSet<PathBuf>> {
+        let (now, result, folders) = match self.files.read() {
+            Ok(Reading { files, folders }) => {
+                let digest = Digest::of(&files);
+                let folders = folders.into_iter().collect();
+                (Last::Read(digest), Ok(files), Some(folders))
+            }
+            Err(error) => (Last::Failed(error.to_string()), Err(error), None),
+        };
+        if now != self.last {
+            self.last = now;
+            (self.on_change)(result);
+        }
+        folders
+    }
+}
+
+/// Watches everything that can show a change; what cannot be watched is left to the next look.
+fn subscribe(
+    files: &Files,
+    folders: &BTreeSet<PathBuf>,
+    woken: &Arc<Notify>,
+) -> Option<RecommendedWatcher> {
+    let wake = Arc::clone(woken);
+    let mut watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
+        if event.map_or(true, |event| changes_content(event.kind)) {
+            wake.notify_one();
+        }
+    })
+    .ok()?;
+    let of_roots = files.paths().flat_map(folders_of_root);
+    let wanted: BTreeSet<PathBuf> = of_roots.chain(folders.iter().cloned()).collect();
+    for folder in wanted {
+        watcher.watch(&folder, RecursiveMode::NonRecursive).ok();
+    }
+    Some(watcher)
+}
+
+/// The nearest folder above a root that exists, and the one its links lead to.
+fn folders_of_root(root: &Path) -> Vec<PathBuf> {
+    let above = root.ancestors().skip(1).map(|folder| {
+        if folder.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            folder
+        }
+    });
+    let existing = above.into_iter().find(|folder| folder.is_dir());
+    let target = root.canonicalize().ok();
+    let target = target.as_deref().and_then(Path::parent);
+    existing
+        .into_iter()
+        .chain(target)
+        .map(Path::to_owned)
+        .collect()
+}
+
+/// Reading the files makes events too; they must not wake us.
+fn changes_content(kind: EventKind) -> bool {
+    match kind {
+        EventKind::Access(AccessKind::Close(AccessMode::Write))
+        | EventKind::Any
+        | EventKind::Create(_)
+        | EventKind::Modify(_)
+        | EventKind::Remove(_)
+        | EventKind::Other => true,
+        EventKind::Access(_) => false,
+    }
+}
+
+/// No event for so long, and the change counts as complete.
+const QUIET: Duration = Duration::from_millis(100);
+/// The longest wait for quiet.
+const LONGEST_UNREST: Duration = Duration::from_secs(1);
+/// How often the content is compared without any event.
+pub const RESCAN: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests;

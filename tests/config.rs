@@ -1,0 +1,490 @@
+//! The configuration as operators meet it: files, variables, overrides, problems and what is shown.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use portcullis::{
+    config::{
+        Admin, Admission, AllowedCaller, Config, ConfigError, EvaluationLimits, Given, Http2,
+        ListenAddr, Log, LogFormat, LogLevel, OnError, Plugin, Portcullis, Shutdown, Tls,
+    },
+    input::Encoding,
+    policy::Entrypoint,
+};
+use serde_json::{Value, json};
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new("tests/fixtures/config").join(name)
+}
+
+fn load_file(path: &Path, env: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    let given = Given {
+        file: Some(path),
+        ..Given::default()
+    };
+    load(given, env)
+}
+
+fn load(given: Given<'_>, env: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    let lookup = |name: &str| {
+        let found = env.iter().find(|(key, _)| *key == name);
+        found.map(|(_, value)| (*value).to_owned())
+    };
+    Config::load(given, &lookup)
+}
+
+fn load_text(name: &str, text: &str) -> Result<Config, String> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(name);
+    fs::write(&path, text).unwrap();
+    load_file(&path, &[]).map_err(|error| {
+        let folder = folder.path().display().to_string();
+        error.to_string().replace(&folder, "")
+    })
+}
+
+fn yaml(text: &str) -> Result<Config, String> {
+    load_text("config.yaml", text)
+}
+
+fn set(arguments: &[&str]) -> Result<Config, String> {
+    let arguments: Vec<String> = arguments.iter().map(|text| (*text).to_owned()).collect();
+    let given = Given {
+        set: &arguments,
+        ..Given::default()
+    };
+    load(given, &[("PORT", "9292")]).map_err(|error| error.to_string())
+}
+
+fn path(segments: &[&str]) -> Entrypoint {
+    Entrypoint::Path(segments.iter().map(|text| (*text).to_owned()).collect())
+}
+
+#[test]
+fn no_file_at_all_is_the_default() {
+    let config = load(Given::default(), &[]).unwrap();
+    assert_eq!(config.plugin, Plugin::default());
+    assert_eq!(config.portcullis, Portcullis::default());
+    assert_eq!(config.warnings, Vec::<String>::new());
+    assert_eq!(config.redacted(), json!({}));
+    assert_eq!(config.redacted(), Config::default().redacted());
+}
+
+#[test]
+fn the_defaults_are_those_of_opa_envoy_and_deny() {
+    let config = Config::default();
+    assert_eq!(config.plugin.addr.to_string(), ":9191");
+    assert_eq!(config.plugin.entrypoint, path(&["envoy", "authz", "allow"]));
+    assert!(!config.plugin.dry_run);
+    assert_eq!(config.plugin.max_recv_msg_size, 4_194_304);
+    assert_eq!(config.portcullis.budget, Duration::from_millis(100));
+    assert_eq!(config.portcullis.on_error, OnError::DeniedResponse);
+    assert_eq!(config.portcullis.admin.addr.to_string(), ":8282");
+}
+
+#[test]
+fn the_quick_start_of_opa_envoy_is_accepted_and_its_dead_key_named() {
+    let config = load_file(&fixture("quick-start.yaml"), &[]).unwrap();
+    assert_eq!(config.plugin, Plugin::default());
+    assert_eq!(
+        config.warnings,
+        ["these keys have no effect in this version: `decision_logs`"]
+    );
+}
+
+#[test]
+fn every_key_arrives_where_it_belongs() {
+    let env = [("POD_NAME", "authz-0"), ("BUNDLE_TOKEN", "t0ken")];
+    let config = load_file(&fixture("everything.yaml"), &env).unwrap();
+    assert_eq!(config.plugin, every_plugin_key());
+    assert_eq!(config.portcullis, every_key_of_ours());
+    assert_eq!(config.bundles, [PathBuf::from("/policies/bundle.tar.gz")]);
+    assert_eq!(
+        config.warnings,
+        ["these keys have no effect in this version: `services`, `labels`"]
+    );
+    let shown = config.redacted();
+    assert_eq!(shown["labels"]["pod"], "authz-0");
+    assert!(!shown.to_string().contains("t0ken"));
+}
+
+fn every_plugin_key() -> Plugin {
+    Plugin {
+        addr: ListenAddr::Unix("/run/authz.sock".into()),
+        entrypoint: path(&["authz", "commerce", "allow"]),
+        dry_run: true,
+        enable_reflection: true,
+        proto_descriptor: Some("/descriptors/shop.pb".into()),
+        max_recv_msg_size: 1_048_576,
+        max_send_msg_size: 65_536,
+        skip_request_body_parse: true,
+        enable_performance_metrics: true,
+        request_duration_buckets: vec![0.001, 0.01, 1.0],
+    }
+}
+
+fn every_key_of_ours() -> Portcullis {
+    Portcullis {
+        budget: Duration::from_millis(1500),
+        reply_margin: Duration::from_millis(10),
+        on_error: OnError::ErrorResponse,
+        input_encoding: Encoding::ProtoJson,
+        lenient_query: true,
+        strict_builtin_errors: true,
+        v0_compatible: true,
+        watch: true,
+        decision_id_header: Some("x-decision-id".parse().unwrap()),
+        reason_header: Some("x-decision-reason".parse().unwrap()),
+        admin: Admin {
+            addr: ListenAddr::Tcp {
+                host: "127.0.0.1".to_owned(),
+                port: 8383,
+            },
+        },
+        tls: Some(Tls {
+            cert_file: "/tls/tls.crt".into(),
+            key_file: "/tls/tls.key".into(),
+            client_ca_file: Some("/tls/ca.crt".into()),
+            allowed_callers: Some(vec![
+                AllowedCaller::Id(
+                    "spiffe://cluster.local/ns/istio-system/sa/istio-ingressgateway".to_owned(),
+                ),
+                AllowedCaller::Below("spiffe://cluster.local/ns/commerce/".to_owned()),
+            ]),
+            reload_interval: Duration::from_secs(30),
+        }),
+        admission: Admission {
+            max_in_flight: 64,
+            retry_after: Duration::from_secs(2),
+        },
+        limits: EvaluationLimits {
+            instructions: 50_000,
+        },
+        http2: Http2 {
+            max_concurrent_streams: 100,
+            initial_stream_window_size: 131_072,
+            initial_connection_window_size: 262_144,
+            max_header_list_size: 8192,
+            keepalive_interval: Duration::from_secs(15),
+            keepalive_timeout: Duration::from_secs(5),
+            max_connection_age: Some(Duration::from_secs(1800)),
+        },
+        shutdown: Shutdown {
+            grace: Duration::ZERO,
+            drain_timeout: Duration::from_secs(60),
+        },
+        log: Log {
+            level: LogLevel::Debug,
+            format: LogFormat::Text,
+        },
+    }
+}
+
+#[test]
+fn all_problems_are_reported_in_one_run() {
+    let error = load_file(&fixture("mistakes.yaml"), &[]).unwrap_err();
+    insta::assert_snapshot!(error);
+}
+
+#[test]
+fn a_file_that_is_no_tree_says_so() {
+    let deep = format!("a: {}1{}", "[".repeat(100), "]".repeat(100));
+    let bomb = yaml_bomb();
+    let long = format!("labels: {{a: \"{}\"}}", "x".repeat(2 * 1024 * 1024));
+    for (name, text, want) in [
+        ("c.yaml", "[1]", "must be a mapping, found a list"),
+        ("c.yaml", "a: [", "not valid YAML"),
+        ("c.yaml", "a: 1\n---\nb: 1", "not valid YAML"),
+        (
+            "c.yaml",
+            "labels: {a: x}\nlabels: {b: y}",
+            "`labels` is given twice",
+        ),
+        ("c.yaml", "labels: {a: x, a: x}", "`a` is given twice"),
+        (
+            "c.json",
+            r#"{"labels": {}, "labels": {}}"#,
+            "`labels` is given twice",
+        ),
+        ("c.json", "labels: {}", "not valid JSON"),
+        ("c.json", "{} {}", "not valid JSON"),
+        ("c.yaml", "labels: !secret {a: b}", "not valid YAML"),
+        ("c.yaml", "labels: {a: .inf}", "not finite"),
+        ("c.yaml", "labels: {<<: 1}", "`<<` takes a mapping"),
+        ("c.yaml", deep.as_str(), "levels"),
+        ("c.yaml", bomb.as_str(), "not valid YAML"),
+        ("c.yaml", long.as_str(), "1048576 bytes"),
+    ] {
+        let problems = load_text(name, text).expect_err(want);
+        assert!(problems.contains(want), "{problems}");
+        assert!(problems.len() < 300, "{problems}");
+    }
+}
+
+/// Nine levels of nine aliases: 9^9 values if they were followed.
+fn yaml_bomb() -> String {
+    let mut text = String::from("a0: &a0 [x]\n");
+    for level in 1..10 {
+        let aliases = vec![format!("*a{}", level - 1); 9].join(", ");
+        text.push_str(&format!("a{level}: &a{level} [{aliases}]\n"));
+    }
+    text
+}
+
+#[test]
+fn the_forms_of_a_working_file_are_all_read() {
+    for text in [
+        "",
+        "---\n# nothing\n",
+        "{}",
+        "plugins:\n",
+        "plugins: {envoy_ext_authz_grpc: }",
+        "base: &b {addr: ':1'}\n",
+        "services: [{name: a, url: 'https://x'}]",
+        "services: {a: {url: 'https://x', credentials: {s3_signing: {environment_credentials: {}}}}}",
+        "bundles: {}",
+        "keys: {k: {key: x, algorithm: HS256}}",
+        "plugins: {envoy_ext_authz_grpc: {path: '', query: 'data.x.allow'}}",
+    ] {
+        if text.starts_with("base") {
+            assert!(yaml(text).is_err(), "{text}");
+        } else {
+            yaml(text).expect(text);
+        }
+    }
+    let merged = yaml("plugins:\n  envoy_ext_authz_grpc: &p {addr: ':1', dry-run: true}\nportcullis:\n  admin: {addr: ':2'}").unwrap();
+    assert!(merged.plugin.dry_run);
+    let merged =
+        yaml("labels: &l {a: x, b: y}\nkeys:\n  k: {<<: {key: z, scope: s}, scope: t}").unwrap();
+    assert_eq!(merged.redacted()["keys"]["k"]["scope"], "t");
+}
+
+#[test]
+fn overrides_reach_the_keys_they_name() {
+    let config = set(&[
+        "plugins.envoy_ext_authz_grpc.addr=:${PORT}",
+        "plugins.envoy_ext_authz_grpc.dry-run=TRUE,portcullis.budget=50ms",
+        "portcullis.tls.cert_file=c,portcullis.tls.key_file=k,portcullis.tls.client_ca_file=a",
+        "portcullis.tls.allowed_callers={spiffe://a.b/*,spiffe://a.b/x}",
+        "services[0].name=a\\,b",
+        r"plugins.envoy\.ext_authz\.grpc=null",
+    ])
+    .unwrap();
+    assert_eq!(config.plugin.addr.to_string(), ":9292");
+    assert!(config.plugin.dry_run);
+    assert_eq!(config.portcullis.budget, Duration::from_millis(50));
+    let callers = config.portcullis.tls.unwrap().allowed_callers.unwrap();
+    assert_eq!(callers.len(), 2);
+}
+
+#[test]
+fn a_later_override_wins_over_an_earlier_one_and_over_the_file() {
+    let arguments =
+        ["a=:1", "a=:2"].map(|text| text.replace('a', "plugins.envoy_ext_authz_grpc.addr"));
+    let file = fixture("quick-start.yaml");
+    let given = Given {
+        file: Some(&file),
+        set: &arguments,
+        set_file: &[],
+    };
+    let config = load(given, &[]).unwrap();
+    assert_eq!(config.plugin.addr.to_string(), ":2");
+    assert_eq!(config.plugin.entrypoint, path(&["envoy", "authz", "allow"]));
+}
+
+#[test]
+fn a_value_from_a_file_is_trimmed_and_its_variables_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("id");
+    fs::write(&file, " a${PORT},b=c\n").unwrap();
+    let arguments = [format!("labels.id={}", file.display())];
+    let given = Given {
+        set_file: &arguments,
+        ..Given::default()
+    };
+    let config = load(given, &[("PORT", "1")]).unwrap();
+    assert_eq!(config.redacted()["labels"]["id"], "a${PORT},b=c");
+
+    let arguments = [format!("labels.id={}/nope", folder.path().display())];
+    let given = Given {
+        set_file: &arguments,
+        ..Given::default()
+    };
+    assert!(load(given, &[]).is_err());
+}
+
+#[test]
+fn wrong_overrides_are_problems_beside_the_others() {
+    let problems = set(&["portcullis.budget=0s", "labels", "portcullis.bugdet=1s"]).unwrap_err();
+    assert_eq!(
+        problems,
+        "3 problems in `the command line`\n  \
+         --set: a key has no `=` and value\n    hint: write `\\,` for a comma inside a value\n  \
+         portcullis.budget: `0s` must be from 100µs to 60s\n  \
+         portcullis.bugdet: unknown key\n    hint: did you mean `budget`?"
+    );
+}
+
+#[test]
+fn an_unset_variable_becomes_nothing_and_is_named() {
+    let config = set(&["labels.a=x${NOPE}y"]).unwrap();
+    assert_eq!(config.redacted()["labels"]["a"], "xy");
+    assert_eq!(
+        config.warnings.last().map(String::as_str),
+        Some("these variables are not set and were replaced by nothing: `NOPE`")
+    );
+}
+
+#[test]
+fn a_missing_or_unreadable_file_is_an_error_that_names_it() {
+    let error = load_file(Path::new("nope.yaml"), &[]).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "cannot read the configuration file `nope.yaml`"
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("latin1.yaml");
+    fs::write(&file, b"labels: {a: \xe9}").unwrap();
+    assert!(load_file(&file, &[]).is_err());
+    assert!(load_file(folder.path(), &[]).is_err());
+}
+
+#[test]
+fn both_names_of_the_plugin_and_both_ways_to_ask_are_one_too_many() {
+    let both = yaml("plugins: {envoy_ext_authz_grpc: {}, envoy.ext_authz.grpc: {}}").unwrap_err();
+    assert!(both.contains("is the same plugin"), "{both}");
+    let both = yaml("plugins: {envoy_ext_authz_grpc: {path: a/b, query: data.a.b}}").unwrap_err();
+    assert!(both.contains("specify a value for only the \"path\" field"));
+}
+
+#[test]
+fn a_policy_that_cannot_be_fetched_or_verified_is_an_error() {
+    for text in [
+        "bundles: {a: {service: s, resource: b.tar.gz}}",
+        "bundles: {a: }",
+        "bundles: {a: {}}",
+        "bundles: {a: {resource: 'https://x/b.tar.gz'}}",
+        "bundles: {a: {resource: 'file:///b', signing: {keyid: k}}}",
+        "bundles: {a: {resource: 'file:///b', signing: {}}}",
+        "bundles: {a: {resource: 'file:///b'}}\nkeys: {k: {key: x}}",
+        "bundle: {name: a}",
+        "discovery: {resource: d}",
+    ] {
+        yaml(text).expect_err(text);
+    }
+    let config =
+        yaml("bundles: {a: {resource: 'file:///b'}, c: {resource: 'file://d/e'}}").unwrap();
+    assert_eq!(config.bundles, [PathBuf::from("/b"), PathBuf::from("d/e")]);
+}
+
+/// Every place that can hold a secret, with `SECRET` in it.
+fn full_of_secrets() -> Value {
+    json!({
+        "services": {"a": {
+            "url": "https://SECRET:SECRET@example.com/x?token=SECRET",
+            "headers": {"x-api-key": "SECRET", "Authorization": "SECRET"},
+            "credentials": {
+                "bearer": {"token": "SECRET", "scheme": "SECRET"},
+                "client_tls": {"cert": "SECRET", "private_key": "SECRET", "private_key_passphrase": "SECRET"},
+                "oauth2": {
+                    "client_secret": "SECRET", "client_id": "SECRET", "signing_key": "SECRET", "client_assertion": "SECRET",
+                    "additional_headers": {"a": "SECRET"}, "additional_parameters": {"a": ["SECRET"]},
+                    "additional_claims": {"deep": {"er": "SECRET"}},
+                },
+                "s3_signing": {"x": {"secret_access_key": "SECRET", "session_token": "SECRET"}},
+                "gcp_metadata": {"a": "SECRET"},
+                "azure_managed_identity": {"a": "SECRET"},
+                "plugin": "SECRET",
+            },
+        }},
+        "keys": {"k": {"key": "SECRET", "private_key": "SECRET"}},
+        "distributed_tracing": {
+            "address": "grpc://SECRET@collector:4317",
+            "headers": {"authorization": "SECRET"},
+            "batch_span_processor_options": {"password": "SECRET"},
+        },
+    })
+}
+
+#[test]
+fn a_secret_is_never_shown() {
+    let config = load_text("c.json", &full_of_secrets().to_string()).unwrap();
+    let shown = config.redacted().to_string();
+    assert!(!shown.contains("SECRET"), "{shown}");
+    assert!(shown.contains("https://****@example.com/x?****"), "{shown}");
+    assert!(!format!("{config:?}").contains("SECRET"));
+}
+
+#[test]
+fn what_is_no_secret_stays_readable() {
+    let config = yaml(
+        "services: {a: {url: 'https://example.com/x', response_header_timeout_seconds: 5}}\n\
+         distributed_tracing: {tls_private_key_file: /tls/key, tls_cert_file: /tls/crt}\n\
+         decision_logs: {request_context: {http: {headers: [x-request-id]}}}\n\
+         plugins: {envoy_ext_authz_grpc: {addr: 'unix://@authz'}}\n",
+    )
+    .unwrap();
+    let shown = config.redacted();
+    assert_eq!(shown["services"]["a"]["url"], "https://example.com/x");
+    assert_eq!(
+        shown["distributed_tracing"]["tls_private_key_file"],
+        "/tls/key"
+    );
+    assert_eq!(
+        shown["decision_logs"]["request_context"]["http"]["headers"][0],
+        "x-request-id"
+    );
+    assert_eq!(
+        shown["plugins"]["envoy_ext_authz_grpc"]["addr"],
+        "unix://@authz"
+    );
+}
+
+/// The tree with every secret text put into a list, so that nearly every type is wrong.
+fn wrap(value: &Value) -> Value {
+    match value {
+        Value::String(_) => json!([value]),
+        Value::Array(items) => items.iter().map(wrap).collect(),
+        Value::Object(fields) => fields
+            .iter()
+            .map(|(key, value)| (key.clone(), wrap(value)))
+            .collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
+    }
+}
+
+#[test]
+fn a_secret_is_in_no_problem() {
+    let problems = load_text("c.json", &wrap(&full_of_secrets()).to_string()).unwrap_err();
+    assert!(
+        problems.contains("services.a.credentials.bearer.token: must be text"),
+        "{problems}"
+    );
+    assert!(!problems.contains("SECRET"), "{problems}");
+
+    for text in [
+        "plugins: {envoy_ext_authz_grpc: {addr: 'grpc://u:SECRET@x/y'}}",
+        "plugins: {envoy_ext_authz_grpc: {addr: 'https://SECRET@x'}}",
+        "services: {a: {credentials: {bearer: {token: SECRET, token: SECRET}}}}",
+        "services: {a: {credentials: {bearer: {token: !t SECRET}}}}",
+        "services: {a: {credentials: {bearer: {token: \"SECRET\n}}",
+    ] {
+        let problems = yaml(text).expect_err(text);
+        assert!(!problems.contains("SECRET"), "{problems}");
+    }
+    for arguments in [
+        &["services.a.credentials.bearer.token=SECRET,SECRET"][..],
+        &[
+            "services.a.credentials.bearer.token=SECRET",
+            "services.a.credentials.bearer.token.x=SECRET",
+        ],
+        &["services.a.credentials.bearer=SECRET"],
+        &["SECRET"],
+    ] {
+        let problems = set(arguments).expect_err("a problem");
+        assert!(!problems.contains("SECRET"), "{problems}");
+    }
+}
