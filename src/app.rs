@@ -4,6 +4,7 @@
 //! the gRPC port and is called once a policy is active; [`Bound::run`] serves until a stop is asked
 //! for and then goes step by step: not ready, grace, GOAWAY, drain, end.
 
+pub mod build;
 pub mod counts;
 pub mod listen;
 pub mod serve;

@@ -10,8 +10,10 @@ mod check_config;
 mod decide;
 mod demo;
 mod inspect;
+mod load;
 mod requests;
 mod run;
+mod table;
 
 use std::{io::Write, path::PathBuf, process::ExitCode};
 

@@ -1,0 +1,58 @@
+//! From arguments to a configuration and to the files of a policy: the same way for every command.
+
+use anyhow::Result;
+
+use super::{ConfigArguments, PolicyArguments, Usage};
+use crate::{
+    config::{Config, Given},
+    policy::{Policy, PolicyFile},
+    sources::{embedded, file::Files},
+};
+
+/// The configuration that the arguments name.
+pub(super) fn config(arguments: &ConfigArguments) -> Result<Config> {
+    let given = Given {
+        file: arguments.config_file.as_deref(),
+        set: &arguments.set,
+        set_file: &arguments.set_file,
+    };
+    Config::load(given, &environment).map_err(usage)
+}
+
+#[expect(clippy::disallowed_methods, reason = "the command line reads the environment for all")]
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// The policy paths of arguments and configuration together.
+pub(super) fn files(arguments: &PolicyArguments, config: &Config) -> Result<Files> {
+    let mut files = Files::new(&arguments.ignore).map_err(usage)?;
+    for path in &arguments.paths {
+        files.add_path(path).map_err(usage)?;
+    }
+    for bundle in arguments.bundle.iter().chain(&config.bundles) {
+        files.add_bundle(bundle);
+    }
+    Ok(files)
+}
+
+/// Reads the files; the embedded default when there are none.
+pub(super) fn read(files: &Files) -> Result<Vec<PolicyFile>> {
+    if files.is_empty() {
+        return Ok(embedded::quickstart());
+    }
+    Ok(files.read().map_err(usage)?.files)
+}
+
+/// Compiles the policy that the arguments name.
+pub(super) fn policy(arguments: &PolicyArguments, config: &Config) -> Result<Policy> {
+    let files = read(&files(arguments, config)?)?;
+    let mut options = config.load_options();
+    options.v0_compatible |= arguments.v0_compatible;
+    Policy::load(&files, &options).map_err(usage)
+}
+
+/// An error of the user's making, with its causes.
+pub(super) fn usage(error: impl std::error::Error + Send + Sync + 'static) -> anyhow::Error {
+    anyhow::Error::new(Usage(format!("{:#}", anyhow::Error::new(error))))
+}

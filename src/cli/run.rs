@@ -1,0 +1,106 @@
+//! `portcullis run`: serve checks until told to stop.
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::Args;
+use tokio::runtime::Builder;
+
+use super::{ConfigArguments, PolicyArguments, Usage, load};
+use crate::{
+    app::{
+        Stopped,
+        build::{BuildError, build},
+    },
+    config::Config,
+    shutdown,
+    sources::file::Files,
+    telemetry::log,
+};
+
+/// Arguments of `run`. Those that `opa run` has keep its names.
+#[derive(Args, Clone, Debug)]
+pub(super) struct Run {
+    #[command(flatten)]
+    policy: PolicyArguments,
+    #[command(flatten)]
+    config: ConfigArguments,
+    /// Load policies again when their files change
+    #[arg(short, long)]
+    watch: bool,
+    /// Admin address, as `portcullis.admin.addr`
+    #[arg(long, value_name = "ADDR")]
+    diagnostic_addr: Option<String>,
+    /// Log level, as `portcullis.log.level`: debug, info or error
+    #[arg(short, long, value_name = "LEVEL")]
+    log_level: Option<log::Level>,
+    /// Log format, as `portcullis.log.format`: json, json-pretty or text
+    #[arg(long, value_name = "FORMAT")]
+    log_format: Option<log::Format>,
+    /// Accepted for `opa run` command lines: this is always a server
+    #[arg(short, long, hide = true)]
+    server: bool,
+    /// Accepted for `opa run` command lines: OPA's REST API is not served
+    #[arg(short, long, value_name = "ADDR", hide = true)]
+    addr: Option<String>,
+}
+
+/// Loads everything, serves, and ends with success when every check was answered.
+pub(super) fn run(arguments: &Run) -> Result<ExitCode> {
+    let config = config(arguments)?;
+    let files = load::files(&arguments.policy, &config)?;
+    log::init(config.portcullis.log.level, config.portcullis.log.format)
+        .context("logging cannot be set up")?;
+    if arguments.addr.is_some() {
+        tracing::warn!("`--addr` has no effect: OPA's REST API is not served");
+    }
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    if files.is_empty() {
+        tracing::warn!("no policy given: serving the embedded default policy");
+    }
+    serve(&config, files)
+}
+
+fn serve(config: &Config, files: Files) -> Result<ExitCode> {
+    let runtime = Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let (trigger, stop) = shutdown::channel();
+        let running = build(config, files).await.map_err(started)?;
+        tokio::spawn(async move { trigger.on_signals().await });
+        Ok(match running.run(stop).await {
+            Stopped::Drained => ExitCode::SUCCESS,
+            Stopped::TimedOut | Stopped::AtOnce => ExitCode::FAILURE,
+        })
+    })
+}
+
+/// What the user gave is told apart from what the machine refused.
+fn started(error: BuildError) -> anyhow::Error {
+    match error {
+        BuildError::Source(_) | BuildError::Policy(_) | BuildError::Descriptor { .. } => {
+            load::usage(error)
+        }
+        BuildError::Start(_) => error.into(),
+    }
+}
+
+/// The configuration with the arguments that override it.
+fn config(arguments: &Run) -> Result<Config> {
+    let mut config_arguments = arguments.config.clone();
+    if let Some(address) = &arguments.diagnostic_addr {
+        if address.contains([',', '=']) {
+            return Err(Usage(format!("`{address}` is not an address")).into());
+        }
+        let set = format!("portcullis.admin.addr={address}");
+        config_arguments.set.push(set);
+    }
+    let mut config = load::config(&config_arguments)?;
+    let ours = &mut config.portcullis;
+    ours.watch |= arguments.watch;
+    ours.v0_compatible |= arguments.policy.v0_compatible;
+    ours.log.level = arguments.log_level.unwrap_or(ours.log.level);
+    ours.log.format = arguments.log_format.unwrap_or(ours.log.format);
+    Ok(config)
+}
