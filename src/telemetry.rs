@@ -1,1 +1,17 @@
-//! Stub.
+//! Stage 9: what leaves about a check and about the server, off the line.
+//!
+//! Everything worth knowing is an event, built once and emitted once: it is counted in [`Metrics`]
+//! and shown as a log line. Names of log fields stand in the event files and nowhere else. No label
+//! takes its value from a request; no line shows headers, queries, bodies, tokens or claims.
+
+pub mod event;
+pub mod lifecycle;
+pub mod log;
+pub mod metrics;
+mod per;
+
+pub use event::{ActivePolicy, CheckDecided, Seen, StageTimes};
+pub use lifecycle::{
+    PolicyActivated, PolicyRejected, ServerDraining, ServerStarted, ServerStopped,
+};
+pub use metrics::Metrics;

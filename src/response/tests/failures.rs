@@ -3,7 +3,7 @@
 use super::*;
 
 struct Row {
-    error: CheckError,
+    outcome: Outcome,
     http: u32,
     code: i32,
     body: &'static str,
@@ -16,7 +16,7 @@ fn malformed() -> CheckError {
 
 fn row(error: impl Into<CheckError>, http: u32, code: i32, body: &'static str) -> Row {
     Row {
-        error: error.into(),
+        outcome: Err(error.into()),
         http,
         code,
         body,
@@ -71,28 +71,25 @@ fn with(on_error: OnError) -> Options {
 }
 
 fn check(row: &Row, response: &DeniedHttpResponse) {
-    let error = &row.error;
+    let outcome = &row.outcome;
     assert_eq!(
         response.status.expect("a status").code,
         i32::try_from(row.http).unwrap()
     );
-    assert_eq!(lines(&response.headers), row.headers, "{error}");
+    assert_eq!(lines(&response.headers), row.headers, "{outcome:?}");
     let body = if row.body.is_empty() {
         String::new()
     } else {
         format!("{} (decision_id {ID})", row.body)
     };
-    assert_eq!(response.body, body, "{error}");
+    assert_eq!(response.body, body, "{outcome:?}");
 }
 
 #[test]
 fn every_failure_is_a_denied_response_by_default() {
     for row in judged().into_iter().chain(not_judged()) {
-        let outcome = Err(row.error);
-        let response = answer(&outcome, &Options::default());
-        let Err(error) = outcome else { unreachable!() };
-        let row = Row { error, ..row };
-        assert_eq!(code(&response), row.code, "{}", row.error);
+        let response = answer(&row.outcome, &Options::default());
+        assert_eq!(code(&response), row.code, "{:?}", row.outcome);
         assert_eq!(decision_id(&response), Some(ID));
         check(&row, &denied(response));
     }
@@ -101,25 +98,23 @@ fn every_failure_is_a_denied_response_by_default() {
 #[test]
 fn an_error_response_is_given_only_where_nothing_was_judged() {
     for row in not_judged() {
-        let outcome = Err(row.error);
-        let response = answer(&outcome, &with(OnError::ErrorResponse));
-        let Err(error) = outcome else { unreachable!() };
-        assert_eq!(code(&response), row.code, "{error}");
+        let response = answer(&row.outcome, &with(OnError::ErrorResponse));
+        assert_eq!(code(&response), row.code, "{:?}", row.outcome);
         assert_eq!(decision_id(&response), Some(ID));
         let Some(HttpResponse::ErrorResponse(content)) = &response.http_response else {
             panic!("{response:?}");
         };
-        check(&Row { error, ..row }, content);
+        check(&row, content);
     }
     for row in judged() {
-        denied(answer(&Err(row.error), &with(OnError::ErrorResponse)));
+        denied(answer(&row.outcome, &with(OnError::ErrorResponse)));
     }
 }
 
 #[test]
 fn a_grpc_error_is_given_only_where_nothing_was_judged() {
     for row in not_judged() {
-        match respond(&Err(row.error), ID, &with(OnError::GrpcError)) {
+        match respond(&row.outcome, ID, &with(OnError::GrpcError)) {
             Reply::GrpcError { code, message } => {
                 assert_eq!(code, tonic::Code::Unavailable);
                 assert_eq!(message, row.body);
@@ -128,7 +123,7 @@ fn a_grpc_error_is_given_only_where_nothing_was_judged() {
         }
     }
     for row in judged() {
-        denied(answer(&Err(row.error), &with(OnError::GrpcError)));
+        denied(answer(&row.outcome, &with(OnError::GrpcError)));
     }
     let denial = answer(&decide("false"), &with(OnError::GrpcError));
     assert_eq!(code(&denial), 7);

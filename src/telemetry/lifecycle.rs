@@ -1,0 +1,112 @@
+//! The events of the server's life: policies that come and go, start and stop.
+
+use std::{fmt::Display, time::Duration};
+
+use super::{
+    event::ActivePolicy,
+    metrics::{Metrics, engine_name},
+};
+
+/// A policy became the active one.
+#[derive(Clone, Copy, Debug)]
+pub struct PolicyActivated<'a> {
+    /// The policy.
+    pub policy: ActivePolicy<'a>,
+    /// Where it comes from, as the user knows it.
+    pub source: &'a str,
+    /// When, since the Unix epoch.
+    pub at: Duration,
+}
+
+impl PolicyActivated<'_> {
+    /// Counts and logs it.
+    pub fn emit(&self, metrics: &Metrics) {
+        let Self { policy, source, at } = *self;
+        metrics.policy_activated(policy.revision, policy.engine, at);
+        tracing::info!(
+            policy.revision,
+            policy.engine = engine_name(policy.engine),
+            policy.source = source,
+            "policy activated"
+        );
+    }
+}
+
+/// A policy could not become the active one; the last good one stays.
+pub struct PolicyRejected<'a> {
+    /// What is wrong with it, for people.
+    pub problems: &'a dyn Display,
+    /// Where it comes from, as the user knows it.
+    pub source: &'a str,
+    /// The revision that stays active; `None` when there is none yet.
+    pub kept: Option<&'a str>,
+}
+
+impl PolicyRejected<'_> {
+    /// Counts and logs it.
+    pub fn emit(&self, metrics: &Metrics) {
+        metrics.policy_rejected();
+        let problems = self.problems.to_string();
+        tracing::error!(
+            error = problems,
+            policy.source = self.source,
+            policy.revision = self.kept,
+            "policy rejected"
+        );
+    }
+}
+
+impl std::fmt::Debug for PolicyRejected<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PolicyRejected")
+            .field("source", &self.source)
+            .field("kept", &self.kept)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The listeners are open.
+#[derive(Clone, Copy, Debug)]
+pub struct ServerStarted<'a> {
+    /// Where checks are answered.
+    pub grpc: &'a str,
+    /// Where health and metrics are; `None` without an admin listener.
+    pub admin: Option<&'a str>,
+}
+
+impl ServerStarted<'_> {
+    /// Logs it.
+    pub fn emit(&self) {
+        tracing::info!(
+            grpc.address = self.grpc,
+            admin.address = self.admin,
+            version = crate::version::VERSION,
+            "server started"
+        );
+    }
+}
+
+/// The server takes no more work and finishes what it has.
+#[derive(Clone, Copy, Debug)]
+pub struct ServerDraining {
+    /// How long it stays reachable while load balancers notice.
+    pub grace: Duration,
+}
+
+impl ServerDraining {
+    /// Logs it.
+    pub fn emit(&self) {
+        tracing::info!(grace_seconds = self.grace.as_secs_f64(), "server draining");
+    }
+}
+
+/// The last check is answered.
+#[derive(Clone, Copy, Debug)]
+pub struct ServerStopped;
+
+impl ServerStopped {
+    /// Logs it.
+    pub fn emit(&self) {
+        tracing::info!("server stopped");
+    }
+}

@@ -1,0 +1,154 @@
+//! The metrics: one registry, with every series looked up once at start.
+//!
+//! Recording a check is a handful of atomic additions: no lock, no hash, no allocation. Recording is
+//! the business of events; whoever has news builds an event and emits it.
+
+mod checks;
+mod histogram;
+mod performance;
+
+use std::{sync::atomic::AtomicU64, time::Duration};
+
+use prometheus_client::{
+    encoding::text,
+    metrics::{counter::Counter, family::Family, gauge::Gauge},
+    registry::{Metric, Registry},
+};
+
+use self::{checks::Checks, performance::Performance};
+use super::event::CheckDecided;
+use crate::{
+    policy::Engine,
+    version::{COMMIT, REGORUS, VERSION},
+};
+
+/// The media type of [`Metrics::encode`].
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// `grpc-request-duration-seconds-buckets` when it is not set: opa-envoy's default, in seconds.
+pub const PERFORMANCE_BUCKETS: [f64; 11] = [
+    1e-6, 5e-6, 1e-5, 5e-5, 1e-4, 5e-4, 1e-3, 3e-3, 5e-3, 0.1, 1.0,
+];
+
+type Label = (&'static str, String);
+
+/// Every metric of the server.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    checks: Checks,
+    performance: Option<Performance>,
+    policy_info: Family<[Label; 2], Gauge>,
+    policy_activated_at: Gauge<f64, AtomicU64>,
+    policy_activations: Counter,
+    policy_rejections: Counter,
+}
+
+/// A check in flight, for as long as this lives.
+#[derive(Debug)]
+#[must_use = "the check counts as done when this is dropped"]
+pub struct InFlight<'a>(&'a Gauge);
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+impl Metrics {
+    /// A registry with every series at zero. `performance_buckets`, upper bounds in seconds, turns
+    /// opa-envoy's performance metrics on.
+    pub fn new(performance_buckets: Option<&[f64]>) -> Self {
+        let mut registry = Registry::default();
+        let performance =
+            performance_buckets.map(|buckets| Performance::register(&mut registry, buckets));
+        let ours = registry.sub_registry_with_prefix("portcullis");
+        let build: Family<[Label; 3], Gauge> =
+            registered(ours, "build_info", "This binary; the value is always 1");
+        build
+            .get_or_create_owned(&[
+                ("version", VERSION.to_owned()),
+                ("commit", COMMIT.unwrap_or("unknown").to_owned()),
+                ("regorus", REGORUS.to_owned()),
+            ])
+            .set(1);
+        let activations: Family<[Label; 1], Counter> = registered(
+            ours,
+            "policy_activations",
+            "Attempts to make a policy the active one",
+        );
+        let result =
+            |result: &str| activations.get_or_create_owned(&[("result", result.to_owned())]);
+        Self {
+            checks: Checks::register(ours),
+            performance,
+            policy_info: registered(
+                ours,
+                "policy_info",
+                "The active policy; the value is always 1",
+            ),
+            policy_activated_at: registered(
+                ours,
+                "policy_last_activation_timestamp_seconds",
+                "When the active policy became the active one",
+            ),
+            policy_activations: result("success"),
+            policy_rejections: result("failure"),
+            registry,
+        }
+    }
+
+    /// Counts one more check in flight.
+    pub fn enter(&self) -> InFlight<'_> {
+        self.checks.in_flight.inc();
+        InFlight(&self.checks.in_flight)
+    }
+
+    /// Everything, as Prometheus scrapes it ([`CONTENT_TYPE`]).
+    pub fn encode(&self) -> String {
+        let mut out = String::new();
+        // The only error there is is the String's, which has none.
+        let _infallible = text::encode(&mut out, &self.registry);
+        out
+    }
+
+    pub(super) fn check_decided(&self, check: &CheckDecided<'_>) {
+        self.checks.record(check);
+        if let Some(performance) = &self.performance {
+            let error = check.outcome.as_ref().err();
+            performance.record(error.map(|_| check.reason()), check.duration);
+        }
+    }
+
+    pub(super) fn policy_activated(&self, revision: &str, engine: Engine, at: Duration) {
+        self.policy_info.clear();
+        let labels = [
+            ("revision", revision.to_owned()),
+            ("engine", engine_name(engine).to_owned()),
+        ];
+        self.policy_info.get_or_create_owned(&labels).set(1);
+        self.policy_activated_at.set(at.as_secs_f64());
+        self.policy_activations.inc();
+    }
+
+    pub(super) fn policy_rejected(&self) {
+        self.policy_rejections.inc();
+    }
+}
+
+/// The label and log value of an evaluator.
+pub(super) fn engine_name(engine: Engine) -> &'static str {
+    match engine {
+        Engine::Rvm => "rvm",
+        Engine::Interpreter => "interpreter",
+    }
+}
+
+fn registered<M: Metric + Clone + Default>(registry: &mut Registry, name: &str, help: &str) -> M {
+    let metric = M::default();
+    registry.register(name, help, metric.clone());
+    metric
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,237 @@
+//! What a scrape shows.
+
+use super::{histogram::Histogram, *};
+use crate::{
+    decision::Decision,
+    input::Value,
+    outcome::{CheckError, Outcome, Reason, Stage},
+    policy::EvalError,
+    telemetry::{ActivePolicy, PolicyActivated, PolicyRejected, Seen, StageTimes},
+};
+
+/// The sample lines that start so.
+fn samples(metrics: &Metrics, start: &str) -> Vec<String> {
+    let text = metrics.encode();
+    let lines = text.lines().filter(|line| line.starts_with(start));
+    let mut lines: Vec<_> = lines.map(str::to_owned).collect();
+    lines.sort_unstable();
+    lines
+}
+
+fn has(metrics: &Metrics, sample: &str) {
+    let text = metrics.encode();
+    assert!(
+        text.lines().any(|line| line == sample),
+        "no {sample} in\n{text}"
+    );
+}
+
+fn record(metrics: &Metrics, outcome: &Outcome, caller: Option<&str>) {
+    let mut stages = StageTimes::default();
+    stages.record(Stage::Policy, Duration::from_micros(15));
+    CheckDecided {
+        decision_id: "id",
+        outcome,
+        dry_run: false,
+        duration: Duration::from_micros(30),
+        stages: &stages,
+        request: Some(Seen {
+            caller,
+            path: "/secret/path",
+            ..Seen::default()
+        }),
+        policy: None,
+    }
+    .emit(metrics);
+}
+
+fn decided(value: bool) -> Outcome {
+    Ok(Decision::parse(&Value::from(value))?)
+}
+
+/// One error for every reason but the policy's own.
+fn errors() -> Vec<CheckError> {
+    vec![
+        EvalError::Undefined.into(),
+        EvalError::Conflict(None).into(),
+        Decision::parse(&Value::Null)
+            .expect_err("no decision")
+            .into(),
+        EvalError::InstructionLimit(1).into(),
+        crate::request::InvalidRequest::Undecodable("x").into(),
+        CheckError::Budget(Stage::Input),
+        CheckError::Overload,
+        CheckError::NotReady,
+        CheckError::Internal,
+    ]
+}
+
+#[test]
+fn names_types_and_descriptions() {
+    let metrics = Metrics::new(Some(&PERFORMANCE_BUCKETS));
+    metrics.policy_activated("r1", Engine::Rvm, Duration::ZERO);
+    let text = metrics.encode();
+    let described = text.lines().filter(|line| line.starts_with("# "));
+    insta::assert_snapshot!(described.collect::<Vec<_>>().join("\n"));
+}
+
+#[test]
+fn every_reason_is_counted_under_its_own_labels() {
+    let metrics = Metrics::new(None);
+    record(&metrics, &decided(true), Some("spiffe://a/b"));
+    record(&metrics, &decided(false), Some("spiffe://a/b"));
+    has(
+        &metrics,
+        r#"portcullis_checks_total{outcome="allowed",reason="policy"} 1"#,
+    );
+    has(
+        &metrics,
+        r#"portcullis_checks_total{outcome="denied",reason="policy"} 1"#,
+    );
+    assert_eq!(errors().len() + 1, Reason::ALL.len());
+    for error in errors() {
+        let reason = error.reason();
+        record(&metrics, &Err(error), None);
+        let (outcome, reason) = (reason.answer().as_str(), reason.as_str());
+        has(
+            &metrics,
+            &format!(r#"portcullis_checks_total{{outcome="{outcome}",reason="{reason}"}} 1"#),
+        );
+    }
+    has(&metrics, "portcullis_shed_total 1");
+    has(&metrics, "portcullis_panics_total 1");
+    has(
+        &metrics,
+        r#"portcullis_budget_exceeded_total{stage="input"} 1"#,
+    );
+    has(
+        &metrics,
+        r#"portcullis_budget_exceeded_total{stage="policy"} 0"#,
+    );
+    has(&metrics, "portcullis_principal_missing_total 9");
+}
+
+#[test]
+fn the_number_of_series_does_not_depend_on_requests() {
+    let metrics = Metrics::new(Some(&PERFORMANCE_BUCKETS));
+    let before = metrics.encode().lines().count();
+    record(&metrics, &decided(true), Some("spiffe://a/b"));
+    for error in errors() {
+        record(&metrics, &Err(error), None);
+    }
+    assert_eq!(metrics.encode().lines().count(), before);
+    assert!(!metrics.encode().contains("secret"));
+}
+
+#[test]
+fn durations_fall_into_their_buckets() {
+    let metrics = Metrics::new(None);
+    record(&metrics, &decided(true), None);
+    has(
+        &metrics,
+        r#"portcullis_check_duration_seconds_bucket{le="0.00002"} 0"#,
+    );
+    has(
+        &metrics,
+        r#"portcullis_check_duration_seconds_bucket{le="0.00005"} 1"#,
+    );
+    has(
+        &metrics,
+        r#"portcullis_check_duration_seconds_bucket{le="+Inf"} 1"#,
+    );
+    has(&metrics, "portcullis_check_duration_seconds_count 1");
+    has(&metrics, "portcullis_check_duration_seconds_sum 0.00003");
+    has(
+        &metrics,
+        r#"portcullis_stage_duration_seconds_count{stage="policy"} 1"#,
+    );
+    has(
+        &metrics,
+        r#"portcullis_stage_duration_seconds_count{stage="input"} 0"#,
+    );
+}
+
+#[test]
+fn a_histogram_takes_any_bounds_and_durations() {
+    let histogram = Histogram::new(&[1.0, f64::NAN, -1.0, 0.5, f64::INFINITY, 1.0]);
+    histogram.observe(Duration::ZERO);
+    histogram.observe(Duration::from_millis(500));
+    histogram.observe(Duration::MAX);
+    let mut registry = Registry::default();
+    registry.register("h", "A histogram", histogram);
+    let mut text = String::new();
+    text::encode(&mut text, &registry).expect("encodes");
+    let buckets: Vec<_> = text
+        .lines()
+        .filter(|line| line.contains("_bucket"))
+        .collect();
+    assert_eq!(
+        buckets,
+        [
+            r#"h_bucket{le="0.5"} 2"#,
+            r#"h_bucket{le="1.0"} 2"#,
+            r#"h_bucket{le="+Inf"} 3"#
+        ]
+    );
+}
+
+#[test]
+fn a_check_is_in_flight_until_its_guard_is_dropped() {
+    let metrics = Metrics::new(None);
+    let first = metrics.enter();
+    let second = metrics.enter();
+    has(&metrics, "portcullis_in_flight 2");
+    drop(first);
+    has(&metrics, "portcullis_in_flight 1");
+    drop(second);
+    has(&metrics, "portcullis_in_flight 0");
+}
+
+#[test]
+fn only_the_active_policy_is_shown() {
+    let metrics = Metrics::new(None);
+    for (revision, engine) in [("r1", Engine::Rvm), ("r2", Engine::Interpreter)] {
+        PolicyActivated {
+            policy: ActivePolicy { revision, engine },
+            source: "./policies",
+            at: Duration::from_secs(1_700_000_000),
+        }
+        .emit(&metrics);
+    }
+    PolicyRejected {
+        problems: &"1 problem",
+        source: "./policies",
+        kept: Some("r2"),
+    }
+    .emit(&metrics);
+    assert_eq!(
+        samples(&metrics, "portcullis_policy_"),
+        [
+            r#"portcullis_policy_activations_total{result="failure"} 1"#,
+            r#"portcullis_policy_activations_total{result="success"} 2"#,
+            r#"portcullis_policy_info{revision="r2",engine="interpreter"} 1"#,
+            "portcullis_policy_last_activation_timestamp_seconds 1700000000.0",
+        ]
+    );
+}
+
+#[test]
+fn performance_metrics_are_opa_envoys_and_off_by_default() {
+    let off = Metrics::new(None);
+    record(&off, &decided(true), None);
+    assert!(!off.encode().contains("grpc_request_duration_seconds"));
+
+    let on = Metrics::new(Some(&[0.001]));
+    record(&on, &decided(false), None);
+    record(&on, &Err(EvalError::Undefined.into()), None);
+    has(
+        &on,
+        r#"grpc_request_duration_seconds_bucket{handler="check",le="0.001"} 1"#,
+    );
+    has(
+        &on,
+        r#"grpc_request_duration_seconds_count{handler="check"} 1"#,
+    );
+    has(&on, r#"error_counter{reason="envoyauth_eval_error"} 1"#);
+    has(&on, r#"error_counter{reason="request_parse_error"} 0"#);
+}

@@ -1,0 +1,92 @@
+//! One value for each stage or reason, found by matching instead of hashing.
+
+use crate::outcome::{Reason, Stage};
+
+/// One value for each stage.
+#[derive(Clone, Debug, Default)]
+pub(super) struct PerStage<T> {
+    admission: T,
+    request: T,
+    input: T,
+    policy: T,
+    response: T,
+}
+
+impl<T> PerStage<T> {
+    pub(super) fn new(mut make: impl FnMut(Stage) -> T) -> Self {
+        Self {
+            admission: make(Stage::Admission),
+            request: make(Stage::Request),
+            input: make(Stage::Input),
+            policy: make(Stage::Policy),
+            response: make(Stage::Response),
+        }
+    }
+
+    pub(super) fn get(&self, stage: Stage) -> &T {
+        match stage {
+            Stage::Admission => &self.admission,
+            Stage::Request => &self.request,
+            Stage::Input => &self.input,
+            Stage::Policy => &self.policy,
+            Stage::Response => &self.response,
+        }
+    }
+
+    pub(super) fn get_mut(&mut self, stage: Stage) -> &mut T {
+        match stage {
+            Stage::Admission => &mut self.admission,
+            Stage::Request => &mut self.request,
+            Stage::Input => &mut self.input,
+            Stage::Policy => &mut self.policy,
+            Stage::Response => &mut self.response,
+        }
+    }
+}
+
+/// One value for each reason.
+#[derive(Debug)]
+pub(super) struct PerReason<T> {
+    policy: T,
+    undefined: T,
+    conflict: T,
+    malformed_decision: T,
+    evaluation: T,
+    request: T,
+    budget: T,
+    overload: T,
+    not_ready: T,
+    internal: T,
+}
+
+impl<T> PerReason<T> {
+    pub(super) fn new(mut make: impl FnMut(Reason) -> T) -> Self {
+        Self {
+            policy: make(Reason::Policy),
+            undefined: make(Reason::Undefined),
+            conflict: make(Reason::Conflict),
+            malformed_decision: make(Reason::MalformedDecision),
+            evaluation: make(Reason::Evaluation),
+            request: make(Reason::Request),
+            budget: make(Reason::Budget),
+            overload: make(Reason::Overload),
+            not_ready: make(Reason::NotReady),
+            internal: make(Reason::Internal),
+        }
+    }
+
+    pub(super) fn get(&self, reason: Reason) -> &T {
+        match reason {
+            Reason::Policy => &self.policy,
+            Reason::Undefined => &self.undefined,
+            Reason::Conflict => &self.conflict,
+            Reason::MalformedDecision => &self.malformed_decision,
+            Reason::Evaluation => &self.evaluation,
+            Reason::Request => &self.request,
+            Reason::Budget => &self.budget,
+            Reason::Overload => &self.overload,
+            Reason::NotReady => &self.not_ready,
+            Reason::Internal => &self.internal,
+        }
+    }
+}
