@@ -12,18 +12,18 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use bytes::{Buf, BufMut, Bytes};
+use bytes::Bytes;
 use envoy_types::{
     ext_authz::v3::pb::{Authorization, AuthorizationServer},
     pb::envoy::service::auth::v3::{CheckRequest, CheckResponse},
     pb::google::rpc,
 };
+use portcullis::app::raw::Raw;
 use prost::Message;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{
     Request, Response, Status,
     client::Grpc,
-    codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder},
     transport::{Channel, Server},
 };
 
@@ -211,42 +211,4 @@ fn serve_typed() {
             .await
             .unwrap();
     });
-}
-
-/// Bytes in, bytes out: the load spends nothing on messages.
-#[derive(Clone, Copy)]
-struct Raw;
-
-impl Codec for Raw {
-    type Encode = Bytes;
-    type Decode = Bytes;
-    type Encoder = Self;
-    type Decoder = Self;
-
-    fn encoder(&mut self) -> Self {
-        Self
-    }
-
-    fn decoder(&mut self) -> Self {
-        Self
-    }
-}
-
-impl Encoder for Raw {
-    type Item = Bytes;
-    type Error = Status;
-
-    fn encode(&mut self, item: Bytes, target: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        target.put(item);
-        Ok(())
-    }
-}
-
-impl Decoder for Raw {
-    type Item = Bytes;
-    type Error = Status;
-
-    fn decode(&mut self, source: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
-        Ok(Some(source.copy_to_bytes(source.remaining())))
-    }
 }

@@ -7,6 +7,7 @@
 pub mod build;
 pub mod counts;
 pub mod listen;
+pub mod raw;
 pub mod serve;
 pub mod tls;
 

@@ -19,7 +19,7 @@ use std::{io::Write, path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::version;
+use crate::version::{COMMIT, REGORUS, VERSION};
 
 /// Parses the arguments and runs the command.
 pub fn main() -> ExitCode {
@@ -37,7 +37,7 @@ pub fn main() -> ExitCode {
         Command::Decide(decide) => decide::run(&decide),
         Command::Demo(demo) => demo::run(&demo),
         Command::Inspect(inspect) => inspect::run(&inspect),
-        Command::Version => print(&version::describe()).map(|()| ExitCode::SUCCESS),
+        Command::Version => print_version(),
     };
     result.unwrap_or_else(|error| {
         complain(&format!("error: {error:#}"));
@@ -104,6 +104,12 @@ struct PolicyArguments {
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct Usage(String);
+
+fn print_version() -> anyhow::Result<ExitCode> {
+    let commit = COMMIT.unwrap_or("unknown");
+    print(&format!("portcullis {VERSION}\ncommit {commit}\nregorus {REGORUS}"))?;
+    Ok(ExitCode::SUCCESS)
+}
 
 /// Writes to standard output: data, for people and pipes.
 fn print(text: &str) -> anyhow::Result<()> {
