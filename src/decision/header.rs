@@ -3,20 +3,21 @@
 //! Envoy trusts an authorization server: CR or LF in a denial leaves its client without an answer,
 //! in an allow it fails the request, and NUL goes through. So nothing of that kind leaves here.
 
+mod list;
+
 use std::sync::Arc;
 
 use super::{
     MalformedDecision, Rule,
-    read::{entries, items, key, one_or_many, text, wrong_type},
+    read::{items, text, wrong_type},
 };
 use crate::input::Value;
+use list::List;
 
 /// Most headers in one list: Envoy's own default limit for a request.
 const MAX_HEADERS: usize = 100;
 /// Longest name, in bytes.
 const MAX_NAME_BYTES: usize = 256;
-/// Longest list, names and values together, in bytes: Envoy's default limit for all headers.
-const MAX_TOTAL_BYTES: usize = 60 * 1024;
 
 /// A header name, lower case.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -135,14 +136,10 @@ impl Header {
 
     /// Reads an object of headers or a list of such objects.
     pub(super) fn list(value: &Value, place: Place) -> Result<Vec<Self>, MalformedDecision> {
-        let mut list = List {
-            place,
-            headers: Vec::new(),
-            bytes: 0,
-        };
+        let mut list = List::new(place);
         if matches!(value, Value::Object(_)) {
             list.object(value)?;
-            return Ok(list.headers);
+            return Ok(list.finish());
         }
         let Some(items) = items(value) else {
             return Err(wrong_type("an object or a list of objects", value).into());
@@ -150,7 +147,7 @@ impl Header {
         for (index, item) in items.enumerate() {
             list.object(item).map_err(|e| e.at_index(index))?;
         }
-        Ok(list.headers)
+        Ok(list.finish())
     }
 }
 
@@ -164,122 +161,6 @@ impl AppendAction {
             _ => Err(Rule::AppendAction),
         }
     }
-}
-
-/// A list of headers being read.
-struct List {
-    place: Place,
-    headers: Vec<Header>,
-    bytes: usize,
-}
-
-impl List {
-    fn object(&mut self, value: &Value) -> Result<(), MalformedDecision> {
-        if !matches!(value, Value::Object(_)) {
-            return Err(wrong_type("an object", value).into());
-        }
-        for (name, values) in entries(value) {
-            let text = key(name)?;
-            self.header(&text, values).map_err(|e| e.below(&text))?;
-        }
-        Ok(())
-    }
-
-    fn header(&mut self, name: &str, values: &Value) -> Result<(), MalformedDecision> {
-        let name = HeaderName::parse(name, self.place)?;
-        let expected = "a string, an object with `value`, or a list of those";
-        one_or_many(values, expected, |value| {
-            let (value, append) = self.value(value)?;
-            self.push(Header {
-                name: name.clone(),
-                value,
-                append,
-            })
-            .map_err(MalformedDecision::from)
-        })
-    }
-
-    /// Reads a string or `{"value": string, "append_action": string}`.
-    fn value(&self, value: &Value) -> Result<(Arc<str>, Option<AppendAction>), MalformedDecision> {
-        if !matches!(value, Value::Object(_)) {
-            return Ok((Arc::clone(text(value)?), None));
-        }
-        let (mut content, mut append) = (None, None);
-        for (name, value) in entries(value) {
-            let Value::String(name) = name else { continue };
-            match name.as_ref() {
-                "value" => content = Some(text(value).map_err(|rule| rule.at(name))?),
-                "append_action" => {
-                    let action = text(value).and_then(|action| self.action(action));
-                    append = Some(action.map_err(|rule| rule.at(name))?);
-                }
-                _ => {}
-            }
-        }
-        let content = content.ok_or_else(|| Rule::Missing.at("value"))?;
-        Ok((Arc::clone(content), append))
-    }
-
-    /// Envoy sets or appends request headers and knows nothing else: better no decision than
-    /// another one than the policy asked for.
-    fn action(&self, name: &str) -> Result<AppendAction, Rule> {
-        let action = AppendAction::parse(name)?;
-        match action {
-            AppendAction::AddIfAbsent | AppendAction::OverwriteIfExists
-                if self.place == Place::Request =>
-            {
-                Err(Rule::AppendActionIgnored)
-            }
-            AppendAction::AddIfAbsent
-            | AppendAction::OverwriteIfExists
-            | AppendAction::AppendIfExistsOrAdd
-            | AppendAction::OverwriteIfExistsOrAdd => Ok(action),
-        }
-    }
-
-    fn push(&mut self, mut header: Header) -> Result<(), Rule> {
-        check_value(&header.name, &header.value)?;
-        let repeated = self.headers.iter().any(|other| other.name == header.name);
-        if header.name.is_request_line()
-            && (repeated || header.append == Some(AppendAction::AppendIfExistsOrAdd))
-        {
-            return Err(Rule::SingleValue);
-        }
-        if repeated && header.append.is_none() {
-            header.append = Some(AppendAction::AppendIfExistsOrAdd);
-        }
-        if self.headers.len() >= MAX_HEADERS {
-            return Err(Rule::TooMany(MAX_HEADERS));
-        }
-        self.bytes = self
-            .bytes
-            .saturating_add(header.name.0.len())
-            .saturating_add(header.value.len());
-        if self.bytes > MAX_TOTAL_BYTES {
-            return Err(Rule::TooLong(MAX_TOTAL_BYTES));
-        }
-        self.headers.push(header);
-        Ok(())
-    }
-}
-
-fn check_value(name: &HeaderName, value: &str) -> Result<(), Rule> {
-    if value.bytes().any(|b| b.is_ascii_control() && b != b'\t') {
-        return Err(Rule::ControlCharacter);
-    }
-    if value.starts_with([' ', '\t']) || value.ends_with([' ', '\t']) {
-        return Err(Rule::Padded);
-    }
-    let visible = || value.bytes().all(|b| b.is_ascii_graphic());
-    let valid = match name.as_str() {
-        ":path" => value.starts_with('/') && visible() && !value.contains('#'),
-        ":method" => !value.is_empty() && value.bytes().all(is_token),
-        ":authority" | "host" => {
-            !value.is_empty() && visible() && !value.contains(['/', '?', '#', '@', '\\'])
-        }
-        _ => true,
-    };
-    valid.then_some(()).ok_or(Rule::PseudoHeaderValue)
 }
 
 /// RFC 9110, 5.6.2.

@@ -61,14 +61,11 @@ fn metadata(response: &CheckResponse) -> &Struct {
 }
 
 fn decision_id(response: &CheckResponse) -> Option<&str> {
-    match metadata(response)
-        .fields
-        .get("decision_id")?
-        .kind
-        .as_ref()?
-    {
-        Kind::StringValue(id) => Some(id),
-        other => panic!("{other:?}"),
+    let kind = metadata(response).fields.get("decision_id")?.kind.as_ref();
+    if let Some(Kind::StringValue(id)) = kind {
+        Some(id)
+    } else {
+        None
     }
 }
 
