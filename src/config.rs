@@ -177,10 +177,15 @@ impl Config {
             let bundles = bundles::read(root);
             let plugin = root.section("plugins", |plugins| read_plugin(plugins));
             let portcullis = root.section("portcullis", Portcullis::read);
+            check_addresses(report, &plugin, &portcullis);
             let mut warnings = Vec::new();
             if !without_effect.is_empty() {
                 let keys = without_effect.join(", ");
                 warnings.push(format!("these keys have no effect in this version: {keys}"));
+            }
+            if plugin.dry_run {
+                let key = format!("plugins.{PLUGIN}.dry-run");
+                warnings.push(format!("`{key}` is on: every request is let through"));
             }
             Self {
                 plugin,
@@ -217,6 +222,14 @@ fn read_plugin(plugins: &mut Section<'_>) -> Plugin {
     let aliased = plugins.optional_section(PLUGIN_ALIAS, Plugin::read);
     let named = plugins.optional_section(PLUGIN, Plugin::read);
     named.or(aliased).unwrap_or_default()
+}
+
+fn check_addresses(report: &Report, plugin: &Plugin, portcullis: &Portcullis) {
+    let (checks, admin) = (&plugin.addr, &portcullis.admin.addr);
+    if checks == admin && !checks.is_chosen_by_the_system() {
+        let complaint = Complaint::new(format!("`{admin}` is where checks are answered"));
+        report.add("portcullis.admin.addr", complaint);
+    }
 }
 
 fn read_overrides(

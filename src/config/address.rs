@@ -49,6 +49,11 @@ impl ListenAddr {
         }
     }
 
+    /// Whether the system chooses the port.
+    pub(super) fn is_chosen_by_the_system(&self) -> bool {
+        matches!(self, Self::Tcp { port: 0, .. })
+    }
+
     fn parse_tcp(authority: &str) -> Option<Self> {
         let (host, port) = authority.rsplit_once(':')?;
         let digits = !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit());

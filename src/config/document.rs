@@ -183,3 +183,48 @@ pub(super) const MAX_BYTES: usize = 1024 * 1024;
 const MAX_NODES: usize = 100_000;
 /// Most levels of nesting; also within what the parsers recurse.
 const MAX_DEPTH: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn tree() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<u64>().prop_map(Value::from),
+            "[ -~äß€\n]{0,12}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 32, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                prop::collection::btree_map("[a-z .:#]{0,6}", inner, 0..4)
+                    .prop_map(|fields| Value::Object(fields.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn a_tree_reads_back_as_it_was_written_as_json_and_as_yaml(value in tree()) {
+            let wanted = Map::from_iter([("key".to_owned(), value)]);
+            let text = serde_json::to_string(&wanted).unwrap();
+            prop_assert_eq!(parse(&text, true), Ok(wanted.clone()));
+            prop_assert_eq!(parse(&text, false), Ok(wanted.clone()));
+            let text = yaml_serde::to_string(&wanted).unwrap();
+            prop_assert_eq!(parse(&text, false), Ok(wanted));
+        }
+
+        #[test]
+        fn any_text_is_a_tree_or_a_complaint(text in "(?s)[ -~\n\t]{0,200}|.{0,100}") {
+            for json in [true, false] {
+                if let Err(complaint) = parse(&text, json) {
+                    prop_assert!(!complaint.message.is_empty());
+                }
+            }
+        }
+    }
+}

@@ -41,6 +41,8 @@ pub(super) fn substitute(text: &str, env: Environment<'_>, unset: &mut BTreeSet<
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn replaced(text: &str) -> (String, Vec<String>) {
@@ -53,6 +55,20 @@ mod tests {
         let mut unset = BTreeSet::new();
         let text = substitute(text, &env, &mut unset);
         (text, unset.into_iter().collect())
+    }
+
+    proptest! {
+        #[test]
+        fn text_without_a_variable_stays_as_it_is(text in "[^$]{0,40}", end in "[$]?[}]?") {
+            let text = text + &end;
+            prop_assert_eq!(replaced(&text).0, text);
+        }
+
+        #[test]
+        fn what_stands_around_a_variable_is_kept(before in "[^$]{0,20}", after in "[^$]{0,20}") {
+            let text = format!("{before}${{FOO}}{after}");
+            prop_assert_eq!(replaced(&text).0, format!("{before}foo{after}"));
+        }
     }
 
     #[test]

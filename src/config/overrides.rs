@@ -210,6 +210,7 @@ const MAX_STEPS: usize = 32;
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
@@ -284,6 +285,26 @@ mod tests {
             assert!(tree(text).is_err(), "{text}");
         }
         assert!(tree(&format!("{}a=1", "a.".repeat(100))).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn an_escaped_text_arrives_as_it_was(key in "[ -~]{1,20}", value in "[ -~é]{0,20}") {
+            let escaped = |text: &str| -> String {
+                text.chars().flat_map(|c| ['\\', c]).collect()
+            };
+            // A letter in front keeps the value from being read as a number or a word.
+            let text = format!("{}=v{}", escaped(&key), escaped(&value));
+            let want = Value::Object(Map::from_iter([(key, Value::from(format!("v{value}")))]));
+            prop_assert_eq!(tree(&text), Ok(want));
+        }
+
+        #[test]
+        fn any_argument_is_read_or_refused(text in "([a-c.=,{}\\[\\]\\\\0-9]|.){0,40}") {
+            if let Err(message) = tree(&text) {
+                prop_assert!(!message.is_empty());
+            }
+        }
     }
 
     #[test]

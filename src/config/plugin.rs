@@ -15,6 +15,10 @@ use super::{
 
 /// The plugin section of opa-envoy.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of its own in the file"
+)]
 pub struct Plugin {
     /// `addr`: where checks are answered. Default `:9191`.
     pub addr: ListenAddr,

@@ -14,6 +14,10 @@ use super::{
 
 /// The section `portcullis`.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of its own in the file"
+)]
 pub struct Portcullis {
     /// `budget`: the time one check may take from its arrival to its answer. Default 100 ms.
     pub budget: Duration,

@@ -8,7 +8,7 @@ use flate2::{Compression, write::GzEncoder};
 
 use super::{
     SourceError,
-    walk::{Found, Walk, is_archive, is_folder, name_of, unreadable},
+    walk::{Found, Walk, extension, is_archive, is_folder, name_of, unreadable},
 };
 use crate::policy::PolicyFile;
 
@@ -50,7 +50,7 @@ fn append(archive: &mut tar::Builder<impl io::Write>, name: &Path, bytes: &[u8])
 }
 
 fn belongs_to_a_bundle(name: &str) -> bool {
-    let module = name.ends_with(".rego") && !name.starts_with('.');
+    let module = extension(name) == Some("rego") && !name.starts_with('.');
     module || BUNDLE_FILES.contains(&name)
 }
 

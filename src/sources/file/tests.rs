@@ -83,14 +83,14 @@ fn the_folders_between_root_and_file_are_the_data_path() {
 fn a_file_that_is_named_itself_has_no_folders() {
     let folder = folder_of(&[("foo/bar/x.json", "{}"), ("foo/.h.rego", "x")]);
     let root = folder.path().display().to_string();
-    let file = own("foo/bar/x.json", "", "{}");
+    let file = [own("foo/bar/x.json", "", "{}")];
     assert_eq!(
         read(&format!("{root}/foo/bar/x.json"), &[], &folder).unwrap(),
-        [file.clone()]
+        file
     );
     assert_eq!(
         read(&format!("file://{root}/foo/bar/x.json"), &[], &folder).unwrap(),
-        [file]
+        file
     );
     assert_eq!(
         read(&format!("q:{root}/foo/bar/x.json"), &[], &folder).unwrap(),

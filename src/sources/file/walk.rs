@@ -201,8 +201,12 @@ pub(super) fn name_of(path: &Path) -> String {
 
 /// Whether a file of this name is read when it is named itself.
 fn is_known(name: &str) -> bool {
-    let extension = name.rsplit_once('.').map(|(_, extension)| extension);
-    extension.is_some_and(|extension| EXTENSIONS.contains(&extension)) || is_archive(name)
+    extension(name).is_some_and(|extension| EXTENSIONS.contains(&extension)) || is_archive(name)
+}
+
+/// What follows the last dot.
+pub(super) fn extension(name: &str) -> Option<&str> {
+    name.rsplit_once('.').map(|(_, extension)| extension)
 }
 
 /// Whether a file of this name is read when it is met in a folder.

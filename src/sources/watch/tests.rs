@@ -34,7 +34,7 @@ fn follow_path(path: &Path, rescan: Duration) -> Following {
             let seen = result
                 .map(|files| files.into_iter().map(text).collect())
                 .map_err(|error| error.to_string());
-            tell.send(seen).unwrap();
+            tell.send(seen).ok();
         },
     }));
     let task = tokio::spawn(async move {
@@ -59,7 +59,7 @@ impl Following {
 
     /// Waits until `wanted` is seen; what is seen on the way may be half of a change.
     async fn until(&mut self, wanted: &[&str]) {
-        while self.next().await != Ok(wanted.iter().map(|text| (*text).to_owned()).collect()) {}
+        while self.next().await != contents(wanted) {}
     }
 
     async fn until_error(&mut self) {
@@ -68,7 +68,7 @@ impl Following {
 }
 
 fn contents(texts: &[&str]) -> Seen {
-    Ok(texts.iter().map(|text| (*text).to_owned()).collect())
+    texts.iter().map(|text| Ok((*text).to_owned())).collect()
 }
 
 /// What an editor does: writes beside, then renames over.
