@@ -37,7 +37,7 @@ pub use self::{
     environment::Environment,
     plugin::Plugin,
     portcullis::{
-        Admin, Admission, EvaluationLimits, Log, LogFormat, LogLevel, OnError, Portcullis, Shutdown,
+        Admin, Admission, EvaluationLimits, Log, Portcullis, Shutdown,
     },
     problem::{Problem, Problems},
     transport::{AllowedCaller, Http2, Tls},

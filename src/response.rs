@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// How answers are given; fixed by configuration.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// How a check that could not be judged is answered.
     pub on_error: OnError,
@@ -31,6 +31,20 @@ pub struct Options {
     pub expose_reason: Option<HeaderName>,
     /// A header of every answer to the caller that carries the decision id.
     pub decision_id_header: Option<HeaderName>,
+    /// What a caller is told that was shed or came too early, in seconds.
+    pub retry_after: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            on_error: OnError::default(),
+            dry_run: false,
+            expose_reason: None,
+            decision_id_header: None,
+            retry_after: 1,
+        }
+    }
 }
 
 /// How a check that could not be judged (no time, no room, no policy) is answered.

@@ -193,6 +193,7 @@ pub fn check_options(config: &Config) -> check::Options {
             dry_run: config.plugin.dry_run,
             expose_reason: ours.reason_header.clone(),
             decision_id_header: ours.decision_id_header.clone(),
+            retry_after: ours.admission.retry_after.as_secs(),
         },
         max_in_flight: ours.admission.max_in_flight,
     }
@@ -201,12 +202,12 @@ pub fn check_options(config: &Config) -> check::Options {
 fn server_options(config: &Config) -> ServerOptions {
     let ours = &config.portcullis;
     ServerOptions {
-        listen: config.plugin.addr.clone(),
-        tls: ours.tls.clone().map(tls::Options::from),
-        http2: ours.http2.clone(),
-        max_request_bytes: config.plugin.max_recv_msg_size,
+        listen: address(&config.plugin.addr),
+        tls: ours.tls.as_ref().map(tls_options),
+        http2: http2(&ours.http2),
+        max_request_bytes: u32::try_from(config.plugin.max_recv_msg_size).unwrap_or(u32::MAX),
         reflection: config.plugin.enable_reflection,
-        admin: Some(ours.admin.addr.clone()),
+        admin: Some(address(&ours.admin.addr)),
         grace: ours.shutdown.grace,
         drain_timeout: ours.shutdown.drain_timeout,
     }

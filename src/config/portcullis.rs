@@ -36,10 +36,26 @@ pub struct Portcullis {
     /// `watch`: load the policy files again when they change. Default `false`.
     pub watch: bool,
     /// `decision_id_header`: the response header that carries the decision's ID. Default none.
-    pub decision_id_header: Option<http::HeaderName>,
+    pub decision_id_header: Option<HeaderName>,
     /// `reason_header`: the response header that carries a denial's reason. Default none.
-    pub reason_header: Option<http::HeaderName>,
+    pub reason_header: Option<HeaderName>,
     /// `admin`: the HTTP port for operators.
+    pub admin: Admin,
+    /// `tls`: TLS on the gRPC port; `None` is plaintext.
+    pub tls: Option<Tls>,
+    /// `admission`: how much is taken on at once.
+    pub admission: Admission,
+    /// `limits`: how far one evaluation may go.
+    pub limits: EvaluationLimits,
+    /// `http2`: the gRPC port's HTTP/2 settings.
+    pub http2: Http2,
+    /// `shutdown`: how the server goes.
+    pub shutdown: Shutdown,
+    /// `log`: what the process writes to standard error.
+    pub log: Log,
+}
+
+/// `admin`: the HTTP port for operators.
     pub admin: Admin,
     /// `tls`: TLS on the gRPC port; `None` is plaintext.
     pub tls: Option<Tls>,
@@ -103,35 +119,9 @@ pub struct Shutdown {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Log {
     /// `level`. Default `info`.
-    pub level: LogLevel,
+    pub level: log::Level,
     /// `format`. Default `json`.
-    pub format: LogFormat,
-}
-
-/// `log.level`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum LogLevel {
-    /// What needs a person.
-    Error,
-    /// What may need one.
-    Warn,
-    /// What an operator follows.
-    #[default]
-    Info,
-    /// What a developer follows.
-    Debug,
-    /// Everything.
-    Trace,
-}
-
-/// `log.format`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum LogFormat {
-    /// One JSON object a line.
-    #[default]
-    Json,
-    /// Lines for people.
-    Text,
+    pub format: log::Format,
 }
 
 impl Default for Portcullis {
@@ -294,12 +284,10 @@ fn flag(section: &mut Section<'_>, key: &'static str) -> bool {
     section.value(key, boolean).unwrap_or(false)
 }
 
-fn header_name(value: &serde_json::Value) -> Result<http::HeaderName, Complaint> {
-    let name = text(value)?;
-    let parsed = http::HeaderName::from_bytes(name.as_bytes()).ok();
-    // These belong to the connection or frame the message; Envoy would refuse or obey them.
-    parsed
-        .filter(|name| !RESERVED_HEADERS.contains(&name.as_str()))
+fn header_name(value: &serde_json::Value) -> Result<HeaderName, Complaint> {
+    let name: Option<HeaderName> = text(value)?.parse().ok();
+    // The policy and Envoy have their own use for these.
+    name.filter(|name| !RESERVED_HEADERS.contains(&name.as_str()))
         .ok_or_else(|| {
             Complaint::new("must be the name of a header of your own")
                 .hint("write it like `x-decision-id`")
@@ -315,27 +303,17 @@ const ENCODINGS: &[(&str, Encoding)] = &[
     ("reference", Encoding::Reference),
     ("protojson", Encoding::ProtoJson),
 ];
-const LEVELS: &[(&str, LogLevel)] = &[
-    ("error", LogLevel::Error),
-    ("warn", LogLevel::Warn),
-    ("info", LogLevel::Info),
-    ("debug", LogLevel::Debug),
-    ("trace", LogLevel::Trace),
+const LEVELS: &[(&str, log::Level)] = &[
+    ("error", log::Level::Error),
+    ("info", log::Level::Info),
+    ("debug", log::Level::Debug),
 ];
-const FORMATS: &[(&str, LogFormat)] = &[("json", LogFormat::Json), ("text", LogFormat::Text)];
-const RESERVED_HEADERS: [&str; 11] = [
-    "connection",
-    "content-length",
-    "content-type",
-    "host",
-    "keep-alive",
-    "proxy-connection",
-    "set-cookie",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
+const FORMATS: &[(&str, log::Format)] = &[
+    ("json", log::Format::Json),
+    ("json-pretty", log::Format::JsonPretty),
+    ("text", log::Format::Text),
 ];
+const RESERVED_HEADERS: [&str; 3] = ["content-type", "retry-after", "set-cookie"];
 const DEFAULT_BUDGET: Duration = Duration::from_millis(100);
 const DEFAULT_REPLY_MARGIN: Duration = Duration::from_millis(5);
 const DEFAULT_ADMIN_PORT: u16 = 8282;

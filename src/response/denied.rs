@@ -15,8 +15,6 @@ use crate::{
     outcome::{CheckError, Reason},
 };
 
-/// Seconds until a shed caller may come again.
-const RETRY_AFTER: &str = "1";
 
 /// The policy's answer; `None` when it has nothing to say: Envoy sends an empty 403 then.
 pub(super) fn by_policy(
@@ -50,7 +48,7 @@ pub(super) fn by_failure(
     let reason = error.reason();
     let mut headers = options.own_headers(decision_id);
     if matches!(reason, Reason::Overload | Reason::NotReady) {
-        headers.push(header("retry-after", RETRY_AFTER));
+        headers.push(header("retry-after", &options.retry_after.to_string()));
     }
     let text = public_text(reason);
     DeniedHttpResponse {

@@ -176,6 +176,17 @@ impl Files {
     }
 }
 
+/// The paths, as a user reads them.
+impl fmt::Display for Files {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, path) in self.paths().enumerate() {
+            let separator = if at == 0 { "" } else { ", " };
+            write!(f, "{separator}{}", path.display())?;
+        }
+        Ok(())
+    }
+}
+
 impl Digest {
     /// The digest of `files`.
     pub fn of(files: &[PolicyFile]) -> Self {
