@@ -10,12 +10,12 @@ use prost_reflect::DescriptorPool;
 use serde_json::json;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{App, Bound, ServerOptions, StartError, Stopped, tls};
+use super::{App, Bound, ServerOptions, StartError, Stopped, listen::Address, tls};
 use crate::{
     admin::{Health, Views},
     check::{self, CheckService, budget},
     clock::Clock,
-    config::Config,
+    config::{self, Config, ListenAddr},
     input,
     policy::{LoadError, PolicyFile},
     ready::Ready,
@@ -236,3 +236,20 @@ fn views(
 
 /// The name under which OPA's health endpoint knows the plugin.
 const PLUGIN: &str = "envoy_ext_authz_grpc";
+
+fn address(address: &ListenAddr) -> Address {
+    match address {
+        ListenAddr::Tcp { host, port } => Address::Tcp {
+            host: host.clone(),
+            port: *port,
+        },
+        ListenAddr::Unix(path) => Address::Unix(path.clone()),
+        ListenAddr::Abstract(name) => Address::Abstract(name.clone()),
+    }
+}
+fn http2(h: &config::Http2) -> super::serve::Http2 {
+    super::serve::Http2 { max_concurrent_streams: h.max_concurrent_streams, ..Default::default() }
+}
+fn tls_options(t: &config::Tls) -> tls::Options {
+    todo!()
+}

@@ -1,5 +1,7 @@
 //! From arguments to a configuration and to the files of a policy: the same way for every command.
 
+use std::path::Path;
+
 use anyhow::Result;
 
 use super::{ConfigArguments, PolicyArguments, Usage};
@@ -30,7 +32,10 @@ pub(super) fn files(arguments: &PolicyArguments, config: &Config) -> Result<File
     for path in &arguments.paths {
         files.add_path(path).map_err(usage)?;
     }
-    for bundle in arguments.bundle.iter().chain(&config.bundles) {
+    for bundle in &arguments.bundle {
+        files.add_bundle(Path::new(bundle));
+    }
+    for bundle in &config.bundles {
         files.add_bundle(bundle);
     }
     Ok(files)

@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::descriptors;
 
 /// Reads one request into wire bytes; `-` is standard input.
-pub fn read(path: &Path) -> Result<Vec<u8>> {
+pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
     let bytes = if path == Path::new("-") {
         let mut bytes = Vec::new();
         std::io::stdin().lock().read_to_end(&mut bytes)?;
@@ -43,7 +43,7 @@ fn from_json(bytes: &[u8]) -> Result<Vec<u8>> {
 }
 
 /// A CheckResponse in proto JSON.
-pub fn response_json(bytes: &[u8]) -> Result<Value> {
+pub(super) fn response_json(bytes: &[u8]) -> Result<Value> {
     let descriptor = message("envoy.service.auth.v3.CheckResponse")?;
     let response = DynamicMessage::decode(descriptor, bytes)?;
     Ok(serde_json::to_value(response)?)

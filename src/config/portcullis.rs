@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::input::Encoding;
+use crate::{decision::HeaderName, input::Encoding, response::OnError, telemetry::log};
 
 use super::{
     address::ListenAddr,
@@ -53,34 +53,6 @@ pub struct Portcullis {
     pub shutdown: Shutdown,
     /// `log`: what the process writes to standard error.
     pub log: Log,
-}
-
-/// `admin`: the HTTP port for operators.
-    pub admin: Admin,
-    /// `tls`: TLS on the gRPC port; `None` is plaintext.
-    pub tls: Option<Tls>,
-    /// `admission`: how much is taken on at once.
-    pub admission: Admission,
-    /// `limits`: how far one evaluation may go.
-    pub limits: EvaluationLimits,
-    /// `http2`: the gRPC port's HTTP/2 settings.
-    pub http2: Http2,
-    /// `shutdown`: how the server goes.
-    pub shutdown: Shutdown,
-    /// `log`: what the process writes to standard error.
-    pub log: Log,
-}
-
-/// `on_error`: how a check is answered that ended without a decision.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum OnError {
-    /// A denial with the failure's HTTP status: closed on every Envoy.
-    #[default]
-    DeniedResponse,
-    /// `error_response`, which Envoy knows from 1.37.
-    ErrorResponse,
-    /// A gRPC error, so that the caller's `failOpen` and `statusOnError` decide.
-    GrpcError,
 }
 
 /// `admin`: the HTTP port for operators.

@@ -5,7 +5,7 @@
 
 mod list;
 
-use std::{str::FromStr, sync::Arc};
+use std::sync::Arc;
 
 use super::{
     MalformedDecision, Rule,
@@ -55,15 +55,6 @@ pub(super) enum Place {
     Response,
     /// On the answer that we give instead.
     Denial,
-}
-
-/// Reads the name of a header that an answer to the caller may carry.
-impl FromStr for HeaderName {
-    type Err = Rule;
-
-    fn from_str(name: &str) -> Result<Self, Rule> {
-        Self::parse(name, Place::Denial)
-    }
 }
 
 impl HeaderName {

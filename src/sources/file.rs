@@ -10,7 +10,7 @@ mod bundle;
 mod walk;
 
 use std::{
-    io,
+    fmt, io,
     path::{Path, PathBuf},
 };
 
