@@ -6,7 +6,6 @@
 
 use std::{io, pin::pin, sync::Arc, time::Duration};
 
-use futures_util::FutureExt as _;
 use hyper::{body::Incoming, server::conn::http2, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::{
@@ -242,8 +241,7 @@ async fn accept(listener: Listener, context: Arc<Context>, connections: TaskTrac
             }
         }
     }
-    // The kernel has shaken hands with these and they may have sent a check.
-    while let Some(Ok(plain)) = listener.accept().now_or_never() {
+    for plain in listener.close() {
         let Ok(permit) = Arc::clone(&context.connections).try_acquire_owned() else {
             break;
         };

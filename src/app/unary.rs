@@ -8,7 +8,6 @@
 
 use std::{
     pin::{Pin, pin},
-    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -113,17 +112,20 @@ pub(super) struct Intake {
     /// Largest message in bytes.
     limit: u32,
     /// What the messages that arrive in pieces may hold together, in KiB.
-    memory: Arc<Semaphore>,
+    memory: Semaphore,
+    /// How long a caller may take to send its message.
+    patience: Duration,
 }
 
 impl Intake {
-    /// Takes messages of up to `limit` bytes.
-    pub(super) fn new(limit: u32) -> Self {
+    /// Takes messages of up to `limit` bytes that arrive within `patience`.
+    pub(super) fn new(limit: u32, patience: Duration) -> Self {
         // At least one message of the largest size fits, else it would wait for ever.
         let memory = usize::try_from(kib(limit)).map_or(MEMORY_KIB, |kib| kib.max(MEMORY_KIB));
         Self {
             limit,
-            memory: Arc::new(Semaphore::new(memory)),
+            memory: Semaphore::new(memory),
+            patience,
         }
     }
 
@@ -135,7 +137,7 @@ impl Intake {
         let mut read = pin!(self.read_message(body));
         match read.as_mut().now_or_never() {
             Some(message) => message,
-            None => tokio::time::timeout(READ_TIMEOUT, read)
+            None => tokio::time::timeout(self.patience, read)
                 .await
                 .unwrap_or(Err(Unreadable::Slow)),
         }
@@ -158,10 +160,8 @@ impl Intake {
             }
             framed.freeze()
         };
-        while !body.is_end_stream() {
-            if next_piece(&mut body).await?.is_some() {
-                return Err(Unreadable::TooMany);
-            }
+        if !body.is_end_stream() && next_piece(&mut body).await?.is_some() {
+            return Err(Unreadable::TooMany);
         }
         Ok(framed.slice(PREFIX..))
     }
@@ -200,7 +200,7 @@ enum Unreadable {
     /// No compression is offered.
     #[error("compressed messages are not supported")]
     Compressed,
-    /// Not complete within [`READ_TIMEOUT`].
+    /// Not complete within [`Intake::patience`].
     #[error("the message did not arrive in time")]
     Slow,
     /// The caller went away.
@@ -247,8 +247,6 @@ const PREFIX: usize = 5;
 const GRPC: &str = "application/grpc";
 /// A message that ends inside its first field, so that the line denies it as undecodable.
 const UNREADABLE_MESSAGE: &[u8] = &[0x0a];
-/// How long a caller may take to send its message.
-const READ_TIMEOUT: Duration = Duration::from_secs(10);
 /// What the messages that arrive in pieces may hold together, in KiB, unless one needs more.
 const MEMORY_KIB: usize = 256 * 1024;
 
@@ -271,7 +269,7 @@ mod tests {
         let frames = pieces
             .into_iter()
             .map(|piece| Ok::<_, Status>(Frame::data(Bytes::from(piece))));
-        Intake::new(LIMIT)
+        Intake::new(LIMIT, Duration::MAX)
             .read_message(StreamBody::new(stream::iter(frames)))
             .now_or_never()
             .expect("nothing to wait for")
@@ -332,11 +330,13 @@ mod tests {
         }
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_caller_that_never_finishes_is_given_up() {
         let frames = stream::iter([Ok::<_, Status>(Frame::data(Bytes::from_static(&[0])))]);
         let body = StreamBody::new(futures_util::StreamExt::chain(frames, stream::pending()));
-        let read = Intake::new(LIMIT).read(body).await;
+        let read = Intake::new(LIMIT, Duration::from_millis(1))
+            .read(body)
+            .await;
         assert!(matches!(read, Err(Unreadable::Slow)));
     }
 }
