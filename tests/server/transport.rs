@@ -1,6 +1,6 @@
 //! Addresses and framing.
 
-use std::error::Error as _;
+use std::{error::Error as _, future::poll_fn};
 
 use envoy_types::pb::envoy::service::auth::v3::{
     AttributeContext, CheckRequest, attribute_context::Peer,
@@ -151,6 +151,58 @@ async fn what_is_not_grpc_is_refused_by_its_media_type() {
         let response = soon(response).await.unwrap();
         assert_eq!(response.status().as_u16(), status, "{content_type}");
     }
+}
+
+#[tokio::test]
+async fn a_flood_of_reset_streams_holds_nobody_up() {
+    let server = Running::start(|_| ()).await;
+    let stream = tokio::net::TcpStream::connect(tcp(&server.grpc))
+        .await
+        .unwrap();
+    let (mut h2, connection) = h2::client::handshake(stream).await.unwrap();
+    tokio::spawn(connection);
+    let flood = async {
+        for _ in 0..20_000 {
+            if poll_fn(|cx| h2.poll_ready(cx)).await.is_err() {
+                return;
+            }
+            let Ok((_, mut body)) = h2.send_request(check(&[]), false) else {
+                return;
+            };
+            body.send_reset(h2::Reason::CANCEL);
+        }
+    };
+    soon(flood).await;
+    soon(client::check(&server.grpc)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_flood_of_headers_is_refused_and_the_server_goes_on() {
+    let server = Running::start(|_| ()).await;
+    let stream = tokio::net::TcpStream::connect(tcp(&server.grpc))
+        .await
+        .unwrap();
+    let (mut h2, connection) = h2::client::handshake(stream).await.unwrap();
+    tokio::spawn(connection);
+    let headers: Vec<_> = (0..20_000).map(|i| format!("x-{i}")).collect();
+    let answered = match h2.send_request(check(&headers), true) {
+        Ok((response, _)) => soon(response).await.map(|response| response.status()),
+        Err(error) => Err(error),
+    };
+    assert!(
+        !matches!(answered, Ok(status) if status == 200),
+        "{answered:?}"
+    );
+    soon(client::check(&server.grpc)).await.unwrap();
+}
+
+fn check(headers: &[String]) -> http::Request<()> {
+    let mut request = http::Request::post("http://h/envoy.service.auth.v3.Authorization/Check")
+        .header("content-type", "application/grpc");
+    for name in headers {
+        request = request.header(name, "v");
+    }
+    request.body(()).unwrap()
 }
 
 #[tokio::test]
