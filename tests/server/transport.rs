@@ -3,10 +3,11 @@
 use std::{error::Error as _, future::poll_fn};
 
 use envoy_types::pb::envoy::service::auth::v3::{
-    AttributeContext, CheckRequest, attribute_context::Peer,
+    AttributeContext, CheckRequest, CheckResponse, attribute_context::Peer,
     authorization_client::AuthorizationClient,
 };
 use portcullis::app::listen::{Address, Bound};
+use prost::Message as _;
 use tonic::Code;
 
 use crate::support::{Running, client, options, soon, tcp};
@@ -109,6 +110,37 @@ fn peer(length: usize) -> Peer {
     Peer {
         service: "x".repeat(length),
         ..Peer::default()
+    }
+}
+
+#[tokio::test]
+async fn a_stream_without_a_readable_message_is_denied_and_not_a_grpc_error() {
+    let server = Running::start(|_| ()).await;
+    let stream = tokio::net::TcpStream::connect(tcp(&server.grpc))
+        .await
+        .unwrap();
+    let (mut h2, connection) = h2::client::handshake(stream).await.unwrap();
+    tokio::spawn(connection);
+    for sent in [
+        &[][..],
+        &[0, 0, 0],
+        &[0, 0, 0, 0, 9, 1],
+        &[1, 0, 0, 0, 0],
+        &[0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+        &[0, 0xff, 0xff, 0xff, 0xff],
+        &[0, 0, 0, 0, 1, 0x0a],
+    ] {
+        let (response, mut body) = h2.send_request(check(&[]), false).unwrap();
+        body.send_data(sent.to_vec().into(), true).unwrap();
+        let mut body = soon(response).await.unwrap().into_body();
+        let mut framed = Vec::new();
+        while let Some(data) = soon(body.data()).await {
+            framed.extend(data.unwrap());
+        }
+        let trailers = soon(body.trailers()).await.unwrap().unwrap();
+        assert_eq!(trailers["grpc-status"], "0", "{sent:?}");
+        let answer = CheckResponse::decode(&framed[5..]).unwrap();
+        assert_ne!(answer.status.unwrap().code, 0, "{sent:?}");
     }
 }
 
