@@ -39,7 +39,7 @@ pub use self::{
     portcullis::{
         Admin, Admission, EvaluationLimits, Log, Portcullis, Shutdown,
     },
-    problem::{Problem, Problems},
+    problem::{MAX_PROBLEMS, Problem, Problems},
     transport::{AllowedCaller, Http2, Tls},
 };
 use self::{
@@ -268,11 +268,23 @@ fn argument(flag: &str, text: &str) -> String {
 
 /// Reads a text file that must be UTF-8 and not larger than a configuration may be.
 fn read_text(path: &Path) -> io::Result<String> {
-    let limit = u64::try_from(document::MAX_BYTES).unwrap_or(u64::MAX);
-    let mut text = String::new();
-    let mut file = File::open(path)?.take(limit.saturating_add(1));
-    file.read_to_string(&mut text)?;
-    Ok(text)
+    let limit = document::MAX_BYTES;
+    let past_limit = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+    let mut bytes = Vec::new();
+    File::open(path)?.take(past_limit).read_to_end(&mut bytes)?;
+    if bytes.len() > limit {
+        return Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            format!("more than {limit} bytes"),
+        ));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let place = error.utf8_error().valid_up_to();
+        io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("not UTF-8 from byte {place} on"),
+        )
+    })
 }
 
 fn unset_warning(names: &BTreeSet<String>) -> String {

@@ -15,6 +15,7 @@ mod load;
 mod modules;
 mod reads;
 mod refs;
+mod rewrite;
 mod run;
 mod summary;
 
@@ -128,18 +129,19 @@ impl Policy {
             revision,
             mut problems,
         } = collected;
-        let (engine, sources) = modules::parse(modules, &mut problems);
         let mut prepared = check::Prepared {
-            engine,
-            sources,
+            parsed: modules::parse(modules, &mut problems),
             data,
             bundles,
         };
-        let index = check::check(&mut prepared, &mut problems);
-        let target = match entrypoint::resolve(&options.entrypoint, &index, &prepared.data) {
+        check::check(&mut prepared, &mut problems);
+        let check::Prepared {
+            mut parsed, data, ..
+        } = prepared;
+        let target = match entrypoint::resolve(&options.entrypoint, &parsed.index, &data) {
             Ok(target) => target,
             Err(problem) => {
-                // Where a module is missing, what it defines is no news.
+                // While a module is missing, what it defines is not known.
                 if problems.is_empty() {
                     problems.push(problem);
                 }
@@ -149,13 +151,19 @@ impl Policy {
         if !problems.is_empty() {
             return Err(LoadError(problems));
         }
+        let index = index::Index::new(parsed.engine.get_modules());
         let reachable = target.reachable(&index);
         let reads = reads::of(&index, &reachable, target.query());
         let mut because = constructs::unproven(&index, &reachable, &target, options);
-        let runner = run::Runner::new(prepared, &target, options, &mut because)
+        let summary = Summary::new(&index, &target, revision);
+        let sources = parsed.sources.clone();
+        let runner = run::Runner::new(parsed, &data, &target, options, &mut because)
             .map_err(|problem| LoadError(vec![problem]))?;
+        for reason in &mut because {
+            reason.show_in(&sources);
+        }
         Ok(Self {
-            summary: Summary::new(&index, &target, revision),
+            summary,
             reads,
             interpreted_because: because,
             runner,

@@ -4,8 +4,9 @@
 //! more than the rest of the check (`docs/performance.md`). Promises: the bytes are well-formed
 //! protobuf and every string is UTF-8, within the bounds below, or there is no view at all. The one
 //! exception is metadata: what stands under a namespace is decoded when the input document needs
-//! it, and refused then. What is accepted, prost would accept; in addition to prost this refuses
-//! groups and a second value in one metadata entry, neither of which any encoder writes here.
+//! it, and refused then. What is accepted, prost would accept; in addition this refuses groups, a
+//! second value in one metadata entry and map fields of a wrong wire type, none of which any encoder
+//! writes here.
 //!
 //! Memory: the view takes at most a small multiple of the request (32 bytes a header, of at least
 //! four on the wire) and copies text only for `header_map` and for header names in upper case.

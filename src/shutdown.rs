@@ -117,6 +117,28 @@ mod tests {
         assert!(watch.asked_at_once().now_or_never().is_some());
     }
 
+    #[tokio::test]
+    async fn the_first_signal_is_graceful_and_the_second_is_not() {
+        let (trigger, mut watch) = channel();
+        let mut again = watch.clone();
+        let send = |signal: &str| {
+            let own = std::process::id().to_string();
+            let sent = std::process::Command::new("kill")
+                .args([signal, &own])
+                .status();
+            assert!(sent.unwrap().success());
+        };
+        // The handlers are installed by the first poll, before anything is sent.
+        let (handled, ()) = tokio::join!(trigger.on_signals(), async {
+            send("-TERM");
+            watch.asked().await;
+            assert!(again.asked_at_once().now_or_never().is_none());
+            send("-INT");
+            watch.asked_at_once().await;
+        });
+        handled.unwrap();
+    }
+
     #[test]
     fn a_lost_trigger_is_not_a_stop() {
         let (trigger, mut watch) = channel();

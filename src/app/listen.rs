@@ -5,7 +5,7 @@
 //! kind of file nor a socket that somebody serves is ever removed.
 
 use std::{
-    fmt, io,
+    fmt, io, iter,
     net::SocketAddr,
     os::unix::fs::FileTypeExt as _,
     path::{Path, PathBuf},
@@ -159,6 +159,7 @@ pub type Plain = Either<TcpStream, UnixStream>;
 pub struct Listener {
     socket: Either<TcpListener, UnixListener>,
     bound: Bound,
+    _file: Option<SocketFile>,
 }
 
 impl Listener {
@@ -175,6 +176,7 @@ impl Listener {
                 Ok(Self {
                     socket: Either::Left(socket),
                     bound,
+                    _file: None,
                 })
             }
             Address::Unix(path) => {
@@ -182,11 +184,13 @@ impl Listener {
                 Ok(Self {
                     socket: Either::Right(UnixListener::bind(path).map_err(refused)?),
                     bound: Bound::Unix(path.clone()),
+                    _file: Some(SocketFile(path.clone())),
                 })
             }
             Address::Abstract(name) => Ok(Self {
                 socket: Either::Right(bind_abstract(name).map_err(refused)?),
                 bound: Bound::Abstract(name.clone()),
+                _file: None,
             }),
         }
     }
@@ -201,24 +205,51 @@ impl Listener {
         match &self.socket {
             Either::Left(tcp) => {
                 let (stream, _) = tcp.accept().await?;
-                // An answer is one small write: never hold it back for more. This fails only for a
-                // caller that is gone already.
-                if let Err(error) = stream.set_nodelay(true) {
-                    tracing::debug!(%error, "connection without TCP_NODELAY");
-                }
-                Ok(Either::Left(stream))
+                Ok(without_delay(stream))
             }
             Either::Right(unix) => Ok(Either::Right(unix.accept().await?.0)),
         }
     }
+
+    /// Closes the door behind the callers that the kernel has shaken hands with already: they may
+    /// have sent a check. Asks the kernel itself, because the runtime may not know of them yet.
+    pub fn close(self) -> Box<dyn Iterator<Item = Plain> + Send> {
+        match self.socket {
+            Either::Left(tcp) => Box::new(tcp.into_std().into_iter().flat_map(|tcp| {
+                iter::from_fn(move || {
+                    let (stream, _) = tcp.accept().ok()?;
+                    stream.set_nonblocking(true).ok()?;
+                    TcpStream::from_std(stream).ok().map(without_delay)
+                })
+            })),
+            Either::Right(unix) => Box::new(unix.into_std().into_iter().flat_map(|unix| {
+                iter::from_fn(move || {
+                    let (stream, _) = unix.accept().ok()?;
+                    stream.set_nonblocking(true).ok()?;
+                    UnixStream::from_std(stream).ok().map(Either::Right)
+                })
+            })),
+        }
+    }
 }
 
-impl Drop for Listener {
+/// An answer is one small write: never hold it back for more.
+fn without_delay(stream: TcpStream) -> Plain {
+    // This fails only for a caller that is gone already.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "connection without TCP_NODELAY");
+    }
+    Either::Left(stream)
+}
+
+/// Removes the file when the listener is gone.
+#[derive(Debug)]
+struct SocketFile(PathBuf);
+
+impl Drop for SocketFile {
     fn drop(&mut self) {
-        if let Bound::Unix(path) = &self.bound
-            && let Err(error) = std::fs::remove_file(path)
-        {
-            tracing::debug!(%error, path = %path.display(), "socket file not removed");
+        if let Err(error) = std::fs::remove_file(&self.0) {
+            tracing::debug!(%error, path = %self.0.display(), "socket file not removed");
         }
     }
 }
@@ -312,9 +343,21 @@ mod tests {
             ("unix://run/p.sock", E::RelativePath(own("run/p.sock"))),
             ("unix://", E::RelativePath(own(""))),
             ("unix://@", E::RelativePath(own("@"))),
-            (&format!("unix://{long}"), E::TooLong(long.clone())),
+            (&format!("unix://{long}"), E::TooLong(long)),
         ] {
             assert_eq!(text.parse::<Address>(), Err(rule), "{text}");
         }
+    }
+
+    #[tokio::test]
+    async fn closing_lets_in_whoever_stands_in_the_queue() {
+        let listener = Listener::bind(&tcp("127.0.0.1", 0)).await.unwrap();
+        let Bound::Tcp(address) = *listener.bound() else {
+            panic!("a TCP address");
+        };
+        // Nothing is awaited in between, so the runtime does not know of these.
+        let queued = [(); 3].map(|()| std::net::TcpStream::connect(address).unwrap());
+        assert_eq!(listener.close().count(), queued.len());
+        assert!(std::net::TcpStream::connect(address).is_err());
     }
 }

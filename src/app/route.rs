@@ -1,5 +1,7 @@
 //! Which method answers a request: the check on the short way, everything else by tonic.
 
+use std::time::Duration;
+
 use http::{Request, Response};
 use http_body_util::Either;
 use hyper::body::Incoming;
@@ -39,7 +41,7 @@ impl Routes {
         }
         Ok(Self {
             check,
-            intake: Intake::new(limit),
+            intake: Intake::new(limit, PATIENCE),
             beside: beside.prepare(),
         })
     }
@@ -60,5 +62,7 @@ impl Routes {
     }
 }
 
+/// How long a caller may take to send its check.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// The method that Envoy calls.
 const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";

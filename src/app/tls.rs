@@ -166,7 +166,7 @@ pub(super) struct Acceptor {
 }
 
 impl Acceptor {
-    /// Shakes hands; `None` for a caller outside the list.
+    /// Shakes hands and turns callers outside the list away.
     pub(super) async fn accept(&self, plain: Plain) -> Result<TlsStream<Plain>, HandshakeError> {
         let config = self.config.load_full().ok_or_else(|| {
             HandshakeError::Handshake(io::Error::other("no certificate is loaded"))

@@ -1,14 +1,13 @@
 //! One unary gRPC call in raw bytes, straight on HTTP/2: no prost message, no codec and no boxed
 //! body between the wire and the line of a check.
 //!
-//! Promises that everything the line can judge reaches it: a message over the limit is handed on
-//! as an unreadable one and is denied there, because a gRPC error would let the request through
-//! where Envoy fails open. Only a stream that carries no message ends in a gRPC error. What callers
-//! can make this server hold in memory is bounded, and so is the time they may take.
+//! Promises that everything that can be answered is answered by the line: a message that is too
+//! large, compressed, cut off or late is handed on as an unreadable one and is denied there, because
+//! a gRPC error would let the request through where Envoy fails open. What callers can make this
+//! server hold in memory is bounded, and so is the time they may take.
 
 use std::{
     pin::{Pin, pin},
-    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -17,7 +16,7 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 use futures_util::FutureExt as _;
 use http::{HeaderMap, HeaderValue, Request, Response, header::CONTENT_TYPE};
 use http_body_util::BodyExt as _;
-use hyper::body::{Body, Frame, SizeHint};
+use hyper::body::{Body, Frame};
 use tokio::sync::Semaphore;
 use tonic::Status;
 
@@ -40,8 +39,11 @@ where
     }
     let message = match intake.read(body).await {
         Ok(message) => message,
-        Err(Unreadable::TooLarge) => Bytes::from_static(UNREADABLE_MESSAGE),
-        Err(other) => return Status::from(other).into_http(),
+        Err(Unreadable::Broken) => return Status::cancelled("the stream broke off").into_http(),
+        Err(unreadable) => {
+            tracing::debug!(error = %unreadable, "no message to judge");
+            Bytes::from_static(UNREADABLE_MESSAGE)
+        }
     };
     match check.check(&head.headers, &message) {
         Ok(message) => reply(&message),
@@ -100,11 +102,6 @@ impl Body for Reply {
     fn is_end_stream(&self) -> bool {
         self.message.is_none() && self.trailers.is_none()
     }
-
-    fn size_hint(&self) -> SizeHint {
-        let length = self.message.as_ref().map_or(0, Bytes::len);
-        SizeHint::with_exact(u64::try_from(length).unwrap_or(u64::MAX))
-    }
 }
 
 /// What is taken in from callers.
@@ -113,17 +110,20 @@ pub(super) struct Intake {
     /// Largest message in bytes.
     limit: u32,
     /// What the messages that arrive in pieces may hold together, in KiB.
-    memory: Arc<Semaphore>,
+    memory: Semaphore,
+    /// How long a caller may take to send its message.
+    patience: Duration,
 }
 
 impl Intake {
-    /// Takes messages of up to `limit` bytes.
-    pub(super) fn new(limit: u32) -> Self {
+    /// Takes messages of up to `limit` bytes that arrive within `patience`.
+    pub(super) fn new(limit: u32, patience: Duration) -> Self {
         // At least one message of the largest size fits, else it would wait for ever.
         let memory = usize::try_from(kib(limit)).map_or(MEMORY_KIB, |kib| kib.max(MEMORY_KIB));
         Self {
             limit,
-            memory: Arc::new(Semaphore::new(memory)),
+            memory: Semaphore::new(memory),
+            patience,
         }
     }
 
@@ -135,7 +135,7 @@ impl Intake {
         let mut read = pin!(self.read_message(body));
         match read.as_mut().now_or_never() {
             Some(message) => message,
-            None => tokio::time::timeout(READ_TIMEOUT, read)
+            None => tokio::time::timeout(self.patience, read)
                 .await
                 .unwrap_or(Err(Unreadable::Slow)),
         }
@@ -158,10 +158,8 @@ impl Intake {
             }
             framed.freeze()
         };
-        while !body.is_end_stream() {
-            if next_piece(&mut body).await?.is_some() {
-                return Err(Unreadable::TooMany);
-            }
+        if !body.is_end_stream() && next_piece(&mut body).await?.is_some() {
+            return Err(Unreadable::TooMany);
         }
         Ok(framed.slice(PREFIX..))
     }
@@ -185,7 +183,7 @@ impl Intake {
     }
 }
 
-/// Why a stream carries no message that the line could judge.
+/// Why a stream carries no message to judge.
 #[derive(Debug, thiserror::Error)]
 enum Unreadable {
     /// Over the configured limit.
@@ -200,25 +198,12 @@ enum Unreadable {
     /// No compression is offered.
     #[error("compressed messages are not supported")]
     Compressed,
-    /// Not complete within [`READ_TIMEOUT`].
+    /// Not complete within [`Intake::patience`].
     #[error("the message did not arrive in time")]
     Slow,
     /// The caller went away.
     #[error("the stream broke off")]
     Broken,
-}
-
-impl From<Unreadable> for Status {
-    fn from(unreadable: Unreadable) -> Self {
-        let text = unreadable.to_string();
-        match unreadable {
-            Unreadable::TooLarge => Self::resource_exhausted(text),
-            Unreadable::CutOff | Unreadable::TooMany => Self::invalid_argument(text),
-            Unreadable::Compressed => Self::unimplemented(text),
-            Unreadable::Slow => Self::deadline_exceeded(text),
-            Unreadable::Broken => Self::cancelled(text),
-        }
-    }
 }
 
 /// The next data that is not empty; `None` at the end of the stream.
@@ -247,8 +232,6 @@ const PREFIX: usize = 5;
 const GRPC: &str = "application/grpc";
 /// A message that ends inside its first field, so that the line denies it as undecodable.
 const UNREADABLE_MESSAGE: &[u8] = &[0x0a];
-/// How long a caller may take to send its message.
-const READ_TIMEOUT: Duration = Duration::from_secs(10);
 /// What the messages that arrive in pieces may hold together, in KiB, unless one needs more.
 const MEMORY_KIB: usize = 256 * 1024;
 
@@ -271,7 +254,7 @@ mod tests {
         let frames = pieces
             .into_iter()
             .map(|piece| Ok::<_, Status>(Frame::data(Bytes::from(piece))));
-        Intake::new(LIMIT)
+        Intake::new(LIMIT, Duration::MAX)
             .read_message(StreamBody::new(stream::iter(frames)))
             .now_or_never()
             .expect("nothing to wait for")
@@ -332,11 +315,13 @@ mod tests {
         }
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_caller_that_never_finishes_is_given_up() {
         let frames = stream::iter([Ok::<_, Status>(Frame::data(Bytes::from_static(&[0])))]);
         let body = StreamBody::new(futures_util::StreamExt::chain(frames, stream::pending()));
-        let read = Intake::new(LIMIT).read(body).await;
+        let read = Intake::new(LIMIT, Duration::from_millis(1))
+            .read(body)
+            .await;
         assert!(matches!(read, Err(Unreadable::Slow)));
     }
 }

@@ -9,13 +9,13 @@ use std::{cell::Cell, fmt};
 use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-use super::problem::Complaint;
+use super::{problem::Complaint, value::shown};
 
 /// Parses `text`; JSON when `json`, else YAML. An empty document is an empty mapping.
 pub(super) fn parse(text: &str, json: bool) -> Result<Map<String, Value>, Complaint> {
     if text.len() > MAX_BYTES {
         return Err(Complaint::new(format!(
-            "the file has more than {MAX_BYTES} bytes"
+            "more than {MAX_BYTES} bytes after `${{NAME}}` is replaced"
         )));
     }
     let nodes = Cell::new(0);
@@ -147,6 +147,7 @@ impl<'de> Visitor<'de> for Tree<'_> {
         let mut fields = Map::new();
         while let Some(key) = access.next_key::<String>()? {
             if fields.contains_key(&key) {
+                let key = shown(&key);
                 return Err(de::Error::custom(format_args!("`{key}` is given twice")));
             }
             let value = access.next_value_seed(self.below())?;

@@ -3,7 +3,10 @@
 //! Texts never hold a value that can be a secret: a wrong type is named by its kind, and only
 //! values of keys that are no secrets are quoted.
 
-use std::{cell::RefCell, fmt};
+use std::{
+    cell::{Cell, RefCell},
+    fmt,
+};
 
 use serde_json::Value;
 
@@ -23,13 +26,15 @@ pub struct Problem {
 pub struct Problems {
     /// Where the configuration came from: the file's name, or the command line.
     pub origin: String,
-    /// At least one problem, in the order of the sections.
+    /// At least one problem, in the order of the sections; at most [`MAX_PROBLEMS`].
     pub problems: Vec<Problem>,
+    /// How many more there are.
+    pub more: usize,
 }
 
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let count = self.problems.len();
+        let count = self.problems.len().saturating_add(self.more);
         let noun = if count == 1 { "problem" } else { "problems" };
         write!(f, "{count} {noun} in `{}`", self.origin)?;
         for Problem { key, message, hint } in &self.problems {
@@ -41,6 +46,9 @@ impl fmt::Display for Problems {
             if let Some(hint) = hint {
                 write!(f, "\n    hint: {hint}")?;
             }
+        }
+        if self.more > 0 {
+            write!(f, "\n  and {} more", self.more)?;
         }
         Ok(())
     }
@@ -82,10 +90,19 @@ impl Complaint {
 #[derive(Debug, Default)]
 pub(super) struct Report {
     problems: RefCell<Vec<Problem>>,
+    more: Cell<usize>,
 }
 
 impl Report {
+    fn is_full(&self) -> bool {
+        self.problems.borrow().len() >= MAX_PROBLEMS
+    }
+
     pub(super) fn add(&self, key: impl Into<String>, complaint: Complaint) {
+        if self.is_full() {
+            self.more.set(self.more.get().saturating_add(1));
+            return;
+        }
         let Complaint { message, hint } = complaint;
         self.problems.borrow_mut().push(Problem {
             key: key.into(),
@@ -102,7 +119,8 @@ impl Report {
         known: impl IntoIterator<Item = &'k str>,
     ) {
         let complaint = Complaint::new("unknown key");
-        let complaint = match nearest(key, known) {
+        // The comparison is slow: not for problems that are only counted.
+        let complaint = match nearest(key, known.into_iter().take_while(|_| !self.is_full())) {
             Some(name) => complaint.hint(format!("did you mean `{name}`?")),
             None => complaint,
         };
@@ -118,6 +136,7 @@ impl Report {
         Err(Problems {
             origin: origin.to_owned(),
             problems,
+            more: self.more.get(),
         })
     }
 }
@@ -125,7 +144,7 @@ impl Report {
 /// The word of `known` that `word` was probably meant to be.
 pub(super) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     let plain = |text: &str| text.to_ascii_lowercase().replace('_', "-");
-    let word = plain(word.get(..LONGEST_WORD).unwrap_or(word));
+    let word = plain(cut(word));
     known
         .into_iter()
         .map(|name| {
@@ -137,8 +156,10 @@ pub(super) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) 
         .map(|(_, name)| name)
 }
 
-/// `path.key`, or `path["key"]` when the key would not read back as one.
+/// `path.key`, or `path["key"]` when the key would not read back as one. For people: an overlong
+/// key is cut.
 pub(super) fn join(path: &str, key: &str) -> String {
+    let key = cut(key);
     let plain = !key.is_empty()
         && key
             .chars()
@@ -148,6 +169,12 @@ pub(super) fn join(path: &str, key: &str) -> String {
         (false, true) => format!("{path}.{key}"),
         (_, false) => format!("{path}[\"{}\"]", key.escape_default()),
     }
+}
+
+/// The first [`LONGEST_WORD`] characters.
+fn cut(word: &str) -> &str {
+    let end = word.char_indices().nth(LONGEST_WORD).map(|(at, _)| at);
+    end.and_then(|end| word.get(..end)).unwrap_or(word)
 }
 
 /// The kind of a value, for messages.
@@ -162,7 +189,9 @@ pub(super) fn kind(value: &Value) -> &'static str {
     }
 }
 
+/// Most problems that are named; the rest is counted.
+pub const MAX_PROBLEMS: usize = 100;
 /// Share of letters that must agree before a key is suggested.
 const CLOSE_ENOUGH: f64 = 0.6;
-/// Longest part of an unknown key that is compared; the comparison is quadratic.
+/// Longest part of a key in characters that is compared or shown; the comparison is quadratic.
 const LONGEST_WORD: usize = 64;

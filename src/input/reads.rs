@@ -81,7 +81,7 @@ impl fmt::Display for Reads {
                 if plain {
                     write!(f, ".{key}")?;
                 } else {
-                    write!(f, "[{key:?}]")?;
+                    write!(f, "[\"{}\"]", key.escape_debug())?;
                 }
             }
         }

@@ -5,42 +5,42 @@ mod analysis;
 mod names;
 mod recursion;
 
-use regorus::{Engine, Value};
+use regorus::Value;
 
 use super::data::{self, DataTree};
 use super::diagnostic::Diagnostic;
 use super::index::{Imported, Index};
-use super::load::{ModuleSource, NamedRoots};
+use super::load::NamedRoots;
+use super::modules::Parsed;
 use super::refs::data_path;
 
-/// A policy set in regorus' hands, each source at the index of its module.
+/// A policy set that parsed.
 pub(super) struct Prepared {
-    pub(super) engine: Engine,
-    pub(super) sources: Vec<ModuleSource>,
+    pub(super) parsed: Parsed,
     pub(super) data: DataTree,
     pub(super) bundles: Vec<NamedRoots>,
 }
 
 /// Adds everything wrong with `prepared` to `problems`, which hold what did not parse.
-pub(super) fn check(prepared: &mut Prepared, problems: &mut Vec<Diagnostic>) -> Index {
-    let index = Index::new(prepared.engine.get_modules());
+pub(super) fn check(prepared: &mut Prepared, problems: &mut Vec<Diagnostic>) {
     let complete = problems.is_empty();
-    problems.extend(names::unknown_functions(&index, complete));
-    problems.extend(ambiguous_imports(&index));
-    problems.extend(rules_over_data(&index, &prepared.data));
-    problems.extend(outside_roots(&index, prepared));
-    problems.extend(recursion::cycles(&index));
-    if let Err(error) = prepared.engine.add_data(prepared.data.root().clone()) {
+    let index = &prepared.parsed.index;
+    problems.extend(names::unknown_functions(index, complete));
+    problems.extend(ambiguous_imports(index));
+    problems.extend(rules_over_data(index, &prepared.data));
+    problems.extend(outside_roots(prepared));
+    problems.extend(recursion::cycles(index));
+    let data = prepared.data.root().clone();
+    if let Err(error) = prepared.parsed.engine.add_data(data) {
         problems.push(Diagnostic::of_set(format!("the data is unusable: {error}")));
     }
     // A module that is missing here would make the names it defines look undefined.
     if complete {
-        problems.extend(analysis::problems(prepared, &index));
+        problems.extend(analysis::problems(&mut prepared.parsed));
     }
     problems.sort_by(|a, b| (&a.file, a.position).cmp(&(&b.file, b.position)));
     problems
         .dedup_by(|a, b| a.file == b.file && a.position == b.position && a.message == b.message);
-    index
 }
 
 /// regorus keeps imports by package, OPA by file: where both disagree a name would mean the wrong
@@ -139,8 +139,9 @@ fn rules_over_data(index: &Index, data: &DataTree) -> Vec<Diagnostic> {
 }
 
 /// Modules of bundles whose package no root of the bundle covers.
-fn outside_roots(index: &Index, prepared: &Prepared) -> Vec<Diagnostic> {
-    let modules = index.modules.iter().zip(&prepared.sources);
+fn outside_roots(prepared: &Prepared) -> Vec<Diagnostic> {
+    let parsed = &prepared.parsed;
+    let modules = parsed.index.modules.iter().zip(&parsed.sources);
     modules
         .filter_map(|(info, source)| {
             let bundle = prepared.bundles.get(source.bundle?)?;

@@ -77,12 +77,12 @@ constructs! {
     PatternIndex: interpreted, "index by a pattern";
     /// `==`, `!=`, `<`, `<=`, `>`, `>=`.
     Comparison: proven, "comparison";
-    /// `+`, `-`, `*`, `/`, `%`.
-    Arithmetic: proven, "arithmetic";
+    /// `+`, `-`, `*`, `/`, `%`: the wrong type fails all of the interpreter's evaluation.
+    Arithmetic: interpreted, "arithmetic";
     /// `-x`.
     UnaryMinus: interpreted, "unary minus";
-    /// `|` and `&`.
-    SetOperator: proven, "set operator";
+    /// `|` and `&`: the wrong type fails all of the interpreter's evaluation.
+    SetOperator: interpreted, "set operator";
     /// `x in xs`.
     Membership: proven, "membership";
     /// `k, v in xs`.
@@ -97,20 +97,28 @@ constructs! {
     Negation: proven, "negation";
     /// `not e` where `e` iterates.
     NegatedIteration: interpreted, "iteration under `not`";
-    /// `some x in xs`.
+    /// `not f([x | ...])`: the machine does not assert what it asserts elsewhere.
+    NegatedComprehension: interpreted, "comprehension under `not`";
+    /// `some x in xs` where `xs` is a reference, which is iterated by reference, or a literal.
     SomeIn: proven, "`some ... in`";
-    /// `some k, v in xs`.
+    /// `some k, v in xs`, likewise.
     SomeKeyIn: proven, "`some ..., ... in`";
+    /// `some x in f(y)`: no collection fails all of the interpreter's evaluation.
+    SomeInComputed: interpreted, "`some ... in` over a computed value";
     /// `some [a, b] in xs`.
     SomeInPattern: interpreted, "pattern in `some ... in`";
-    /// `some x`.
+    /// `some x` where a body begins.
     SomeDeclaration: proven, "`some` declaration";
+    /// `some x` anywhere else: the interpreter fails when it meets one twice.
+    LateDeclaration: interpreted, "`some` declaration behind other statements";
     /// `every x in xs {...}`.
     Every: proven, "`every`";
-    /// `[x | ...]`.
+    /// `[x | ...]` of variables and literals.
     ArrayComprehension: proven, "array comprehension";
-    /// `{x | ...}`.
+    /// `{x | ...}` of variables and literals.
     SetComprehension: proven, "set comprehension";
+    /// `[x.a | ...]`: the machine keeps terms that are undefined.
+    ComputedTerm: interpreted, "comprehension of a computed term";
     /// `{k: v | ...}`.
     ObjectComprehension: interpreted, "object comprehension";
     /// `e with t as v`.
@@ -135,8 +143,10 @@ constructs! {
     DefaultRule: proven, "default";
     /// `default r := {x | ...}`.
     ComputedDefault: interpreted, "computed default";
-    /// `else := e`.
+    /// `else := e` behind constant values.
     Else: proven, "`else`";
+    /// `else := e` behind a value that may be undefined, where the machine stops.
+    ElseBehindValue: interpreted, "`else` behind a computed value";
     /// `r if {...} {...}`.
     SeveralBodies: interpreted, "several bodies behind one head";
     /// `r contains x if {...}`.

@@ -8,6 +8,8 @@ use std::fmt;
 
 use regorus::unstable::Span;
 
+use super::load::ModuleSource;
+
 /// One problem in a policy set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
@@ -70,6 +72,14 @@ impl Diagnostic {
     pub(super) fn hinting(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+
+    /// Shows the line as the author wrote it, where the place was found in a rewritten text.
+    pub(super) fn show_in(&mut self, sources: &[ModuleSource]) {
+        let source = sources.iter().find(|source| source.name == self.file);
+        if let (Some(source), Some((line, _))) = (source, self.position) {
+            self.excerpt = line_of(&source.text, line);
+        }
     }
 
     /// Takes an error text of regorus apart; `text` is the source of `file`.

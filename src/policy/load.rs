@@ -8,7 +8,7 @@ use super::data::{self, DataTree};
 use super::diagnostic::Diagnostic;
 use super::{LoadOptions, PolicyFile};
 
-/// A Rego module before it is parsed.
+/// A Rego module as its author wrote it.
 #[derive(Clone, Debug)]
 pub(super) struct ModuleSource {
     pub(super) name: String,

@@ -1,6 +1,8 @@
 //! References in a module's syntax tree, taken apart: root, the segments known at load time, the
 //! rest. The static analysis, the evaluator choice and the name checks all read them from here.
 
+use std::collections::BTreeSet;
+
 use regorus::unstable::{
     Expr, ExprRef, Literal, LiteralStmt, Query, Ref, Rule, RuleAssign, RuleBody, RuleHead, Span,
 };
@@ -104,6 +106,32 @@ pub(super) fn variable(expr: &Expr) -> Option<&str> {
     }
 }
 
+/// The names of all variables in what `walk` shows.
+pub(super) fn names_in<'a>(walk: impl FnOnce(&mut Names<'a>)) -> BTreeSet<&'a str> {
+    let mut names = Names(BTreeSet::new());
+    walk(&mut names);
+    names.0
+}
+
+/// Collects the names of variables, roots of references included.
+pub(super) struct Names<'a>(BTreeSet<&'a str>);
+
+impl<'a> Visitor<'a> for Names<'a> {
+    fn expr(&mut self, expr: &'a ExprRef) {
+        self.0.extend(Chain::of(expr).root_name());
+    }
+
+    fn statement(&mut self, statement: &'a LiteralStmt) {
+        match &statement.literal {
+            Literal::SomeVars { vars, .. } => self.0.extend(vars.iter().map(Span::text)),
+            Literal::Every { key, value, .. } => {
+                self.0.extend(key.iter().chain([value]).map(Span::text));
+            }
+            Literal::SomeIn { .. } | Literal::Expr { .. } | Literal::NotExpr { .. } => {}
+        }
+    }
+}
+
 /// The text of a string literal of either form.
 pub(super) fn string_literal(expr: &Expr) -> Option<&str> {
     match expr {
@@ -123,6 +151,8 @@ pub(super) trait Visitor<'a> {
     fn expr(&mut self, expr: &'a ExprRef);
     /// A call's function, before its arguments.
     fn call(&mut self, _span: &'a Span, _function: &'a ExprRef, _arguments: &'a [ExprRef]) {}
+    /// A query, before its statements.
+    fn query(&mut self, _query: &'a Query) {}
     /// A statement, before what is in it.
     fn statement(&mut self, _statement: &'a LiteralStmt) {}
     /// A comprehension or the body of `every` begins: what follows has its own variables.
@@ -195,12 +225,14 @@ fn walk_body<'a>(body: &'a RuleBody, visitor: &mut impl Visitor<'a>) {
 
 /// Shows everything in a query to `visitor`.
 pub(super) fn walk_query<'a>(query: &'a Query, visitor: &mut impl Visitor<'a>) {
+    visitor.query(query);
     for statement in &query.stmts {
         walk_statement(statement, visitor);
     }
 }
 
-fn walk_statement<'a>(statement: &'a LiteralStmt, visitor: &mut impl Visitor<'a>) {
+/// Shows a statement and everything in it to `visitor`.
+pub(super) fn walk_statement<'a>(statement: &'a LiteralStmt, visitor: &mut impl Visitor<'a>) {
     visitor.statement(statement);
     match &statement.literal {
         Literal::SomeVars { .. } => {}

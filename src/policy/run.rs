@@ -14,10 +14,12 @@ use regorus::rvm::vm::{RegoVM, VmError};
 use regorus::utils::limits::ExecutionTimerConfig;
 use regorus::{CompiledPolicy, LimitError, QueryResults, Value};
 
-use super::check::Prepared;
+use super::data::DataTree;
 use super::diagnostic::Diagnostic;
 use super::entrypoint::Target;
-use super::{Engine, EvalError, EvaluatorError, Limits, LoadOptions};
+use super::load::ModuleSource;
+use super::modules::{self, Parsed};
+use super::{Engine, EvalError, EvaluatorError, Limits, LoadOptions, rewrite};
 
 /// A policy that is ready to run.
 #[derive(Debug)]
@@ -30,25 +32,28 @@ impl Runner {
     /// Prepares `target`. The virtual machine is used when `because` is empty; if the policy then
     /// does not compile for it, the reason is added.
     pub(super) fn new(
-        prepared: Prepared,
+        parsed: Parsed,
+        data: &DataTree,
         target: &Target,
         options: &LoadOptions,
         because: &mut Vec<Diagnostic>,
     ) -> Result<Self, Diagnostic> {
-        let Prepared {
-            mut engine, data, ..
-        } = prepared;
+        let Parsed {
+            mut engine,
+            rewritten,
+            ..
+        } = parsed;
         engine.set_strict_builtin_errors(options.strict_builtin_errors);
         let unusable = |error: &dyn std::fmt::Display| {
             Diagnostic::of_set(format!("`{}` does not compile: {error}", target.text()))
         };
         let (ask, machines) = match target {
             Target::Rule { text, .. } => {
-                let compiled = engine
+                engine
                     .compile_with_entrypoint(&text.as_str().into())
                     .map_err(|error| unusable(&error))?;
                 let machines = if because.is_empty() {
-                    Machines::new(&compiled, text, data.root())
+                    Machines::new(&rewritten, text, data.root())
                         .map_err(|reason| because.push(reason))
                         .ok()
                 } else {
@@ -162,23 +167,29 @@ struct Machines {
 }
 
 impl Machines {
-    fn new(compiled: &CompiledPolicy, path: &str, data: &Value) -> Result<Self, Diagnostic> {
-        let program = Compiler::compile_from_policy(compiled, &[path]).map_err(|error| {
-            let reason = format!("the virtual machine does not take it: {}", error.error);
+    fn new(sources: &[ModuleSource], path: &str, data: &Value) -> Result<Self, Diagnostic> {
+        let refused = |error: &dyn std::fmt::Display| {
+            let tidy = Diagnostic::from_regorus("", "", &error.to_string());
+            let reason = format!("the virtual machine does not take it: {}", tidy.message);
+            Diagnostic::of_set(reason)
+        };
+        let compiled = guarded(sources, data, path).map_err(|error| refused(&error))?;
+        let program = Compiler::compile_from_policy(&compiled, &[path]).map_err(|error| {
             match &error.span {
-                Some(span) => Diagnostic::at(span, reason),
-                None => Diagnostic::of_set(reason),
+                Some(span) => Diagnostic::at(
+                    span,
+                    format!("the virtual machine does not take it: {}", error.error),
+                ),
+                None => refused(&error.error),
             }
         })?;
         let machines = Self {
             program,
             data: data.clone(),
-            compiled: compiled.clone(),
+            compiled,
             idle: ArrayQueue::new(MAX_IDLE),
         };
-        let first = machines.build().map_err(|error| {
-            Diagnostic::of_set(format!("the virtual machine does not take it: {error}"))
-        })?;
+        let first = machines.build().map_err(|error| refused(&error))?;
         drop(machines.idle.push(first));
         Ok(machines)
     }
@@ -204,6 +215,24 @@ impl Machines {
         drop(self.idle.push(machine));
         result
     }
+}
+
+/// Compiles the modules once more, in the form that the machine needs.
+fn guarded(sources: &[ModuleSource], data: &Value, path: &str) -> anyhow::Result<CompiledPolicy> {
+    let mut plain = modules::new_engine();
+    let mut guarded = modules::new_engine();
+    for source in sources {
+        modules::add(&mut plain, source).map_err(anyhow::Error::msg)?;
+    }
+    for (source, module) in sources.iter().zip(plain.get_modules()) {
+        let mut source = source.clone();
+        if let Some(text) = rewrite::for_machine(module) {
+            source.text = text;
+        }
+        modules::add(&mut guarded, &source).map_err(anyhow::Error::msg)?;
+    }
+    guarded.add_data(data.clone())?;
+    guarded.compile_with_entrypoint(&path.into())
 }
 
 fn vm_error(error: VmError) -> EvalError {

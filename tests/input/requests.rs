@@ -1,4 +1,4 @@
-//! Random CheckRequests, and the reference's document of one, walked over the generated types.
+//! Random `CheckRequest`s, and the reference's document of one, walked over the generated types.
 
 use std::collections::HashMap;
 
@@ -170,7 +170,7 @@ fn request() -> BoxedStrategy<Request> {
         .boxed()
 }
 
-/// Any CheckRequest that has a document.
+/// Any `CheckRequest` that has a document.
 pub(crate) fn check_request() -> BoxedStrategy<CheckRequest> {
     let attributes = (
         (

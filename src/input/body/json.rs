@@ -63,7 +63,7 @@ struct Reader<'a> {
     rest: &'a [u8],
 }
 
-impl<'a> Reader<'a> {
+impl Reader<'_> {
     fn document(&mut self) -> Result<Value, Rule> {
         let value = self.value(MAX_DEPTH)?;
         self.skip_space();

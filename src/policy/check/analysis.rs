@@ -5,20 +5,19 @@
 
 use regorus::unstable::{Rule, RuleHead};
 
-use super::Prepared;
 use crate::policy::diagnostic::Diagnostic;
 use crate::policy::index::{self, Index};
 use crate::policy::load::ModuleSource;
-use crate::policy::modules;
+use crate::policy::modules::{self, Parsed};
 use crate::policy::refs::data_path;
 
-/// Everything regorus finds. With no finding the engine in `prepared` is ready to evaluate.
-pub(super) fn problems(prepared: &mut Prepared, index: &Index) -> Vec<Diagnostic> {
-    let Some(error) = prepare(&mut prepared.engine, index) else {
+/// Everything regorus finds. With no finding the engine in `parsed` is ready to evaluate.
+pub(super) fn problems(parsed: &mut Parsed) -> Vec<Diagnostic> {
+    let Some(error) = prepare(&mut parsed.engine, &parsed.index) else {
         return Vec::new();
     };
-    let mut sources = prepared.sources.clone();
-    let mut found = vec![located(&error, &prepared.sources)];
+    let mut sources = parsed.rewritten.clone();
+    let mut found = vec![located(&error, &parsed.sources)];
     for _ in 1..MAX_FINDINGS {
         if !found.last().is_some_and(|at| blank(at, &mut sources)) {
             break;
@@ -33,7 +32,7 @@ pub(super) fn problems(prepared: &mut Prepared, index: &Index) -> Vec<Diagnostic
         let smaller = Index::new(engine.get_modules());
         match prepare(&mut engine, &smaller) {
             Some(error) => {
-                let problem = located(&error, &prepared.sources);
+                let problem = located(&error, &parsed.sources);
                 // A place twice means that blanking did not help.
                 if found
                     .iter()

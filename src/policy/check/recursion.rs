@@ -127,9 +127,8 @@ struct Needs<'a> {
 impl<'a> Needs<'a> {
     /// Takes every variable of a pattern for a local one.
     fn declare(&mut self, pattern: &'a ExprRef) {
-        let mut names = Names(Vec::new());
-        refs::walk_expr(pattern, &mut names);
-        self.locals.extend(names.0);
+        self.locals
+            .extend(refs::names_in(|names| refs::walk_expr(pattern, names)));
     }
 
     fn found(self) -> BTreeSet<RuleId> {
@@ -191,14 +190,6 @@ impl<'a> Visitor<'a> for Needs<'a> {
             }
             Literal::Expr { .. } | Literal::NotExpr { .. } => {}
         }
-    }
-}
-
-struct Names<'a>(Vec<&'a str>);
-
-impl<'a> Visitor<'a> for Names<'a> {
-    fn expr(&mut self, expr: &'a ExprRef) {
-        self.0.extend(refs::variable(expr));
     }
 }
 

@@ -186,15 +186,16 @@ fn head(index: &Index, id: RuleId, rule: &Rule, found: &mut Findings) {
             {
                 found.add(Construct::ReferenceHead, Some(span));
             }
-            for body in bodies.iter().skip(1) {
-                let construct = if body.is_else {
-                    Construct::Else
-                } else {
-                    Construct::SeveralBodies
+            let values = values_of(head, bodies);
+            for (body, before) in bodies.iter().skip(1).zip(&values) {
+                let construct = match before {
+                    _ if !body.is_else => Construct::SeveralBodies,
+                    Some(_) => Construct::Else,
+                    None => Construct::ElseBehindValue,
                 };
                 found.add(construct, Some(&body.span));
             }
-            let constant = values_of(head, bodies).iter().all(Option::is_some);
+            let constant = values.iter().all(Option::is_some);
             if valued && !constant && body::iterates(index, id) {
                 found.add(Construct::IteratedValue, Some(span));
             }

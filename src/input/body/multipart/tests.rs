@@ -104,7 +104,7 @@ fn a_longer_boundary_in_the_content_is_content() {
 }
 
 #[test]
-fn ambiguous_and_broken_forms_are_refused() {
+fn a_broken_frame_is_refused() {
     use InvalidMultipart as E;
     let disposition = "Content-Disposition: form-data; name=a";
     for (body, rule) in [
@@ -120,52 +120,42 @@ fn ambiguous_and_broken_forms_are_refused() {
             E::BoundaryLine,
         ),
         (format!("{}--b-x", field("a", "1")), E::BoundaryLine),
-        (format!("{}--b--", part("no header", "1")), E::Header),
-        (
-            format!("{}--b--", part(&format!("{disposition}\r\n folded"), "1")),
-            E::Header,
-        ),
-        (
-            format!(
-                "{}--b--",
-                part(&format!("{disposition}\r\n{disposition}"), "1")
-            ),
-            E::Header,
-        ),
-        (
-            format!(
-                "{}--b--",
-                part("Content-Disposition : form-data; name=a", "1")
-            ),
-            E::Header,
-        ),
-        (
-            format!(
-                "{}--b--",
-                part(
-                    &format!("{disposition}\r\nContent-Transfer-Encoding: quoted-printable"),
-                    "=31"
-                )
-            ),
-            E::TransferEncoding,
-        ),
-        (
-            format!(
-                "{}--b--",
-                part("Content-Disposition: form-data; name=a; name=b", "1")
-            ),
-            E::Disposition(InvalidParameters::Repeated),
-        ),
-        (
-            format!(
-                "{}--b--",
-                part("Content-Disposition: form-data; name*=utf-8''a", "1")
-            ),
-            E::Disposition(InvalidParameters::Extended),
-        ),
     ] {
         assert_eq!(read(&body), Err(rule), "{body:?}");
     }
+}
+
+#[test]
+fn a_part_that_readers_may_read_differently_is_refused() {
+    use InvalidMultipart as E;
+    let plain = "Content-Disposition: form-data; name=a";
+    for (headers, rule) in [
+        ("no header".to_owned(), E::Header),
+        (format!("{plain}\r\n folded"), E::Header),
+        (format!("{plain}\r\n{plain}"), E::Header),
+        (format!("{plain}\nX-A: 1"), E::Header),
+        (plain.replace(':', " :"), E::Header),
+        (
+            format!("{plain}\r\nContent-Transfer-Encoding: quoted-printable"),
+            E::TransferEncoding,
+        ),
+        (
+            format!("{plain}; name=b"),
+            E::Disposition(InvalidParameters::Repeated),
+        ),
+        (
+            plain.replace("name=", "name*=utf-8''"),
+            E::Disposition(InvalidParameters::Extended),
+        ),
+    ] {
+        let body = format!("{}--b--", part(&headers, "1"));
+        assert_eq!(read(&body), Err(rule), "{body:?}");
+    }
+    let body = format!(
+        "{}--b--",
+        part(&format!("{plain}\r\nContent-Transfer-Encoding: 8BIT"), "1")
+    );
+    assert_eq!(read(&body).unwrap(), r#"{"a":["1"]}"#);
 }
 
 #[test]
@@ -198,6 +188,6 @@ proptest! {
         Just("--b"), Just("\r\n"), Just("--"), Just("Content-Disposition: form-data; name=a"),
         Just("\r\n\r\n"), Just("x"), Just("\n"), Just(" "), Just("é"),
     ], 0..24)) {
-        let _ = parse(TYPE, pieces.concat().as_bytes());
+        drop(parse(TYPE, pieces.concat().as_bytes()));
     }
 }

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use regorus::unstable::{AssignOp, Expr, ExprRef, Literal, LiteralStmt, Rule, RuleHead, Span};
+use regorus::unstable::{
+    AssignOp, Expr, ExprRef, Literal, LiteralStmt, Query, Rule, RuleHead, Span,
+};
 
 use super::super::Construct;
 use super::Findings;
@@ -41,6 +43,7 @@ fn visit(index: &Index, id: RuleId, found: &mut Findings) -> bool {
         found,
         nested: 0,
         iterates: false,
+        queries: false,
     };
     refs::walk_rule(rule, &mut body);
     body.iterates
@@ -83,7 +86,10 @@ struct Body<'b> {
     known: BTreeSet<&'b str>,
     found: &'b mut Findings,
     nested: usize,
+    /// Whether something outside of nested queries can succeed more than once.
     iterates: bool,
+    /// Whether there is a nested query.
+    queries: bool,
 }
 
 impl Body<'_> {
@@ -129,6 +135,30 @@ impl Body<'_> {
                 Construct::DataReference
             }
             Some(_) | None => Construct::VirtualDocument,
+        }
+    }
+
+    /// Whether the expression has a value wherever it stands: literals and local variables have.
+    fn is_defined(&self, expr: &ExprRef) -> bool {
+        match expr.as_ref() {
+            Expr::Var { .. } => self
+                .index
+                .meanings(Some(self.module), &Chain::of(expr))
+                .is_empty(),
+            Expr::Array { items, .. } | Expr::Set { items, .. } => {
+                items.iter().all(|item| self.is_defined(item))
+            }
+            Expr::Object { fields, .. } => fields
+                .iter()
+                .all(|(_, key, value)| self.is_defined(key) && self.is_defined(value)),
+            Expr::String { .. }
+            | Expr::RawString { .. }
+            | Expr::Number { .. }
+            | Expr::Bool { .. }
+            | Expr::Null { .. }
+            | Expr::ArrayCompr { .. }
+            | Expr::SetCompr { .. } => true,
+            _ => false,
         }
     }
 
@@ -193,6 +223,11 @@ impl<'a> Visitor<'a> for Body<'_> {
                     Construct::ComputedObjectKey
                 }
             }
+            Expr::ArrayCompr { term, .. } | Expr::SetCompr { term, .. }
+                if !self.is_defined(term) =>
+            {
+                Construct::ComputedTerm
+            }
             Expr::ArrayCompr { .. } => Construct::ArrayComprehension,
             Expr::SetCompr { .. } => Construct::SetComprehension,
             Expr::ObjectCompr { .. } => Construct::ObjectComprehension,
@@ -244,17 +279,40 @@ impl<'a> Visitor<'a> for Body<'_> {
         self.add(construct, span);
     }
 
+    fn query(&mut self, query: &'a Query) {
+        let mut leading = self.nested == 0;
+        for statement in &query.stmts {
+            if matches!(statement.literal, Literal::SomeVars { .. }) {
+                let construct = if leading {
+                    Construct::SomeDeclaration
+                } else {
+                    Construct::LateDeclaration
+                };
+                self.add(construct, &statement.span);
+            } else {
+                leading = false;
+            }
+        }
+    }
+
     fn statement(&mut self, statement: &'a LiteralStmt) {
         let span = &statement.span;
         if !statement.with_mods.is_empty() {
             self.add(Construct::With, span);
         }
         match &statement.literal {
-            Literal::SomeVars { .. } => self.add(Construct::SomeDeclaration, span),
-            Literal::SomeIn { key, value, .. } => {
+            // What it declares is judged with the query.
+            Literal::SomeVars { .. } => {}
+            Literal::SomeIn {
+                key,
+                value,
+                collection,
+                ..
+            } => {
                 self.iteration();
                 let plain = |pattern: &ExprRef| refs::variable(pattern).is_some();
                 let construct = match key {
+                    _ if !is_collection(collection) => Construct::SomeInComputed,
                     _ if !plain(value) => Construct::SomeInPattern,
                     Some(key) if !plain(key) => Construct::SomeInPattern,
                     Some(_) => Construct::SomeKeyIn,
@@ -272,10 +330,14 @@ impl<'a> Visitor<'a> for Body<'_> {
                     found: &mut Findings::default(),
                     nested: 0,
                     iterates: false,
+                    queries: false,
                 };
                 refs::walk_expr(expr, &mut inner);
                 if inner.iterates {
                     self.add(Construct::NegatedIteration, span);
+                }
+                if inner.queries {
+                    self.add(Construct::NegatedComprehension, span);
                 }
             }
             Literal::Every { .. } => self.add(Construct::Every, span),
@@ -283,6 +345,7 @@ impl<'a> Visitor<'a> for Body<'_> {
     }
 
     fn enter(&mut self) {
+        self.queries = true;
         self.nested = self.nested.saturating_add(1);
     }
 
@@ -303,6 +366,19 @@ impl Body<'_> {
                 Rule::Spec { .. } | Rule::Default { .. } => None,
             })
     }
+}
+
+/// Whether the value is a collection whatever the input.
+fn is_collection(expr: &Expr) -> bool {
+    matches!(
+        expr,
+        Expr::Array { .. }
+            | Expr::Set { .. }
+            | Expr::Object { .. }
+            | Expr::ArrayCompr { .. }
+            | Expr::SetCompr { .. }
+            | Expr::ObjectCompr { .. }
+    )
 }
 
 /// The built-ins that both evaluators call with the same arguments and none of which iterates,

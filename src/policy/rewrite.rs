@@ -1,0 +1,214 @@
+//! Changes to the text of modules that keep their meaning, made where an evaluator would not keep
+//! it. Text and not syntax tree, because regorus compiles nothing else; lines stay where they are.
+//!
+//! For both evaluators: `print` is erased, as OPA does without a print hook, and `some x in xs`
+//! becomes an iteration by reference, because the interpreter fails the whole evaluation where
+//! `xs` is no collection and OPA goes on to the next rule.
+//!
+//! For the virtual machine alone: behind every `x := e` comes `_ = x`, because the machine goes on
+//! where `e` is undefined and nothing else in Rego does.
+
+use std::fmt::Write as _;
+
+use regorus::unstable::{
+    AssignOp, Expr, ExprRef, Literal, LiteralStmt, Module, Query, Rule, RuleHead, Span,
+};
+
+use super::index::Index;
+use super::refs::{self, Chain, Visitor};
+
+/// One replacement of a stretch of bytes.
+#[derive(Debug)]
+struct Edit {
+    start: usize,
+    end: usize,
+    text: String,
+}
+
+/// The text of module `at` of `index`, fit for both evaluators.
+pub(super) fn for_evaluation(index: &Index, at: usize) -> Option<String> {
+    let info = index.modules.get(at)?;
+    let mut edits = Edits {
+        index,
+        module: at,
+        print: !info.module.policy.iter().any(|rule| defines_print(rule)),
+        nested: 0,
+        edits: Vec::new(),
+    };
+    for rule in &info.module.policy {
+        refs::walk_rule(rule, &mut edits);
+    }
+    apply(&info.module, edits.edits)
+}
+
+/// The text of a module made fit for evaluation, made fit for the virtual machine as well.
+pub(super) fn for_machine(module: &Module) -> Option<String> {
+    let mut guards = Guards(Vec::new());
+    for rule in &module.policy {
+        refs::walk_rule(rule, &mut guards);
+    }
+    apply(module, guards.0)
+}
+
+fn apply(module: &Module, mut edits: Vec<Edit>) -> Option<String> {
+    let mut text = module.package.span.source.get_contents().clone();
+    edits.sort_by_key(|edit| std::cmp::Reverse(edit.start));
+    for edit in edits {
+        text.get(edit.start..edit.end)?;
+        text.replace_range(edit.start..edit.end, &edit.text);
+    }
+    Some(text)
+}
+
+struct Edits<'e> {
+    index: &'e Index,
+    module: usize,
+    print: bool,
+    nested: usize,
+    edits: Vec<Edit>,
+}
+
+impl<'a> Visitor<'a> for Edits<'_> {
+    fn expr(&mut self, _expr: &'a ExprRef) {}
+
+    fn query(&mut self, query: &'a Query) {
+        for (at, statement) in query.stmts.iter().enumerate() {
+            let before = query.stmts.get(..at).unwrap_or_default();
+            let edit = match &statement.literal {
+                Literal::Expr { expr, .. } => self.erased(expr),
+                Literal::SomeIn {
+                    span,
+                    key,
+                    value,
+                    collection,
+                } => self
+                    .iteration(before, key.as_ref(), value, collection)
+                    .and_then(|text| edit(span, collection.span(), text)),
+                Literal::SomeVars { .. } | Literal::NotExpr { .. } | Literal::Every { .. } => None,
+            };
+            self.edits.extend(edit);
+        }
+    }
+
+    fn enter(&mut self) {
+        self.nested = self.nested.saturating_add(1);
+    }
+
+    fn leave(&mut self) {
+        self.nested = self.nested.saturating_sub(1);
+    }
+}
+
+impl Edits<'_> {
+    /// A `print` statement becomes `true` and blanks.
+    fn erased(&self, expr: &ExprRef) -> Option<Edit> {
+        let Expr::Call { span, fcn, .. } = expr.as_ref() else {
+            return None;
+        };
+        if !self.print || refs::variable(fcn) != Some("print") {
+            return None;
+        }
+        let blanks = span.text().chars().skip("true".len());
+        let text = "true"
+            .chars()
+            .chain(blanks.map(|c| if c == '\n' { c } else { ' ' }));
+        edit(span, span, text.collect())
+    }
+
+    /// `some v in r` as `v := r[_]`, `some k, v in r` as `v := r[k]`.
+    ///
+    /// Only where `r` is a reference (a literal is a collection anyway) and the variables mean
+    /// nothing else: no earlier statement names them, and `k` is no rule and no outer variable.
+    fn iteration(
+        &self,
+        before: &[LiteralStmt],
+        key: Option<&ExprRef>,
+        value: &ExprRef,
+        collection: &ExprRef,
+    ) -> Option<String> {
+        let chain = Chain::of(collection);
+        chain.root_name()?;
+        let value = refs::variable(value)?;
+        let key = match key {
+            Some(key) => Some(refs::variable(key)?),
+            None => None,
+        };
+        let taken = refs::names_in(|names| {
+            for statement in before {
+                refs::walk_statement(statement, names);
+            }
+            refs::walk_expr(collection, names);
+        });
+        let fresh = |name: &str| name == "_" || !taken.contains(name);
+        if !fresh(value) || !key.is_none_or(fresh) {
+            return None;
+        }
+        let key = match key {
+            None | Some("_") => "_",
+            Some(key) if self.nested > 0 || key == value || self.is_global(key) => return None,
+            Some(key) => key,
+        };
+        let assign = if value == "_" { "=" } else { ":=" };
+        let collection = collection.span().text();
+        Some(format!("{value} {assign} {collection}[{key}]"))
+    }
+
+    fn is_global(&self, name: &str) -> bool {
+        let Some(info) = self.index.modules.get(self.module) else {
+            return true;
+        };
+        let mut path = info.package.clone();
+        path.push(name.to_owned());
+        self.index.rules_below(&path).next().is_some()
+            || self
+                .index
+                .modules
+                .iter()
+                .any(|other| other.package == info.package && other.imports.contains_key(name))
+    }
+}
+
+/// Finds the assignments that need a guard.
+struct Guards(Vec<Edit>);
+
+impl<'a> Visitor<'a> for Guards {
+    fn expr(&mut self, _expr: &'a ExprRef) {}
+
+    fn statement(&mut self, statement: &'a LiteralStmt) {
+        if let Literal::Expr { span, expr } = &statement.literal
+            && let Expr::AssignExpr {
+                op: AssignOp::ColEq,
+                lhs,
+                ..
+            } = expr.as_ref()
+            && let Some(name) = refs::variable(lhs)
+            && let Ok(end) = usize::try_from(span.end)
+        {
+            let mut text = String::new();
+            let _ = write!(text, "; _ = {name}");
+            self.0.push(Edit {
+                start: end,
+                end,
+                text,
+            });
+        }
+    }
+}
+
+fn edit(from: &Span, to: &Span, text: String) -> Option<Edit> {
+    Some(Edit {
+        start: usize::try_from(from.start).ok()?,
+        end: usize::try_from(to.end).ok()?,
+        text,
+    })
+}
+
+fn defines_print(rule: &Rule) -> bool {
+    match rule {
+        Rule::Spec {
+            head: RuleHead::Func { refr, .. },
+            ..
+        } => refs::variable(refr) == Some("print"),
+        Rule::Spec { .. } | Rule::Default { .. } => false,
+    }
+}

@@ -1,0 +1,114 @@
+//! Secrets in a configuration: never shown, never quoted.
+
+use serde_json::{Value, json};
+
+use super::{load_text, set, yaml};
+
+/// Every place that can hold a secret, with `SECRET` in it.
+fn full_of_secrets() -> Value {
+    json!({
+        "services": {"a": {
+            "url": "https://SECRET:SECRET@example.com/x?token=SECRET",
+            "headers": {"x-api-key": "SECRET", "Authorization": "SECRET"},
+            "credentials": {
+                "bearer": {"token": "SECRET", "scheme": "SECRET"},
+                "client_tls": {"cert": "SECRET", "private_key": "SECRET", "private_key_passphrase": "SECRET"},
+                "oauth2": {
+                    "client_secret": "SECRET", "client_id": "SECRET", "signing_key": "SECRET", "client_assertion": "SECRET",
+                    "additional_headers": {"a": "SECRET"}, "additional_parameters": {"a": ["SECRET"]},
+                    "additional_claims": {"deep": {"er": "SECRET"}},
+                },
+                "s3_signing": {"x": {"secret_access_key": "SECRET", "session_token": "SECRET"}},
+                "gcp_metadata": {"a": "SECRET"},
+                "azure_managed_identity": {"a": "SECRET"},
+                "plugin": "SECRET",
+            },
+        }},
+        "keys": {"k": {"key": "SECRET", "private_key": "SECRET"}},
+        "distributed_tracing": {
+            "address": "grpc://SECRET@collector:4317",
+            "headers": {"authorization": "SECRET"},
+            "batch_span_processor_options": {"password": "SECRET"},
+        },
+    })
+}
+
+#[test]
+fn a_secret_is_never_shown() {
+    let config = load_text("c.json", &full_of_secrets().to_string()).unwrap();
+    let shown = config.redacted().to_string();
+    assert!(!shown.contains("SECRET"), "{shown}");
+    assert!(shown.contains("https://****@example.com/x?****"), "{shown}");
+    assert!(!format!("{config:?}").contains("SECRET"));
+}
+
+#[test]
+fn what_is_no_secret_stays_readable() {
+    let config = yaml(
+        "services: {a: {url: 'https://example.com/x', response_header_timeout_seconds: 5}}\n\
+         distributed_tracing: {tls_private_key_file: /tls/key, tls_cert_file: /tls/crt}\n\
+         decision_logs: {request_context: {http: {headers: [x-request-id]}}}\n\
+         plugins: {envoy_ext_authz_grpc: {addr: 'unix://@authz'}}\n",
+    )
+    .unwrap();
+    let shown = config.redacted();
+    assert_eq!(shown["services"]["a"]["url"], "https://example.com/x");
+    assert_eq!(
+        shown["distributed_tracing"]["tls_private_key_file"],
+        "/tls/key"
+    );
+    assert_eq!(
+        shown["decision_logs"]["request_context"]["http"]["headers"][0],
+        "x-request-id"
+    );
+    assert_eq!(
+        shown["plugins"]["envoy_ext_authz_grpc"]["addr"],
+        "unix://@authz"
+    );
+}
+
+/// The tree with every secret text put into a list, so that nearly every type is wrong.
+fn wrap(value: &Value) -> Value {
+    match value {
+        Value::String(_) => json!([value]),
+        Value::Array(items) => items.iter().map(wrap).collect(),
+        Value::Object(fields) => fields
+            .iter()
+            .map(|(key, value)| (key.clone(), wrap(value)))
+            .collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
+    }
+}
+
+#[test]
+fn a_secret_is_in_no_problem() {
+    let problems = load_text("c.json", &wrap(&full_of_secrets()).to_string()).unwrap_err();
+    assert!(
+        problems.contains("services.a.credentials.bearer.token: must be text"),
+        "{problems}"
+    );
+    assert!(!problems.contains("SECRET"), "{problems}");
+
+    for text in [
+        "plugins: {envoy_ext_authz_grpc: {addr: 'grpc://u:SECRET@x/y'}}",
+        "plugins: {envoy_ext_authz_grpc: {addr: 'https://SECRET@x'}}",
+        "services: {a: {credentials: {bearer: {token: SECRET, token: SECRET}}}}",
+        "services: {a: {credentials: {bearer: {token: !t SECRET}}}}",
+        "services: {a: {credentials: {bearer: {token: \"SECRET\n}}",
+    ] {
+        let problems = yaml(text).expect_err(text);
+        assert!(!problems.contains("SECRET"), "{problems}");
+    }
+    for arguments in [
+        &["services.a.credentials.bearer.token=SECRET,SECRET"][..],
+        &[
+            "services.a.credentials.bearer.token=SECRET",
+            "services.a.credentials.bearer.token.x=SECRET",
+        ],
+        &["services.a.credentials.bearer=SECRET"],
+        &["SECRET"],
+    ] {
+        let problems = set(arguments).expect_err("a problem");
+        assert!(!problems.contains("SECRET"), "{problems}");
+    }
+}

@@ -1,0 +1,24 @@
+//! The server around the line, over real sockets: transports, TLS, health, reflection, admin and
+//! the stop.
+
+#[cfg(test)]
+mod support;
+
+#[cfg(test)]
+#[path = "server/admin.rs"]
+mod admin;
+#[cfg(test)]
+#[path = "server/beside.rs"]
+mod beside;
+#[cfg(test)]
+#[path = "server/descriptors.rs"]
+mod descriptors;
+#[cfg(test)]
+#[path = "server/stop.rs"]
+mod stop;
+#[cfg(test)]
+#[path = "server/tls.rs"]
+mod tls;
+#[cfg(test)]
+#[path = "server/transport.rs"]
+mod transport;

@@ -1,0 +1,94 @@
+//! The admin port.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use portcullis::{app::App, ready::Ready};
+
+use crate::support::{Running, check_service, client, options, soon, tcp, views_with_bundles};
+
+const JSON: &str = "application/json";
+
+#[tokio::test]
+async fn every_endpoint_answers_as_documented() {
+    let server = Running::start(|_| ()).await;
+    let metrics = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    for (path, expected) in [
+        ("/livez", (200, "text/plain; charset=utf-8", "ok\n")),
+        ("/readyz", (200, JSON, r#"{"ready":true}"#)),
+        ("/metrics", (200, metrics, "# EOF\n")),
+        ("/version", (200, JSON, r#"{"version":"0.0.0"}"#)),
+        ("/config", (200, JSON, r#"{"listen":":9191"}"#)),
+        ("/policy", (200, JSON, r#"{"revision":"r1"}"#)),
+        ("/nothing", (404, "", "")),
+    ] {
+        let (status, content_type, body) = soon(client::get(server.admin, path)).await;
+        assert_eq!(
+            (status, content_type.as_str(), body.as_str()),
+            expected,
+            "{path}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn health_answers_as_opa_does() {
+    let active = Arc::new(AtomicBool::new(true));
+    let views = views_with_bundles(Ready::new(), Arc::clone(&active));
+    let app = App::start(options(), views).await.unwrap();
+    let admin = tcp(app.admin().unwrap());
+    let healthy = (200, "{}");
+    let bundles = (500, r#"{"error":"one or more bundles are not activated"}"#);
+    let plugins = (500, r#"{"error":"one or more plugins are not up"}"#);
+    for (path, down) in [
+        ("/health", healthy),
+        ("/health?bundles", bundles),
+        ("/health?bundle=true", bundles),
+        ("/health?bundles=TRUE", bundles),
+        ("/health?bundles=false", healthy),
+        ("/health?bundles=false&bundles=true", bundles),
+        ("/health?bundles=1", healthy),
+        ("/health?plugins", plugins),
+        ("/health?plugins=", plugins),
+        ("/health?bundles&plugins", bundles),
+        ("/health?plugins&exclude-plugin=bundle", healthy),
+        (
+            "/health?plugins&exclude-plugin=status&exclude-plugin=bundle",
+            healthy,
+        ),
+        ("/health?plugins&exclude-plugin=status", plugins),
+        ("/health?bundles&exclude-plugin=bundle", bundles),
+    ] {
+        for (up, expected) in [(true, healthy), (false, down)] {
+            active.store(up, Ordering::SeqCst);
+            let (status, content_type, body) = soon(client::get(admin, path)).await;
+            assert_eq!((status, body.as_str()), expected, "{path} {up}");
+            assert_eq!(content_type, JSON, "{path} {up}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn readyz_names_what_is_pending_before_the_grpc_port_opens() {
+    let ready = Ready::new();
+    let policy = ready.register("policy");
+    let active = Arc::new(AtomicBool::new(true));
+    let views = views_with_bundles(ready.clone(), active);
+    let app = App::start(options(), views).await.unwrap();
+    let admin = tcp(app.admin().unwrap());
+    let readyz = async || {
+        let (status, _, body) = soon(client::get(admin, "/readyz")).await;
+        (status, body)
+    };
+    let pending = |names: &str| (503, format!(r#"{{"pending":[{names}],"ready":false}}"#));
+    assert_eq!(readyz().await, pending(r#""listener","policy""#));
+    policy.done();
+    assert_eq!(readyz().await, pending(r#""listener""#));
+    let _bound = app.listen(check_service()).await.unwrap();
+    assert_eq!(readyz().await, (200, r#"{"ready":true}"#.to_owned()));
+    ready.drain();
+    let draining = r#"{"draining":true,"ready":false}"#.to_owned();
+    assert_eq!(readyz().await, (503, draining));
+}

@@ -1,0 +1,117 @@
+//! Clients: checks over every transport, and plain HTTP for the admin port.
+
+use std::{net::SocketAddr, os::linux::net::SocketAddrExt as _, sync::Arc};
+
+use bytes::Bytes;
+use envoy_types::pb::envoy::service::auth::v3::{
+    CheckRequest, CheckResponse, authorization_client::AuthorizationClient,
+};
+use http_body_util::{BodyExt as _, Empty};
+use hyper_util::rt::TokioIo;
+use portcullis::app::listen::Bound;
+use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs, pki_types::ServerName};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpStream, UnixStream},
+};
+use tokio_rustls::{TlsConnector, client::TlsStream};
+use tonic::transport::{Channel, Endpoint};
+
+use super::certificates::{Authority, Leaf};
+
+pub(crate) trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Io for T {}
+
+/// Connects in plaintext.
+pub(crate) async fn dial(bound: &Bound) -> std::io::Result<Box<dyn Io>> {
+    Ok(match bound {
+        Bound::Tcp(address) => Box::new(TcpStream::connect(address).await?),
+        Bound::Unix(path) => Box::new(UnixStream::connect(path).await?),
+        Bound::Abstract(name) => {
+            let address = std::os::unix::net::SocketAddr::from_abstract_name(name)?;
+            let stream = std::os::unix::net::UnixStream::connect_addr(&address)?;
+            stream.set_nonblocking(true)?;
+            Box::new(UnixStream::from_std(stream)?)
+        }
+    })
+}
+
+/// Connects with TLS: trusts `authority` and presents `client`.
+pub(crate) async fn dial_tls(
+    bound: &Bound,
+    authority: &Authority,
+    client: Option<&Leaf>,
+) -> std::io::Result<TlsStream<Box<dyn Io>>> {
+    let mut roots = RootCertStore::empty();
+    roots.add(authority.der().clone()).unwrap();
+    let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots);
+    let mut config = match client {
+        Some(leaf) => builder
+            .with_client_auth_cert(vec![leaf.certificate.clone()], leaf.key.clone_key())
+            .unwrap(),
+        None => builder.with_no_client_auth(),
+    };
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let name = ServerName::try_from("localhost").unwrap();
+    TlsConnector::from(Arc::new(config))
+        .connect(name, dial(bound).await?)
+        .await
+}
+
+/// A channel over the one connection `io`; it cannot reconnect.
+pub(crate) async fn over<I: Io + 'static>(io: I) -> Result<Channel, tonic::transport::Error> {
+    let mut io = Some(io);
+    Endpoint::from_static("http://localhost")
+        .connect_with_connector(tower::service_fn(move |_| {
+            let io = io.take().ok_or_else(|| std::io::Error::other("gone"));
+            async move { io.map(TokioIo::new) }
+        }))
+        .await
+}
+
+/// A channel in plaintext.
+pub(crate) async fn channel(bound: &Bound) -> Channel {
+    over(dial(bound).await.unwrap()).await.unwrap()
+}
+
+/// One check over `io`, that must give an answer with a status.
+pub(crate) async fn check_over<I: Io + 'static>(io: I) -> anyhow::Result<CheckResponse> {
+    let response = AuthorizationClient::new(over(io).await?)
+        .check(CheckRequest::default())
+        .await?
+        .into_inner();
+    anyhow::ensure!(response.status.is_some(), "an answer always has a status");
+    Ok(response)
+}
+
+/// One check in plaintext.
+pub(crate) async fn check(bound: &Bound) -> anyhow::Result<CheckResponse> {
+    check_over(dial(bound).await?).await
+}
+
+/// `GET path`: status, content type and body.
+pub(crate) async fn get(address: SocketAddr, path: &str) -> (u16, String, String) {
+    let io = TokioIo::new(TcpStream::connect(address).await.unwrap());
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(io).await.unwrap();
+    tokio::spawn(connection);
+    let request = http::Request::get(path)
+        .header("host", "localhost")
+        .body(Empty::<Bytes>::new())
+        .unwrap();
+    let response = sender.send_request(request).await.unwrap();
+    let status = response.status().as_u16();
+    let content_type = response
+        .headers()
+        .get("content-type")
+        .map_or("", |value| value.to_str().unwrap())
+        .to_owned();
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    (
+        status,
+        content_type,
+        String::from_utf8(body.to_vec()).unwrap(),
+    )
+}
