@@ -150,12 +150,19 @@ fn interpreter_error(error: anyhow::Error) -> EvalError {
         return EvalError::TimeLimit;
     }
     let text = error.to_string();
-    // The interpreter has no type for this error, only these words in each of its places.
-    if text.contains("produce multiple outputs") {
+    // The interpreter has no type for this error, only these words in its places.
+    if CONFLICTS.iter().any(|words| text.contains(words)) {
         return EvalError::Conflict(Some(EvaluatorError(text)));
     }
     EvalError::Failed(EvaluatorError(text))
 }
+
+/// How the interpreter says that two definitions give different values.
+const CONFLICTS: [&str; 3] = [
+    "produce multiple outputs",
+    "produced multiple outputs",
+    "rule conflicts with rule at",
+];
 
 /// A program for the virtual machine, and the machines that wait to run it.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::{Mesh, client::Caller, client::send};
 
 /// Allows `sleep` of namespace `foo` what is not below `/admin`; says why it refuses.
-pub(crate) const POLICY: &str = r#"package envoy.authz
+const POLICY: &str = r#"package envoy.authz
 
 default allow := {
 	"allowed": false,

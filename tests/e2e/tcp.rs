@@ -39,13 +39,16 @@ async fn a_tcp_connection_is_let_through_for_the_named_workload_only() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_http_policy_that_knows_no_tcp_denies_tcp() {
-    let mesh = Mesh::start(crate::http::POLICY).await;
-    assert_eq!(
-        status(&mesh, Caller::Workload("sleep"), "/orders").await,
-        None
-    );
+async fn a_policy_about_methods_denies_tcp_which_has_none() {
+    let policy = r#"package envoy.authz
+
+default allow := false
+
+allow if input.attributes.request.http.method == "GET"
+"#;
+    let mesh = Mesh::start(policy).await;
+    assert_eq!(status(&mesh, Caller::Workload("sleep"), "/").await, None);
     assert_eq!(mesh.upstream.requests(), 0);
-    let http = mesh.get(Caller::Workload("sleep"), "/orders").await;
+    let http = mesh.get(Caller::Workload("sleep"), "/").await;
     assert_eq!(http.status(), 200);
 }
