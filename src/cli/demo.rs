@@ -22,7 +22,7 @@ use crate::{
     sources::file::Files,
     telemetry::log,
 };
-use envoy::Envoy;
+use envoy::Prepared;
 
 /// Arguments of `demo`.
 #[derive(Args, Clone, Debug)]
@@ -36,7 +36,7 @@ pub(super) struct Demo {
     /// Put a real Envoy in front: this binary, else `.tools/envoy` (see `make envoy`) or the PATH's
     #[arg(long, value_name = "PATH", num_args = 0..=1, default_missing_value = "")]
     envoy: Option<PathBuf>,
-    /// Port of that Envoy
+    /// Port of that Envoy; 0 is any free one
     #[arg(long, value_name = "PORT", default_value_t = 10000)]
     envoy_port: u16,
     /// End after the table instead of serving on
@@ -53,16 +53,26 @@ pub(super) fn run(arguments: &Demo) -> Result<ExitCode> {
 }
 
 async fn demonstrate(arguments: &Demo, config: &Config) -> Result<ExitCode> {
-    let (trigger, stop) = shutdown::channel();
-    let running = build(config, Files::default()).await?;
+    let envoy = arguments.envoy.as_deref();
+    let envoy = envoy
+        .map(|binary| Prepared::new(binary, arguments.envoy_port))
+        .transpose()?;
+    let running = build(config, Files::default())
+        .await
+        .context("the demo does not start (`--addr` and `--admin-addr` choose its ports)")?;
     let listen::Bound::Tcp(address) = running.bound().grpc() else {
         bail!(Usage("the demo serves on a TCP address".to_owned()));
     };
     let address = *address;
+    let admin = running.bound().admin().map(ToString::to_string);
+    let (trigger, stop) = shutdown::channel();
     let serving = tokio::spawn(running.run(stop));
+    // Before there is an Envoy that a signal would leave behind.
+    let on_signals = trigger.clone();
+    tokio::spawn(async move { on_signals.on_signals().await });
     print(&play(&address.to_string()).await?.to_string())?;
-    let envoy = match &arguments.envoy {
-        Some(path) => Some(Envoy::start(path, arguments.envoy_port, address.port())?),
+    let envoy = match envoy {
+        Some(envoy) => Some(envoy.start(address.port()).await?),
         None => None,
     };
     if let Some(envoy) = &envoy {
@@ -73,9 +83,8 @@ async fn demonstrate(arguments: &Demo, config: &Config) -> Result<ExitCode> {
     } else {
         print(&format!(
             "\nserving checks on {address}, metrics and health on http://{} until Ctrl-C",
-            arguments.admin_addr
+            admin.unwrap_or_default()
         ))?;
-        tokio::spawn(async move { trigger.on_signals().await });
     }
     Ok(match serving.await? {
         Stopped::Drained => ExitCode::SUCCESS,
@@ -99,7 +108,9 @@ fn config(arguments: &Demo) -> Result<Config> {
 /// Asks the server about every captured request, twice, and shows the second answer: the first one
 /// pays for the connection.
 async fn play(address: &str) -> Result<Table<6>> {
-    let channel = Channel::from_shared(format!("http://{address}"))?.connect().await?;
+    let channel = Channel::from_shared(format!("http://{address}"))?
+        .connect()
+        .await?;
     let mut client = Grpc::new(channel);
     let mut table = Table::new(["CALLER", "REQUEST", "VERDICT", "STATUS", "REASON", "TIME"]);
     for (name, request) in captures::ALL {
@@ -108,14 +119,24 @@ async fn play(address: &str) -> Result<Table<6>> {
             client.ready().await?;
             let began = Instant::now();
             let request = tonic::Request::new(Bytes::from_static(request));
-            let answer = client.unary(request, CHECK.parse()?, Raw).await?.into_inner();
+            let answer = client
+                .unary(request, CHECK.parse()?, Raw)
+                .await?
+                .into_inner();
             answered = Some((answer, began.elapsed()));
         }
         let (answer, elapsed) = answered.with_context(|| format!("no answer about `{name}`"))?;
         let verdict = Verdict::of(&requests::response_json(&answer)?);
         let (caller, asked) = asked(request)?;
         let time = format!("{} µs", elapsed.as_micros());
-        table.row([caller, asked, verdict.word, verdict.status, verdict.reason, time]);
+        table.row([
+            caller,
+            asked,
+            verdict.word,
+            verdict.status,
+            verdict.reason,
+            time,
+        ]);
     }
     Ok(table)
 }
@@ -129,7 +150,10 @@ fn asked(request: &[u8]) -> Result<(String, String)> {
     };
     let asked = match view.http() {
         Some(http) => format!("{} {}", http.method(), http.path()),
-        None => format!("TCP to port {}", view.destination_port().unwrap_or_default()),
+        None => format!(
+            "TCP to port {}",
+            view.destination_port().unwrap_or_default()
+        ),
     };
     Ok((caller, asked))
 }
@@ -162,4 +186,8 @@ impl Verdict {
 
 const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";
 /// The statuses of the quick start, as proto JSON names them.
-const STATUS_NAMES: [(&str, u16); 3] = [("BadRequest", 400), ("Unauthorized", 401), ("Forbidden", 403)];
+const STATUS_NAMES: [(&str, u16); 3] = [
+    ("BadRequest", 400),
+    ("Unauthorized", 401),
+    ("Forbidden", 403),
+];

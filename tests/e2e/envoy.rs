@@ -134,7 +134,8 @@ fn configuration(pki: &Pki, gate: u16, app: u16) -> String {
     serde_json::to_string(&value).unwrap()
 }
 
-fn binary() -> PathBuf {
+/// The Envoy that `make envoy` installs.
+pub(crate) fn binary() -> PathBuf {
     let local = Path::new(env!("CARGO_MANIFEST_DIR")).join(".tools/envoy");
     assert!(
         local.exists(),

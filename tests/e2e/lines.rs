@@ -43,6 +43,11 @@ impl Lines {
         found.unwrap_or_else(|| panic!("no such line, the last ones are:\n{}", self.last()))
     }
 
+    /// Every line there is now.
+    pub(crate) fn all(&self) -> Vec<Value> {
+        self.0.borrow().clone()
+    }
+
     /// How many lines `wanted` accepts now.
     pub(crate) fn count(&self, wanted: impl Fn(&Value) -> bool) -> usize {
         self.0.borrow().iter().filter(|line| wanted(line)).count()

@@ -13,6 +13,7 @@
 )]
 
 mod client;
+mod demo;
 mod dry_run;
 mod envoy;
 mod failure;
