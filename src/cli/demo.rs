@@ -166,19 +166,21 @@ struct Verdict {
 
 impl Verdict {
     fn of(response: &Value) -> Self {
-        let denied = &response["deniedResponse"];
-        let code = response["status"]["code"].as_u64().unwrap_or_default();
-        let headers = denied["headers"].as_array();
+        let at = |pointer| response.pointer(pointer);
+        let allowed = at("/status/code")
+            .and_then(Value::as_u64)
+            .unwrap_or_default()
+            == 0;
+        let status = at("/deniedResponse/status/code").and_then(Value::as_str);
+        let status = status.and_then(|name| STATUS_NAMES.iter().find(|(known, _)| *known == name));
+        let headers = at("/deniedResponse/headers").and_then(Value::as_array);
         let reason = headers.into_iter().flatten().find_map(|option| {
-            let header = &option["header"];
-            (header["key"] == "x-portcullis-reason").then(|| header["value"].as_str())?
+            let text = |pointer| option.pointer(pointer)?.as_str();
+            (text("/header/key")? == "x-portcullis-reason").then(|| text("/header/value"))?
         });
         Self {
-            word: if code == 0 { "ALLOWED" } else { "DENIED" }.to_owned(),
-            status: denied["status"]["code"]
-                .as_str()
-                .and_then(|name| STATUS_NAMES.iter().find(|(known, _)| *known == name))
-                .map_or_else(String::new, |(_, code)| code.to_string()),
+            word: if allowed { "ALLOWED" } else { "DENIED" }.to_owned(),
+            status: status.map_or_else(String::new, |(_, code)| code.to_string()),
             reason: reason.unwrap_or_default().to_owned(),
         }
     }

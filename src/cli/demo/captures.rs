@@ -1,4 +1,4 @@
-//! CheckRequests captured from a real Envoy 1.40, compiled into the binary.
+//! Requests captured from a real Envoy 1.40, compiled into the binary.
 
 /// Name and wire bytes: one for each thing there is to see.
 pub(super) const ALL: &[(&str, &[u8])] = captured![
@@ -21,7 +21,7 @@ macro_rules! captured {
     ($($name:literal),* $(,)?) => {
         &[$((
             $name,
-            include_bytes!(concat!("../../../tests/fixtures/captures/", $name, ".pb")) as &[u8],
+            include_bytes!(concat!("../../../tests/fixtures/captures/", $name, ".pb")).as_slice(),
         )),*]
     };
 }

@@ -130,8 +130,8 @@ impl Envoy {
 impl Drop for Envoy {
     fn drop(&mut self) {
         // It may have ended by itself, on the same Ctrl-C.
-        let _ = self.child.kill().is_ok();
-        let _ = self.child.wait().is_ok();
+        self.child.kill().ok();
+        self.child.wait().ok();
     }
 }
 
