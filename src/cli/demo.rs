@@ -92,7 +92,8 @@ async fn demonstrate(arguments: &Demo, config: &Config) -> Result<ExitCode> {
     })
 }
 
-/// The configuration of a demo: nothing waits for load balancers here.
+/// The configuration of a demo: nothing waits for load balancers here, and a busy machine or a
+/// debug build is no reason to answer with a time-out.
 fn config(arguments: &Demo) -> Result<Config> {
     load::config(&ConfigArguments {
         set: vec![
@@ -100,6 +101,7 @@ fn config(arguments: &Demo) -> Result<Config> {
             "plugins.envoy_ext_authz_grpc.enable-reflection=true".to_owned(),
             format!("portcullis.admin.addr={}", arguments.admin_addr),
             "portcullis.shutdown.grace=0s".to_owned(),
+            "portcullis.budget=1s".to_owned(),
         ],
         ..ConfigArguments::default()
     })
