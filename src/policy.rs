@@ -8,6 +8,7 @@ mod bundle;
 mod check;
 mod constructs;
 mod data;
+mod depth;
 mod diagnostic;
 mod entrypoint;
 mod index;
@@ -19,7 +20,7 @@ mod rewrite;
 mod run;
 mod summary;
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
 use crate::input::{Reads, Value};
 
@@ -103,17 +104,8 @@ pub struct EvaluatorError(pub String);
 
 /// Why a policy set cannot become active: every problem found, each with its place.
 #[derive(Debug, thiserror::Error)]
+#[error("{} problem(s) in the policy", .0.len())]
 pub struct LoadError(pub Vec<Diagnostic>);
-
-/// How many problems, then each with its excerpt.
-impl fmt::Display for LoadError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(problems) = self;
-        let noun = if problems.len() == 1 { "problem" } else { "problems" };
-        write!(f, "{} {noun} in the policy", problems.len())?;
-        problems.iter().try_for_each(|problem| write!(f, "\n{problem}"))
-    }
-}
 
 /// A loaded policy.
 #[derive(Debug)]

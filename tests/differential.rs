@@ -148,3 +148,24 @@ fn stats() {
     }
     println!("{rvm} rvm {fail} fail {total} total {differ} differ");
 }
+
+#[test]
+#[ignore]
+fn adhoc() {
+    let text = std::fs::read_to_string("/tmp/bt/adhoc.txt").unwrap();
+    for case in text.split("---\n") {
+        let (input, policy) = case.split_once('\n').unwrap();
+        let policy = format!("package t\n{policy}");
+        match load(&policy, r#"{"base":{"users":{},"roles":{},"list":[1,2]}}"#) {
+            Err(e) => println!("{e}"),
+            Ok(p) => {
+                println!(
+                    "{:?} machine {} interp {}\n{policy}",
+                    p.engine(),
+                    outcome(&p, input),
+                    outcome(&p.on_interpreter(), input)
+                );
+            }
+        }
+    }
+}

@@ -6,7 +6,9 @@
 //! `xs` is no collection and OPA goes on to the next rule.
 //!
 //! For the virtual machine alone: behind every `x := e` comes `_ = x`, because the machine goes on
-//! where `e` is undefined and nothing else in Rego does.
+//! where `e` is undefined and nothing else in Rego does. And a body with a comprehension or `every`
+//! starts by naming `input` and `data`, because the machine loads each where a body names it first,
+//! and what is loaded inside an iteration that never runs is missing behind it.
 
 use std::fmt::Write as _;
 
@@ -43,11 +45,21 @@ pub(super) fn for_evaluation(index: &Index, at: usize) -> Option<String> {
 
 /// The text of a module made fit for evaluation, made fit for the virtual machine as well.
 pub(super) fn for_machine(module: &Module) -> Option<String> {
-    let mut guards = Guards(Vec::new());
+    let mut guards = Guards {
+        edits: Vec::new(),
+        nested: false,
+    };
     for rule in &module.policy {
+        let before = guards.edits.len();
+        guards.nested = false;
         refs::walk_rule(rule, &mut guards);
+        if guards.nested {
+            // In front, so that at one place these come behind the others.
+            let loads = loads(module.package.span.source.get_contents(), rule);
+            guards.edits.splice(before..before, loads);
+        }
     }
-    apply(module, guards.0)
+    apply(module, guards.edits)
 }
 
 fn apply(module: &Module, mut edits: Vec<Edit>) -> Option<String> {
@@ -169,10 +181,18 @@ impl Edits<'_> {
 }
 
 /// Finds the assignments that need a guard.
-struct Guards(Vec<Edit>);
+struct Guards {
+    edits: Vec<Edit>,
+    /// Whether the rule has a comprehension or `every`.
+    nested: bool,
+}
 
 impl<'a> Visitor<'a> for Guards {
     fn expr(&mut self, _expr: &'a ExprRef) {}
+
+    fn enter(&mut self) {
+        self.nested = true;
+    }
 
     fn statement(&mut self, statement: &'a LiteralStmt) {
         if let Literal::Expr { span, expr } = &statement.literal
@@ -186,7 +206,7 @@ impl<'a> Visitor<'a> for Guards {
         {
             let mut text = String::new();
             let _ = write!(text, "; _ = {name}");
-            self.0.push(Edit {
+            self.edits.push(Edit {
                 start: end,
                 end,
                 text,
@@ -194,6 +214,48 @@ impl<'a> Visitor<'a> for Guards {
         }
     }
 }
+
+/// Makes every body of `rule` start with [`LOADS`].
+fn loads(text: &str, rule: &Rule) -> Vec<Edit> {
+    let Rule::Spec { span, bodies, .. } = rule else {
+        return Vec::new();
+    };
+    let insert = |at: u32, text: String| {
+        let start = usize::try_from(at).ok()?;
+        Some(Edit {
+            start,
+            end: start,
+            text,
+        })
+    };
+    let mut edits = Vec::new();
+    if bodies.is_empty() {
+        edits.extend(insert(span.end, format!(" if {{ {LOADS} }}")));
+    }
+    for body in bodies {
+        let stmts = &body.query.stmts;
+        let (Some(first), Some(last)) = (stmts.first(), stmts.last()) else {
+            edits.extend(insert(body.span.end, format!(" if {{ {LOADS} }}")));
+            continue;
+        };
+        let start = usize::try_from(first.span.start).unwrap_or(usize::MAX);
+        let before = text.get(..start).unwrap_or_default().trim_end();
+        if before.ends_with('{') {
+            edits.extend(insert(first.span.start, format!("{LOADS}; ")));
+        } else {
+            edits.extend(insert(last.span.end, " }".to_owned()));
+            edits.extend(insert(first.span.start, format!("{{ {LOADS}; ")));
+        }
+    }
+    edits
+}
+
+/// Names both documents; the key is put into the machine's data for it.
+const LOADS: &str = "_ = input; _ = data[\"portcullis.loaded\"]";
+
+/// The key that [`LOADS`] finds in the machine's data and that no policy on the machine can see:
+/// a reference to all of `data` keeps a policy off it.
+pub(super) const LOADED: &str = "portcullis.loaded";
 
 fn edit(from: &Span, to: &Span, text: String) -> Option<Edit> {
     Some(Edit {

@@ -150,19 +150,12 @@ fn interpreter_error(error: anyhow::Error) -> EvalError {
         return EvalError::TimeLimit;
     }
     let text = error.to_string();
-    // The interpreter has no type for this error, only these words in its places.
-    if CONFLICTS.iter().any(|words| text.contains(words)) {
+    // The interpreter has no type for this error, only these words in all its places.
+    if text.contains("produce multiple outputs") || text.contains("rule conflicts with rule") {
         return EvalError::Conflict(Some(EvaluatorError(text)));
     }
     EvalError::Failed(EvaluatorError(text))
 }
-
-/// How the interpreter says that two definitions give different values.
-const CONFLICTS: [&str; 3] = [
-    "produce multiple outputs",
-    "produced multiple outputs",
-    "rule conflicts with rule at",
-];
 
 /// A program for the virtual machine, and the machines that wait to run it.
 #[derive(Debug)]
@@ -180,7 +173,11 @@ impl Machines {
             let reason = format!("the virtual machine does not take it: {}", tidy.message);
             Diagnostic::of_set(reason)
         };
-        let compiled = guarded(sources, data, path).map_err(|error| refused(&error))?;
+        let mut data = data.clone();
+        if let Ok(object) = data.as_object_mut() {
+            object.insert(rewrite::LOADED.into(), Value::from(true));
+        }
+        let compiled = guarded(sources, &data, path).map_err(|error| refused(&error))?;
         let program = Compiler::compile_from_policy(&compiled, &[path]).map_err(|error| {
             match &error.span {
                 Some(span) => Diagnostic::at(
@@ -192,7 +189,7 @@ impl Machines {
         })?;
         let machines = Self {
             program,
-            data: data.clone(),
+            data,
             compiled,
             idle: ArrayQueue::new(MAX_IDLE),
         };
