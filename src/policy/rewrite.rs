@@ -25,6 +25,27 @@ struct Edit {
     start: usize,
     end: usize,
     text: String,
+    side: Side,
+}
+
+/// Where an edit stands. The span of a string ends before its quote and starts behind it: what is
+/// inserted there would be inserted into the string.
+#[derive(Clone, Copy, Debug)]
+enum Side {
+    Before,
+    Behind,
+    InPlaceOf,
+}
+
+impl Side {
+    fn outside_quote(self, text: &str, at: usize) -> usize {
+        let quote_at = |at: usize| matches!(text.as_bytes().get(at), Some(b'"' | b'`'));
+        match self {
+            Self::Behind if quote_at(at) => at.saturating_add(1),
+            Self::Before if at.checked_sub(1).is_some_and(quote_at) => at.saturating_sub(1),
+            Self::Before | Self::Behind | Self::InPlaceOf => at,
+        }
+    }
 }
 
 /// The text of module `at` of `index`, fit for both evaluators.
@@ -53,17 +74,20 @@ pub(super) fn for_machine(module: &Module) -> Option<String> {
         let before = guards.edits.len();
         guards.nested = false;
         refs::walk_rule(rule, &mut guards);
-        if guards.nested {
-            // In front, so that at one place these come behind the others.
-            let loads = loads(module.package.span.source.get_contents(), rule);
-            guards.edits.splice(before..before, loads);
-        }
+        // In front, so that at one place these come behind the others.
+        guards
+            .edits
+            .splice(before..before, bodies(rule, guards.nested));
     }
     apply(module, guards.edits)
 }
 
 fn apply(module: &Module, mut edits: Vec<Edit>) -> Option<String> {
     let mut text = module.package.span.source.get_contents().clone();
+    for edit in &mut edits {
+        edit.start = edit.side.outside_quote(&text, edit.start);
+        edit.end = edit.side.outside_quote(&text, edit.end);
+    }
     edits.sort_by_key(|edit| std::cmp::Reverse(edit.start));
     for edit in edits {
         text.get(edit.start..edit.end)?;
@@ -210,41 +234,54 @@ impl<'a> Visitor<'a> for Guards {
                 start: end,
                 end,
                 text,
+                side: Side::Behind,
             });
         }
     }
 }
 
-/// Makes every body of `rule` start with [`LOADS`].
-fn loads(text: &str, rule: &Rule) -> Vec<Edit> {
+/// Gives every body of `rule` its braces, for the guards to stand in, and makes it start with
+/// [`LOADS`] if the rule has nested queries.
+fn bodies(rule: &Rule, nested: bool) -> Vec<Edit> {
     let Rule::Spec { span, bodies, .. } = rule else {
         return Vec::new();
     };
-    let insert = |at: u32, text: String| {
+    let first = if nested { LOADS } else { "true" };
+    let insert = |side: Side, at: u32, text: String| {
         let start = usize::try_from(at).ok()?;
         Some(Edit {
             start,
             end: start,
             text,
+            side,
         })
     };
     let mut edits = Vec::new();
-    if bodies.is_empty() {
-        edits.extend(insert(span.end, format!(" if {{ {LOADS} }}")));
+    if bodies.is_empty() && nested {
+        edits.extend(insert(Side::Behind, span.end, format!(" if {{ {first} }}")));
     }
     for body in bodies {
-        let stmts = &body.query.stmts;
-        let (Some(first), Some(last)) = (stmts.first(), stmts.last()) else {
-            edits.extend(insert(body.span.end, format!(" if {{ {LOADS} }}")));
+        let query = &body.query;
+        let Some(begin) = query.stmts.first() else {
+            if nested {
+                edits.extend(insert(
+                    Side::Behind,
+                    body.span.end,
+                    format!(" if {{ {first} }}"),
+                ));
+            }
             continue;
         };
-        let start = usize::try_from(first.span.start).unwrap_or(usize::MAX);
-        let before = text.get(..start).unwrap_or_default().trim_end();
-        if before.ends_with('{') {
-            edits.extend(insert(first.span.start, format!("{LOADS}; ")));
-        } else {
-            edits.extend(insert(last.span.end, " }".to_owned()));
-            edits.extend(insert(first.span.start, format!("{{ {LOADS}; ")));
+        // A body with braces starts at its brace.
+        if query.span.start == begin.span.start {
+            edits.extend(insert(Side::Behind, query.span.end, " }".to_owned()));
+            edits.extend(insert(
+                Side::Before,
+                begin.span.start,
+                format!("{{ {first}; "),
+            ));
+        } else if nested {
+            edits.extend(insert(Side::Before, begin.span.start, format!("{first}; ")));
         }
     }
     edits
@@ -262,6 +299,7 @@ fn edit(from: &Span, to: &Span, text: String) -> Option<Edit> {
         start: usize::try_from(from.start).ok()?,
         end: usize::try_from(to.end).ok()?,
         text,
+        side: Side::InPlaceOf,
     })
 }
 

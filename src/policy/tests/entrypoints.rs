@@ -175,3 +175,45 @@ fn the_input_of_one_run_is_not_seen_by_the_next() {
         assert_eq!(nobody, Value::from("nobody"));
     }
 }
+
+#[test]
+fn what_is_added_for_the_machine_stays_out_of_strings() {
+    for (body, expected) in [
+        (r#"d := x if { x := "a" }"#, r#""a""#),
+        (r#"d := x if x := "a""#, r#""a""#),
+        ("d := x if x := `a`", r#""a""#),
+        (r#"d := x if { x := "" }"#, r#""""#),
+        (
+            r#"d := x if { "a" == input.a; x := {"k": "v"} }"#,
+            r#"{"k":"v"}"#,
+        ),
+        (r#"d if "a" == input.a"#, "true"),
+        (
+            r#"d := x if { # {
+  x := [y | y := "b"] # x := "c"
+}"#,
+            r#"["b"]"#,
+        ),
+        (r#"d := count({x | some x in ["a", "b"]})"#, "2"),
+        (
+            r#"d := x if { x := input.a
+}"#,
+            r#""a""#,
+        ),
+        (r#"d := 1 if input.b else := 2 if "a" == input.a"#, "2"),
+        (
+            r#"d if f("a")
+f(x) if x == "a""#,
+            "true",
+        ),
+    ] {
+        let text = format!("package a\n{body}\n");
+        let policy = Policy::load(&[module(&text)], &at("a/d")).unwrap();
+        let reasons = policy.interpreted_because();
+        assert_eq!(policy.engine(), Engine::Rvm, "{body} {reasons:?}");
+        for policy in [&policy, &policy.on_interpreter()] {
+            let value = policy.evaluate(json(r#"{"a":"a"}"#), LIMITS).unwrap();
+            assert_eq!(value, json(expected), "{body} {:?}", policy.engine());
+        }
+    }
+}
