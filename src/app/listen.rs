@@ -343,9 +343,21 @@ mod tests {
             ("unix://run/p.sock", E::RelativePath(own("run/p.sock"))),
             ("unix://", E::RelativePath(own(""))),
             ("unix://@", E::RelativePath(own("@"))),
-            (&format!("unix://{long}"), E::TooLong(long.clone())),
+            (&format!("unix://{long}"), E::TooLong(long)),
         ] {
             assert_eq!(text.parse::<Address>(), Err(rule), "{text}");
         }
+    }
+
+    #[tokio::test]
+    async fn closing_lets_in_whoever_stands_in_the_queue() {
+        let listener = Listener::bind(&tcp("127.0.0.1", 0)).await.unwrap();
+        let Bound::Tcp(address) = *listener.bound() else {
+            panic!("a TCP address");
+        };
+        // Nothing is awaited in between, so the runtime does not know of these.
+        let queued = [(); 3].map(|()| std::net::TcpStream::connect(address).unwrap());
+        assert_eq!(listener.close().count(), queued.len());
+        assert!(std::net::TcpStream::connect(address).is_err());
     }
 }

@@ -6,6 +6,7 @@
 
 use std::{io, pin::pin, sync::Arc, time::Duration};
 
+use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use hyper::{body::Incoming, server::conn::http2, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::{
@@ -135,7 +136,9 @@ impl Context {
             tls,
             http2: http2_builder(&options),
             linger,
-            connections: Arc::new(Semaphore::new(options.max_connections)),
+            connections: Arc::new(Semaphore::new(
+                options.max_connections.clamp(1, Semaphore::MAX_PERMITS),
+            )),
             handshakes: Semaphore::new(MAX_HANDSHAKES),
             options,
             counts,
@@ -144,7 +147,7 @@ impl Context {
         }
     }
 
-    async fn serve(&self, plain: Plain, _connection: OwnedSemaphorePermit) {
+    async fn serve(&self, plain: Plain, _held: Option<OwnedSemaphorePermit>) {
         let Some(tls) = &self.tls else {
             return self.speak(plain).await;
         };
@@ -186,16 +189,32 @@ impl Context {
             async move { Ok::<_, std::convert::Infallible>(routes.answer(request).await) }
         });
         let mut connection = pin!(self.http2.serve_connection(TokioIo::new(io), service));
-        tokio::select! {
+        // Polled only when one of them wakes: the tokens behind them take a lock that all
+        // connections share, which no check should wait for.
+        let mut ends =
+            FuturesUnordered::from_iter([End::Leave, End::Abort].map(|end| self.wait(end)));
+        let end = tokio::select! {
+            biased;
             result = connection.as_mut() => return log_end(result),
-            () = self.leave() => connection.as_mut().graceful_shutdown(),
-            () = self.abort.cancelled() => return,
+            end = ends.next() => end,
+        };
+        match end {
+            Some(End::Leave) => connection.as_mut().graceful_shutdown(),
+            Some(End::Abort) | None => return,
         }
         tokio::select! {
             result = connection => log_end(result),
             () = tokio::time::sleep(self.linger) => tracing::debug!("connection outstayed its GOAWAY"),
             () = self.abort.cancelled() => (),
         }
+    }
+
+    async fn wait(&self, end: End) -> End {
+        match end {
+            End::Leave => self.leave().await,
+            End::Abort => self.abort.cancelled().await,
+        }
+        end
     }
 
     /// Waits until this connection has to go: drain or age.
@@ -208,6 +227,15 @@ impl Context {
             None => self.drain.cancelled().await,
         }
     }
+}
+
+/// How a connection ends from this side.
+#[derive(Clone, Copy)]
+enum End {
+    /// With a GOAWAY, answering what is in flight.
+    Leave,
+    /// At once.
+    Abort,
 }
 
 async fn accept(listener: Listener, context: Arc<Context>, connections: TaskTracker) {
@@ -229,7 +257,7 @@ async fn accept(listener: Listener, context: Arc<Context>, connections: TaskTrac
         match accepted {
             (Ok(plain), Ok(permit)) => {
                 failures = 0;
-                spawn(plain, permit);
+                spawn(plain, Some(permit));
             }
             // The semaphore is never closed.
             (Ok(_), Err(_)) => break,
@@ -241,11 +269,9 @@ async fn accept(listener: Listener, context: Arc<Context>, connections: TaskTrac
             }
         }
     }
+    // Few enough to be let in over the limit: the kernel's queue is short.
     for plain in listener.close() {
-        let Ok(permit) = Arc::clone(&context.connections).try_acquire_owned() else {
-            break;
-        };
-        spawn(plain, permit);
+        spawn(plain, None);
     }
 }
 
@@ -268,7 +294,8 @@ fn pause(error: &io::Error, failures: u32) -> Duration {
 
 /// A tenth more or less, so that callers that came together do not go together.
 fn jittered(age: Duration) -> Duration {
-    age.mul_f64(0.9 + 0.2 * fastrand::f64())
+    let seconds = age.as_secs_f64() * (0.9 + 0.2 * fastrand::f64());
+    Duration::try_from_secs_f64(seconds).unwrap_or(age)
 }
 
 fn http2_builder(options: &Http2) -> http2::Builder<TokioExecutor> {
@@ -277,9 +304,9 @@ fn http2_builder(options: &Http2) -> http2::Builder<TokioExecutor> {
         .timer(TokioTimer::new())
         .auto_date_header(false)
         .max_concurrent_streams(options.max_concurrent_streams)
-        .initial_stream_window_size(options.stream_window)
-        .initial_connection_window_size(options.connection_window)
-        .max_frame_size(options.max_frame_size)
+        .initial_stream_window_size(options.stream_window.min(MAX_WINDOW))
+        .initial_connection_window_size(options.connection_window.min(MAX_WINDOW))
+        .max_frame_size(options.max_frame_size.clamp(MIN_FRAME, MAX_FRAME))
         .max_header_list_size(options.max_header_list_size)
         .keep_alive_interval(options.keepalive_interval)
         .keep_alive_timeout(options.keepalive_timeout);
@@ -292,6 +319,11 @@ fn log_end(result: hyper::Result<()>) {
     }
 }
 
+/// Largest flow-control window (RFC 9113 section 6.9.1).
+const MAX_WINDOW: u32 = (1 << 31) - 1;
+/// Smallest and largest frame that can be configured (RFC 9113 section 6.5.2).
+const MIN_FRAME: u32 = 1 << 14;
+const MAX_FRAME: u32 = (1 << 24) - 1;
 /// TLS handshakes at the same time.
 const MAX_HANDSHAKES: usize = 64;
 /// First pause after a failed accept.
@@ -316,6 +348,8 @@ mod tests {
 
     #[test]
     fn ages_differ_by_a_tenth_at_most() {
+        assert_eq!(jittered(Duration::ZERO), Duration::ZERO);
+        assert!(jittered(Duration::MAX) > Duration::from_secs(u64::MAX / 2));
         for _ in 0..1000 {
             let age = jittered(Duration::from_secs(100)).as_secs_f64();
             assert!((90.0..=110.0).contains(&age), "{age}");

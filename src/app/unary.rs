@@ -1,10 +1,10 @@
 //! One unary gRPC call in raw bytes, straight on HTTP/2: no prost message, no codec and no boxed
 //! body between the wire and the line of a check.
 //!
-//! Promises that everything the line can judge reaches it: a message over the limit is handed on
-//! as an unreadable one and is denied there, because a gRPC error would let the request through
-//! where Envoy fails open. Only a stream that carries no message ends in a gRPC error. What callers
-//! can make this server hold in memory is bounded, and so is the time they may take.
+//! Promises that everything that can be answered is answered by the line: a message that is too
+//! large, compressed, cut off or late is handed on as an unreadable one and is denied there, because
+//! a gRPC error would let the request through where Envoy fails open. What callers can make this
+//! server hold in memory is bounded, and so is the time they may take.
 
 use std::{
     pin::{Pin, pin},
@@ -16,7 +16,7 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 use futures_util::FutureExt as _;
 use http::{HeaderMap, HeaderValue, Request, Response, header::CONTENT_TYPE};
 use http_body_util::BodyExt as _;
-use hyper::body::{Body, Frame, SizeHint};
+use hyper::body::{Body, Frame};
 use tokio::sync::Semaphore;
 use tonic::Status;
 
@@ -39,8 +39,11 @@ where
     }
     let message = match intake.read(body).await {
         Ok(message) => message,
-        Err(Unreadable::TooLarge) => Bytes::from_static(UNREADABLE_MESSAGE),
-        Err(other) => return Status::from(other).into_http(),
+        Err(Unreadable::Broken) => return Status::cancelled("the stream broke off").into_http(),
+        Err(unreadable) => {
+            tracing::debug!(error = %unreadable, "no message to judge");
+            Bytes::from_static(UNREADABLE_MESSAGE)
+        }
     };
     match check.check(&head.headers, &message) {
         Ok(message) => reply(&message),
@@ -98,11 +101,6 @@ impl Body for Reply {
 
     fn is_end_stream(&self) -> bool {
         self.message.is_none() && self.trailers.is_none()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        let length = self.message.as_ref().map_or(0, Bytes::len);
-        SizeHint::with_exact(u64::try_from(length).unwrap_or(u64::MAX))
     }
 }
 
@@ -185,7 +183,7 @@ impl Intake {
     }
 }
 
-/// Why a stream carries no message that the line could judge.
+/// Why a stream carries no message to judge.
 #[derive(Debug, thiserror::Error)]
 enum Unreadable {
     /// Over the configured limit.
@@ -206,19 +204,6 @@ enum Unreadable {
     /// The caller went away.
     #[error("the stream broke off")]
     Broken,
-}
-
-impl From<Unreadable> for Status {
-    fn from(unreadable: Unreadable) -> Self {
-        let text = unreadable.to_string();
-        match unreadable {
-            Unreadable::TooLarge => Self::resource_exhausted(text),
-            Unreadable::CutOff | Unreadable::TooMany => Self::invalid_argument(text),
-            Unreadable::Compressed => Self::unimplemented(text),
-            Unreadable::Slow => Self::deadline_exceeded(text),
-            Unreadable::Broken => Self::cancelled(text),
-        }
-    }
 }
 
 /// The next data that is not empty; `None` at the end of the stream.

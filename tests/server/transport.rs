@@ -1,12 +1,13 @@
 //! Addresses and framing.
 
-use std::error::Error as _;
+use std::{error::Error as _, future::poll_fn};
 
 use envoy_types::pb::envoy::service::auth::v3::{
-    AttributeContext, CheckRequest, attribute_context::Peer,
+    AttributeContext, CheckRequest, CheckResponse, attribute_context::Peer,
     authorization_client::AuthorizationClient,
 };
 use portcullis::app::listen::{Address, Bound};
+use prost::Message as _;
 use tonic::Code;
 
 use crate::support::{Running, client, options, soon, tcp};
@@ -113,6 +114,37 @@ fn peer(length: usize) -> Peer {
 }
 
 #[tokio::test]
+async fn a_stream_without_a_readable_message_is_denied_and_not_a_grpc_error() {
+    let server = Running::start(|_| ()).await;
+    let stream = tokio::net::TcpStream::connect(tcp(&server.grpc))
+        .await
+        .unwrap();
+    let (mut h2, connection) = h2::client::handshake(stream).await.unwrap();
+    tokio::spawn(connection);
+    for sent in [
+        &[][..],
+        &[0, 0, 0],
+        &[0, 0, 0, 0, 9, 1],
+        &[1, 0, 0, 0, 0],
+        &[0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+        &[0, 0xff, 0xff, 0xff, 0xff],
+        &[0, 0, 0, 0, 1, 0x0a],
+    ] {
+        let (response, mut body) = h2.send_request(check(&[]), false).unwrap();
+        body.send_data(sent.to_vec().into(), true).unwrap();
+        let mut body = soon(response).await.unwrap().into_body();
+        let mut framed = Vec::new();
+        while let Some(data) = soon(body.data()).await {
+            framed.extend(data.unwrap());
+        }
+        let trailers = soon(body.trailers()).await.unwrap().unwrap();
+        assert_eq!(trailers["grpc-status"], "0", "{sent:?}");
+        let answer = CheckResponse::decode(&framed[5..]).unwrap();
+        assert_ne!(answer.status.unwrap().code, 0, "{sent:?}");
+    }
+}
+
+#[tokio::test]
 async fn an_unknown_method_is_unimplemented() {
     let server = Running::start(|_| ()).await;
     let mut grpc = tonic::client::Grpc::new(client::channel(&server.grpc).await);
@@ -151,6 +183,58 @@ async fn what_is_not_grpc_is_refused_by_its_media_type() {
         let response = soon(response).await.unwrap();
         assert_eq!(response.status().as_u16(), status, "{content_type}");
     }
+}
+
+#[tokio::test]
+async fn a_flood_of_reset_streams_holds_nobody_up() {
+    let server = Running::start(|_| ()).await;
+    let stream = tokio::net::TcpStream::connect(tcp(&server.grpc))
+        .await
+        .unwrap();
+    let (mut h2, connection) = h2::client::handshake(stream).await.unwrap();
+    tokio::spawn(connection);
+    let flood = async {
+        for _ in 0..20_000 {
+            if poll_fn(|cx| h2.poll_ready(cx)).await.is_err() {
+                return;
+            }
+            let Ok((_, mut body)) = h2.send_request(check(&[]), false) else {
+                return;
+            };
+            body.send_reset(h2::Reason::CANCEL);
+        }
+    };
+    soon(flood).await;
+    soon(client::check(&server.grpc)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_flood_of_headers_is_refused_and_the_server_goes_on() {
+    let server = Running::start(|_| ()).await;
+    let stream = tokio::net::TcpStream::connect(tcp(&server.grpc))
+        .await
+        .unwrap();
+    let (mut h2, connection) = h2::client::handshake(stream).await.unwrap();
+    tokio::spawn(connection);
+    let headers: Vec<_> = (0..20_000).map(|i| format!("x-{i}")).collect();
+    let answered = match h2.send_request(check(&headers), true) {
+        Ok((response, _)) => soon(response).await.map(|response| response.status()),
+        Err(error) => Err(error),
+    };
+    assert!(
+        !matches!(answered, Ok(status) if status == 200),
+        "{answered:?}"
+    );
+    soon(client::check(&server.grpc)).await.unwrap();
+}
+
+fn check(headers: &[String]) -> http::Request<()> {
+    let mut request = http::Request::post("http://h/envoy.service.auth.v3.Authorization/Check")
+        .header("content-type", "application/grpc");
+    for name in headers {
+        request = request.header(name, "v");
+    }
+    request.body(()).unwrap()
 }
 
 #[tokio::test]

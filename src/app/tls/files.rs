@@ -52,7 +52,7 @@ pub enum FilesError {
         /// What the kernel said.
         source: io::Error,
     },
-    /// Over [`MAX_FILE`].
+    /// More than any certificate needs.
     #[error("`{}` is larger than {MAX_FILE} bytes", .0.display())]
     TooLarge(PathBuf),
     /// Not PEM, or not of the expected kind.
