@@ -151,7 +151,8 @@ fn interpreter_error(error: anyhow::Error) -> EvalError {
     }
     let text = error.to_string();
     // The interpreter has no type for this error, only these words in each of its places.
-    if text.contains("produce multiple outputs") {
+    let conflicts = ["produce multiple outputs", "error: rule conflicts with rule at"];
+    if conflicts.iter().any(|words| text.contains(words)) {
         return EvalError::Conflict(Some(EvaluatorError(text)));
     }
     EvalError::Failed(EvaluatorError(text))
