@@ -23,7 +23,7 @@ use crate::{
 
 const ANSWERS: &str = r#"package envoy.authz
 
-default allow := {"allowed": false, "body": "no entry", "http_status": 451, "headers": {"x-why": "closed"}, "dynamic_metadata": {"team": "gate"}, "reason": "the rule"}
+default allow := {"allowed": false, "body": "no entry", "http_status": 429, "headers": {"x-why": "closed"}, "dynamic_metadata": {"team": "gate"}, "reason": "the rule"}
 
 allow := {
 	"allowed": true,
@@ -62,7 +62,7 @@ async fn a_denial_carries_status_body_and_headers_and_keeps_its_reason_to_the_lo
     let Some(HttpResponse::DeniedResponse(denied)) = &answer.http_response else {
         panic!("{answer:?}")
     };
-    assert_eq!(denied.status.as_ref().unwrap().code, 451);
+    assert_eq!(denied.status.as_ref().unwrap().code, 429);
     assert_eq!(denied.body, "no entry");
     assert_eq!(denied.headers[0].header.as_ref().unwrap().key, "x-why");
     assert!(!format!("{answer:?}").contains("the rule"));

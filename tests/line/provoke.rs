@@ -27,7 +27,7 @@ allow if {
 	some g in xs
 	some h in xs
 	some i in xs
-	a + b + c + d + e + f + g + h + i == input.attributes.request.http.size
+	[a, b, c, d, e, f, g, h, i] == input.attributes.request.http.path
 }
 "#;
 
@@ -196,6 +196,15 @@ pub(crate) const ROWS: &[Row] = &[
     Row {
         name: "conflict",
         policy: "package envoy.authz\n\nallow := true if input.parsed_path\n\nallow := false if input.parsed_path\n",
+        reason: "conflict",
+        body: "denied: policy error",
+        cause: "multiple evaluation results",
+        ..POLICY
+    },
+    Row {
+        name: "conflict within one rule",
+        policy: "package envoy.authz\n\nallow := x if some x in [input.parsed_path[0] == \"\", true]\n",
+        by: By::Path("/a"),
         reason: "conflict",
         body: "denied: policy error",
         cause: "multiple evaluation results",
