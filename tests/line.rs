@@ -14,6 +14,8 @@ mod admin;
 mod answers;
 #[path = "line/body.rs"]
 mod body;
+#[path = "line/bundles.rs"]
+mod bundles;
 #[path = "line/failures.rs"]
 mod failures;
 #[path = "line/hostile.rs"]

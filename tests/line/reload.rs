@@ -157,7 +157,7 @@ async fn a_broken_change_keeps_the_last_good_policy_and_shows_where_it_is_broken
     let server = Server::start(&allows("old"), WATCH).await;
     let good = server.json("/policy").await;
     for broken in [
-        "package envoy.authz\n\nallow if {{{\n",
+        "package envoy.authz\n\nallow if )\n",
         "package envoy.authz\n\nallow if nobody_knows_me(1)\n",
         "package elsewhere\n\nallow := true\n",
     ] {
