@@ -277,7 +277,7 @@ pub(crate) const INTERPRETED: &[Row] = &[
     row(
         Construct::ObjectComprehension,
         "decision := {k: 1 | some k in input.xs}",
-        r#"{1:1,"x":1}"#,
+        r#"{"1":1,"x":1}"#,
     ),
     row(Construct::OtherBuiltin, "decision := abs(input.a)", "1"),
     row(

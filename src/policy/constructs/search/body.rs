@@ -138,6 +138,10 @@ impl Body<'_> {
         }
     }
 
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "whatever else there is may be undefined"
+    )]
     /// Whether the expression has a value wherever it stands: literals and local variables have.
     fn is_defined(&self, expr: &ExprRef) -> bool {
         match expr.as_ref() {
@@ -183,6 +187,10 @@ impl Body<'_> {
         })
     }
 
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "whatever else there is may iterate"
+    )]
     fn step(&mut self, index: &ExprRef) {
         let construct = match index.as_ref() {
             Expr::Number { .. } | Expr::Bool { .. } | Expr::Null { .. } => Construct::LiteralIndex,
@@ -310,8 +318,6 @@ impl<'a> Visitor<'a> for Body<'_> {
             self.add(Construct::With, span);
         }
         match &statement.literal {
-            // What it declares is judged with the query.
-            Literal::SomeVars { .. } => {}
             Literal::SomeIn {
                 key,
                 value,
@@ -329,7 +335,8 @@ impl<'a> Visitor<'a> for Body<'_> {
                 };
                 self.add(construct, span);
             }
-            Literal::Expr { .. } => {}
+            // What `some x` declares is judged with the query.
+            Literal::SomeVars { .. } | Literal::Expr { .. } => {}
             Literal::NotExpr { expr, .. } => {
                 self.add(Construct::Negation, span);
                 let mut inner = Body {
@@ -379,13 +386,17 @@ impl Body<'_> {
 
 /// The function's name where `expr` is a call, else `expr` itself.
 fn callee(expr: &ExprRef) -> Chain<'_> {
-    match expr.as_ref() {
-        Expr::Call { fcn, .. } => Chain::of(fcn),
-        _ => Chain::of(expr),
+    if let Expr::Call { fcn, .. } = expr.as_ref() {
+        return Chain::of(fcn);
     }
+    Chain::of(expr)
 }
 
 /// Whether literals, comprehensions or built-ins make it a collection.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "whatever else there is may be a scalar"
+)]
 fn is_collection(expr: &Expr) -> bool {
     match expr {
         Expr::Array { .. }
