@@ -40,6 +40,7 @@ fn visit(index: &Index, id: RuleId, found: &mut Findings) -> bool {
         index,
         module: id.module,
         known: scope.known,
+        of_every: scope.of_every,
         found,
         nested: 0,
         iterates: false,
@@ -55,6 +56,8 @@ fn visit(index: &Index, id: RuleId, found: &mut Findings) -> bool {
 #[derive(Default)]
 struct Scope<'a> {
     known: BTreeSet<&'a str>,
+    /// What any `every` binds.
+    of_every: BTreeSet<&'a str>,
     nested: usize,
 }
 
@@ -71,6 +74,13 @@ impl<'a> Visitor<'a> for Scope<'a> {
         }
     }
 
+    fn statement(&mut self, statement: &'a LiteralStmt) {
+        if let Literal::Every { key, value, .. } = &statement.literal {
+            let names = key.iter().chain([value]).map(Span::text);
+            self.of_every.extend(names);
+        }
+    }
+
     fn enter(&mut self) {
         self.nested = self.nested.saturating_add(1);
     }
@@ -84,6 +94,7 @@ struct Body<'b> {
     index: &'b Index,
     module: usize,
     known: BTreeSet<&'b str>,
+    of_every: BTreeSet<&'b str>,
     found: &'b mut Findings,
     nested: usize,
     /// Whether something outside of nested queries can succeed more than once.
@@ -192,6 +203,10 @@ impl Body<'_> {
         reason = "whatever else there is may iterate"
     )]
     fn step(&mut self, index: &ExprRef) {
+        let names = refs::names_in(|names| refs::walk_expr(index, names));
+        if !names.is_disjoint(&self.of_every) {
+            return self.add(Construct::EveryIndex, index.span());
+        }
         let construct = match index.as_ref() {
             Expr::Number { .. } | Expr::Bool { .. } | Expr::Null { .. } => Construct::LiteralIndex,
             Expr::Var { .. } => {
@@ -343,6 +358,7 @@ impl<'a> Visitor<'a> for Body<'_> {
                     index: self.index,
                     module: self.module,
                     known: self.known.clone(),
+                    of_every: self.of_every.clone(),
                     found: &mut Findings::default(),
                     nested: 0,
                     iterates: false,
