@@ -187,5 +187,7 @@ async fn an_old_connection_is_asked_to_go_while_the_server_stays() {
     soon(refused).await;
     rest.send_data(Bytes::from_static(&[0, 0]), true).unwrap();
     assert_eq!(soon(response).await.unwrap().status(), 200);
-    soon(client::check(&server.grpc)).await.unwrap();
+    // A new connection is soon old too, so this can take more than one.
+    let answered = async { while client::check(&server.grpc).await.is_err() {} };
+    soon(answered).await;
 }
