@@ -120,10 +120,8 @@ impl CheckService {
         let answered = catch_unwind(AssertUnwindSafe(|| {
             gate.answer(request, &mut budget, &decision_id)
         }));
-        let reply = answered.unwrap_or_else(|_panic| {
-            let check = Checked::unread(CheckError::Internal);
-            gate.conclude(&check, None, &budget, &decision_id)
-        });
+        let reply =
+            answered.unwrap_or_else(|_panic| gate.answer_a_panic(&budget, &decision_id));
         match reply {
             Reply::Response(bytes) => Ok(bytes),
             Reply::GrpcError { code, message } => Err(tonic::Status::new(code, message)),
@@ -146,6 +144,17 @@ impl Gate {
         self.conclude(&check, active, budget, decision_id)
     }
 
+    /// The denial of a check that panicked. What panicked may have been the log, so its event must
+    /// not be able to take the answer away.
+    fn answer_a_panic(&self, budget: &Budget, decision_id: &DecisionId) -> Reply {
+        let check = Checked::unread(CheckError::Internal);
+        let reply = self.reply(&check, decision_id);
+        drop(catch_unwind(AssertUnwindSafe(|| {
+            self.tell(&check, None, budget, decision_id);
+        })));
+        reply
+    }
+
     /// The answer and the one event of a check.
     fn conclude(
         &self,
@@ -154,12 +163,26 @@ impl Gate {
         budget: &Budget,
         decision_id: &DecisionId,
     ) -> Reply {
-        let response = &self.options.response;
-        let reply = respond(&check.outcome, decision_id.as_str(), response);
+        let reply = self.reply(check, decision_id);
+        self.tell(check, active, budget, decision_id);
+        reply
+    }
+
+    fn reply(&self, check: &Checked<'_>, decision_id: &DecisionId) -> Reply {
+        respond(&check.outcome, decision_id.as_str(), &self.options.response)
+    }
+
+    fn tell(
+        &self,
+        check: &Checked<'_>,
+        active: Option<&Active>,
+        budget: &Budget,
+        decision_id: &DecisionId,
+    ) {
         CheckDecided {
             decision_id: decision_id.as_str(),
             outcome: &check.outcome,
-            dry_run: response.dry_run,
+            dry_run: self.options.response.dry_run,
             duration: budget.elapsed(),
             stages: budget.times(),
             request: check.seen,
@@ -169,7 +192,6 @@ impl Gate {
             }),
         }
         .emit(&self.metrics);
-        reply
     }
 }
 

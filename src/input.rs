@@ -106,6 +106,3 @@ impl Plan {
         self.document.build(&self.options, request, identity)
     }
 }
-
-#[cfg(test)]
-mod tests;

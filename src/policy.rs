@@ -8,6 +8,7 @@ mod bundle;
 mod check;
 mod constructs;
 mod data;
+mod depth;
 mod diagnostic;
 mod entrypoint;
 mod index;
@@ -19,7 +20,7 @@ mod rewrite;
 mod run;
 mod summary;
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use crate::input::{Reads, Value};
 
@@ -103,8 +104,28 @@ pub struct EvaluatorError(pub String);
 
 /// Why a policy set cannot become active: every problem found, each with its place.
 #[derive(Debug, thiserror::Error)]
-#[error("{} problem(s) in the policy", .0.len())]
 pub struct LoadError(pub Vec<Diagnostic>);
+
+<<<<<<< HEAD
+impl fmt::Display for LoadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.len() {
+            1 => f.write_str("1 problem in the policy")?,
+            problems => write!(f, "{problems} problems in the policy")?,
+        }
+        self.0
+            .iter()
+            .try_for_each(|diagnostic| write!(f, "\n{diagnostic}"))
+=======
+/// How many problems there are, then each of them as its author needs it.
+impl fmt::Display for LoadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plural = if self.0.len() == 1 { "" } else { "s" };
+        write!(f, "{} problem{plural} in the policy", self.0.len())?;
+        self.0.iter().try_for_each(|problem| write!(f, "\n{problem}"))
+>>>>>>> part/line
+    }
+}
 
 /// A loaded policy.
 #[derive(Debug)]

@@ -28,8 +28,14 @@ pub(crate) use wire::{Cursor, message_entry};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidRequest {
     /// The bytes do not decode.
-    #[error("the CheckRequest does not decode")]
-    Undecodable(#[from] WireError),
+    #[error("the CheckRequest does not decode at `{field}`")]
+    Undecodable {
+        /// The field or message that breaks the rule, as the schema names it.
+        field: &'static str,
+        /// The rule.
+        #[source]
+        rule: WireError,
+    },
     /// More headers than [`MAX_HEADERS`].
     #[error("the request has {0} headers, more than {MAX_HEADERS}")]
     TooManyHeaders(usize),
@@ -48,11 +54,12 @@ impl<'a> RequestView<'a> {
     pub fn parse(bytes: &'a [u8]) -> Result<Self, InvalidRequest> {
         let mut view = Self { attributes: None };
         let mut cursor = Cursor::new(bytes);
-        while let Some((number, field)) = cursor.next()? {
+        let at_attributes = at("attributes");
+        while let Some((number, field)) = cursor.next().map_err(at_attributes)? {
             if number == 1 {
                 view.attributes
                     .get_or_insert_default()
-                    .merge(field.bytes()?)?;
+                    .merge(field.bytes().map_err(at_attributes)?)?;
             }
         }
         if let Some(http) = view.http_mut() {
@@ -118,6 +125,11 @@ impl<'a> RequestView<'a> {
     fn http_mut(&mut self) -> Option<&mut Http<'a>> {
         self.attributes.as_mut()?.request.as_mut()?.http.as_mut()
     }
+}
+
+/// Names the field that breaks a rule.
+fn at(field: &'static str) -> impl Fn(WireError) -> InvalidRequest + Copy {
+    move |rule| InvalidRequest::Undecodable { field, rule }
 }
 
 /// Shows no content: a request holds tokens and personal data.

@@ -432,9 +432,10 @@ fn judge(bytes: &[u8]) -> Result<(), TestCaseError> {
         Ok(view) => view,
         // Groups and a second value in an entry, which prost would take, and map fields of a wrong
         // wire type, which prost takes for the right one.
-        Err(InvalidRequest::Undecodable(
-            WireError::WireType | WireError::Repeated | WireError::Mismatch,
-        )) => return Ok(()),
+        Err(InvalidRequest::Undecodable {
+            rule: WireError::WireType | WireError::Repeated | WireError::Mismatch,
+            ..
+        }) => return Ok(()),
         Err(error) => {
             prop_assert!(theirs.is_err(), "prost accepts what we refuse: {:?}", error);
             return Ok(());

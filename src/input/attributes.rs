@@ -147,3 +147,30 @@ pub(super) fn rfc3339(time: Time) -> String {
     let Time { seconds, nanos } = time;
     prost_types::Timestamp { seconds, nanos }.to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_written_as_proto_json_writes_them() {
+        for (seconds, nanos, written) in [
+            (0, 0, "1970-01-01T00:00:00Z"),
+            (1_795_320_199, 164_060_000, "2026-11-22T04:03:19.164060Z"),
+            (1_795_320_199, 500_000_000, "2026-11-22T04:03:19.500Z"),
+            (1_795_320_199, 1, "2026-11-22T04:03:19.000000001Z"),
+            (-1, 0, "1969-12-31T23:59:59Z"),
+        ] {
+            assert_eq!(rfc3339(Time { seconds, nanos }), written);
+        }
+    }
+
+    #[test]
+    fn no_time_is_too_far_away_to_be_written() {
+        for seconds in [i64::MIN, i64::MIN + 1, -1, 0, i64::MAX - 1, i64::MAX] {
+            for nanos in [i32::MIN, -1, 0, 999_999_999, 1_000_000_000, i32::MAX] {
+                assert!(rfc3339(Time { seconds, nanos }).ends_with('Z'));
+            }
+        }
+    }
+}

@@ -2,8 +2,8 @@
 //!
 //! A [`Slot`] is a key that the protobuf schema gives, in up to two spellings; a [`Pick`] selects
 //! keys that the request gives (header names, labels, claims). Both hold their keys as finished
-//! values, so that building a document clones pointers and compares no key twice. A plan may build
-//! more than was asked for below a key, never less.
+//! values, so that building a document clones pointers instead of copying names. A plan may build
+//! more than was asked for, never less.
 
 use std::{borrow::Cow, collections::BTreeMap};
 

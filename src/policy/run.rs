@@ -150,8 +150,8 @@ fn interpreter_error(error: anyhow::Error) -> EvalError {
         return EvalError::TimeLimit;
     }
     let text = error.to_string();
-    // The interpreter has no type for this error, only these words in each of its places.
-    if text.contains("produce multiple outputs") {
+    // The interpreter has no type for this error, only these words in all its places.
+    if text.contains("produce multiple outputs") || text.contains("rule conflicts with rule") {
         return EvalError::Conflict(Some(EvaluatorError(text)));
     }
     EvalError::Failed(EvaluatorError(text))
@@ -173,7 +173,11 @@ impl Machines {
             let reason = format!("the virtual machine does not take it: {}", tidy.message);
             Diagnostic::of_set(reason)
         };
-        let compiled = guarded(sources, data, path).map_err(|error| refused(&error))?;
+        let mut data = data.clone();
+        if let Ok(object) = data.as_object_mut() {
+            object.insert(rewrite::LOADED.into(), Value::from(true));
+        }
+        let compiled = guarded(sources, &data, path).map_err(|error| refused(&error))?;
         let program = Compiler::compile_from_policy(&compiled, &[path]).map_err(|error| {
             match &error.span {
                 Some(span) => Diagnostic::at(
@@ -185,7 +189,7 @@ impl Machines {
         })?;
         let machines = Self {
             program,
-            data: data.clone(),
+            data,
             compiled,
             idle: ArrayQueue::new(MAX_IDLE),
         };

@@ -1,9 +1,10 @@
 //! `AttributeContext` and its small messages, merged field by field like [`super::peer`].
 
 use super::{
+    InvalidRequest, at,
     http::Http,
     peer::Peer,
-    wire::{Cursor, WireError, message_entry, text_entry},
+    wire::{Cursor, Field, WireError, message_entry, text_entry},
 };
 
 /// `AttributeContext`.
@@ -21,30 +22,43 @@ pub(crate) struct Attributes<'a> {
 }
 
 impl<'a> Attributes<'a> {
-    pub(super) fn merge(&mut self, message: &'a [u8]) -> Result<(), WireError> {
+    pub(super) fn merge(&mut self, message: &'a [u8]) -> Result<(), InvalidRequest> {
         let mut cursor = Cursor::new(message);
-        while let Some((number, field)) = cursor.next()? {
-            match number {
-                1 => self.source.get_or_insert_default().merge(field.bytes()?)?,
-                2 => self
-                    .destination
-                    .get_or_insert_default()
-                    .merge(field.bytes()?)?,
-                4 => self.request.get_or_insert_default().merge(field.bytes()?)?,
-                10 => self.context_extensions.push(text_entry(field.bytes()?)?),
-                11 => self
-                    .metadata_context
-                    .get_or_insert_default()
-                    .merge(field.bytes()?)?,
-                12 => merge_tls_session(self.tls_session.get_or_insert_default(), field.bytes()?)?,
-                13 => self
-                    .route_metadata_context
-                    .get_or_insert_default()
-                    .merge(field.bytes()?)?,
-                _ => {}
+        while let Some((number, field)) = cursor.next().map_err(at("attributes"))? {
+            if number == 4 {
+                let request = self.request.get_or_insert_default();
+                request.merge(field.bytes().map_err(at("request"))?)?;
+            } else {
+                let name = usize::try_from(number).ok().and_then(|n| FIELDS.get(n));
+                self.set(number, field)
+                    .map_err(at(name.copied().unwrap_or("attributes")))?;
             }
         }
         Ok(())
+    }
+
+    fn set(&mut self, number: u32, field: Field<'a>) -> Result<(), WireError> {
+        match number {
+            1 => self.source.get_or_insert_default().merge(field.bytes()?),
+            2 => self
+                .destination
+                .get_or_insert_default()
+                .merge(field.bytes()?),
+            10 => {
+                self.context_extensions.push(text_entry(field.bytes()?)?);
+                Ok(())
+            }
+            11 => self
+                .metadata_context
+                .get_or_insert_default()
+                .merge(field.bytes()?),
+            12 => merge_tls_session(self.tls_session.get_or_insert_default(), field.bytes()?),
+            13 => self
+                .route_metadata_context
+                .get_or_insert_default()
+                .merge(field.bytes()?),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -66,12 +80,19 @@ pub(crate) struct Request<'a> {
 }
 
 impl<'a> Request<'a> {
-    fn merge(&mut self, message: &'a [u8]) -> Result<(), WireError> {
+    fn merge(&mut self, message: &'a [u8]) -> Result<(), InvalidRequest> {
         let mut cursor = Cursor::new(message);
-        while let Some((number, field)) = cursor.next()? {
+        while let Some((number, field)) = cursor.next().map_err(at("request"))? {
             match number {
-                1 => self.time.get_or_insert_default().merge(field.bytes()?)?,
-                2 => self.http.get_or_insert_default().merge(field.bytes()?)?,
+                1 => {
+                    let time = self.time.get_or_insert_default();
+                    let merged = field.bytes().and_then(|message| time.merge(message));
+                    merged.map_err(at("request.time"))?;
+                }
+                2 => {
+                    let http = self.http.get_or_insert_default();
+                    http.merge(field.bytes().map_err(at("http"))?)?;
+                }
                 _ => {}
             }
         }
@@ -122,3 +143,21 @@ impl<'a> Metadata<'a> {
         Ok(())
     }
 }
+
+/// The names of the fields of [`Attributes`] by their numbers.
+const FIELDS: [&str; 14] = [
+    "attributes",
+    "source",
+    "destination",
+    "attributes",
+    "request",
+    "attributes",
+    "attributes",
+    "attributes",
+    "attributes",
+    "attributes",
+    "context_extensions",
+    "metadata_context",
+    "tls_session",
+    "route_metadata_context",
+];

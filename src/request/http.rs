@@ -8,7 +8,10 @@
 
 use std::{borrow::Cow, collections::BTreeMap, fmt};
 
-use super::wire::{Cursor, WireError, text_entry};
+use super::{
+    InvalidRequest, at,
+    wire::{Cursor, Field, WireError, text_entry},
+};
 
 /// The HTTP request of a check.
 #[derive(Default)]
@@ -129,30 +132,39 @@ impl<'a> Http<'a> {
         self.headers.len().saturating_add(raw)
     }
 
-    pub(super) fn merge(&mut self, message: &'a [u8]) -> Result<(), WireError> {
+    pub(super) fn merge(&mut self, message: &'a [u8]) -> Result<(), InvalidRequest> {
         let mut cursor = Cursor::new(message);
-        while let Some((number, field)) = cursor.next()? {
-            match number {
-                1 => self.id = field.text()?,
-                2 => self.method = field.text()?,
-                3 => {
-                    if self.headers.capacity() == 0 {
-                        self.headers.reserve_exact(USUAL_HEADERS);
-                    }
-                    self.headers.push(text_entry(field.bytes()?)?);
+        while let Some((number, field)) = cursor.next().map_err(at("http"))? {
+            self.set(number, field).map_err(|rule| {
+                let name = usize::try_from(number).ok().and_then(|n| FIELDS.get(n));
+                at(name.copied().unwrap_or("http"))(rule)
+            })?;
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn set(&mut self, number: u32, field: Field<'a>) -> Result<(), WireError> {
+        match number {
+            1 => self.id = field.text()?,
+            2 => self.method = field.text()?,
+            3 => {
+                if self.headers.capacity() == 0 {
+                    self.headers.reserve_exact(USUAL_HEADERS);
                 }
-                4 => self.path = field.text()?,
-                5 => self.host = field.text()?,
-                6 => self.scheme = field.text()?,
-                7 => self.query = field.text()?,
-                8 => self.fragment = field.text()?,
-                9 => self.size = field.int64()?,
-                10 => self.protocol = field.text()?,
-                11 => self.body = field.text()?,
-                12 => self.raw_body = field.bytes()?,
-                13 => merge_header_map(self.header_map.get_or_insert_default(), field.bytes()?)?,
-                _ => {}
+                self.headers.push(text_entry(field.bytes()?)?);
             }
+            4 => self.path = field.text()?,
+            5 => self.host = field.text()?,
+            6 => self.scheme = field.text()?,
+            7 => self.query = field.text()?,
+            8 => self.fragment = field.text()?,
+            9 => self.size = field.int64()?,
+            10 => self.protocol = field.text()?,
+            11 => self.body = field.text()?,
+            12 => self.raw_body = field.bytes()?,
+            13 => merge_header_map(self.header_map.get_or_insert_default(), field.bytes()?)?,
+            _ => {}
         }
         Ok(())
     }
@@ -255,6 +267,23 @@ pub(crate) fn sanitize(bytes: &[u8]) -> Cow<'_, str> {
     Cow::Owned(text)
 }
 
+/// The names of the fields by their numbers.
+const FIELDS: [&str; 14] = [
+    "http",
+    "http.id",
+    "http.method",
+    "http.headers",
+    "http.path",
+    "http.host",
+    "http.scheme",
+    "http.query",
+    "http.fragment",
+    "http.size",
+    "http.protocol",
+    "http.body",
+    "http.raw_body",
+    "http.header_map",
+];
 /// Room for the headers of most requests, so that they cost one allocation.
 const USUAL_HEADERS: usize = 32;
 

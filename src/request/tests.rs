@@ -72,16 +72,29 @@ fn an_address_keeps_the_last_of_its_kinds() {
 #[test]
 fn a_string_that_is_not_utf8_is_refused_wherever_it_stands() {
     let bad = b"\xff";
-    for http in [
-        delimited(1, bad),
-        delimited(4, bad),
-        delimited(11, bad),
-        delimited(3, &delimited(1, bad)),
-        delimited(3, &delimited(2, bad)),
-        delimited(13, &delimited(1, &delimited(1, bad))),
+    let rule = WireError::Utf8;
+    for (http, field) in [
+        (delimited(1, bad), "http.id"),
+        (delimited(4, bad), "http.path"),
+        (delimited(11, bad), "http.body"),
+        (delimited(3, &delimited(1, bad)), "http.headers"),
+        (delimited(3, &delimited(2, bad)), "http.headers"),
+        (
+            delimited(13, &delimited(1, &delimited(1, bad))),
+            "http.header_map",
+        ),
     ] {
         let refused = RequestView::parse(&with_http(&http)).unwrap_err();
-        assert_eq!(refused, InvalidRequest::Undecodable(WireError::Utf8));
+        assert_eq!(refused, InvalidRequest::Undecodable { field, rule });
+    }
+    for (number, field) in [
+        (1, "source"),
+        (2, "destination"),
+        (10, "context_extensions"),
+    ] {
+        let bytes = delimited(1, &delimited(number, &delimited(2, bad)));
+        let refused = RequestView::parse(&bytes).unwrap_err();
+        assert_eq!(refused, InvalidRequest::Undecodable { field, rule });
     }
     let raw = delimited(13, &delimited(1, &delimited(3, bad)));
     assert!(RequestView::parse(&with_http(&raw)).is_ok());

@@ -314,8 +314,16 @@ impl Generator<'_> {
 
     /// What `some ... in` iterates.
     fn collection(&mut self, scope: &[String], depth: usize) -> String {
-        match self.pick(if depth == 0 { 3 } else { 5 }) {
+        match self.pick(if depth == 0 { 3 } else { 7 }) {
             0..=2 => self.reference(scope),
+            5 => {
+                let (a, b) = (self.term(scope, depth - 1), self.term(scope, 0));
+                format!("split({a}, {b})")
+            }
+            6 => {
+                let (a, b) = (self.reference(scope), self.reference(scope));
+                format!("array.concat({a}, {b})")
+            }
             3 => {
                 let (a, b) = (self.term(scope, depth - 1), self.term(scope, depth - 1));
                 format!("[{a}, {b}]")

@@ -5,7 +5,8 @@
 //! without features that would change it for the whole program. Decimals become doubles, the only
 //! ones the evaluator has.
 //!
-//! Memory: at most about 30 bytes for a byte of JSON (`[[],[],[]]` is the worst).
+//! Memory: at most about 30 bytes for a byte of JSON (`[[],[],[]]` is the worst). Depth, and the
+//! length and exponent of numbers, are bounded.
 
 use std::collections::BTreeMap;
 
@@ -33,13 +34,13 @@ pub enum Rule {
     /// Something follows the value.
     #[error("data after the value")]
     Trailing,
-    /// Deeper than [`MAX_DEPTH`].
+    /// Deeper than 128 levels.
     #[error("nesting deeper than {MAX_DEPTH} levels")]
     Depth,
     /// A number that the grammar does not know.
     #[error("malformed number")]
     Number,
-    /// A number that is longer than [`MAX_NUMBER`], or that no double comes near.
+    /// A number of more than 1024 characters, or one that no double comes near.
     #[error("number out of range")]
     Range,
     /// A control character inside a string.

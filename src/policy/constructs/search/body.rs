@@ -162,6 +162,15 @@ impl Body<'_> {
         }
     }
 
+    /// Whether the value is a collection whatever the input.
+    fn is_collection(&self, expr: &ExprRef) -> bool {
+        is_collection(expr)
+            && self
+                .index
+                .meanings(Some(self.module), &callee(expr))
+                .is_empty()
+    }
+
     fn is_function(&self, id: RuleId) -> bool {
         self.index.rule(id).is_none_or(|rule| {
             matches!(
@@ -312,7 +321,7 @@ impl<'a> Visitor<'a> for Body<'_> {
                 self.iteration();
                 let plain = |pattern: &ExprRef| refs::variable(pattern).is_some();
                 let construct = match key {
-                    _ if !is_collection(collection) => Construct::SomeInComputed,
+                    _ if !self.is_collection(collection) => Construct::SomeInComputed,
                     _ if !plain(value) => Construct::SomeInPattern,
                     Some(key) if !plain(key) => Construct::SomeInPattern,
                     Some(_) => Construct::SomeKeyIn,
@@ -368,18 +377,33 @@ impl Body<'_> {
     }
 }
 
-/// Whether the value is a collection whatever the input.
-fn is_collection(expr: &Expr) -> bool {
-    matches!(
-        expr,
-        Expr::Array { .. }
-            | Expr::Set { .. }
-            | Expr::Object { .. }
-            | Expr::ArrayCompr { .. }
-            | Expr::SetCompr { .. }
-            | Expr::ObjectCompr { .. }
-    )
+/// The function's name where `expr` is a call, else `expr` itself.
+fn callee(expr: &ExprRef) -> Chain<'_> {
+    match expr.as_ref() {
+        Expr::Call { fcn, .. } => Chain::of(fcn),
+        _ => Chain::of(expr),
+    }
 }
+
+/// Whether literals, comprehensions or built-ins make it a collection.
+fn is_collection(expr: &Expr) -> bool {
+    match expr {
+        Expr::Array { .. }
+        | Expr::Set { .. }
+        | Expr::Object { .. }
+        | Expr::ArrayCompr { .. }
+        | Expr::SetCompr { .. }
+        | Expr::ObjectCompr { .. } => true,
+        Expr::Call { fcn, .. } => {
+            let name = Chain::of(fcn).dotted();
+            name.is_some_and(|name| COLLECTING_BUILTINS.contains(&name.as_str()))
+        }
+        _ => false,
+    }
+}
+
+/// The proven built-ins that return a collection or nothing.
+const COLLECTING_BUILTINS: &[&str] = &["array.concat", "split", "union"];
 
 /// The built-ins that both evaluators call with the same arguments and none of which iterates,
 /// reads the clock or returns a new value each time; with their numbers of arguments.

@@ -1,0 +1,55 @@
+//! What the fuzz targets share: policies made of text, and answers read back with prost.
+
+use std::time::Duration;
+
+use envoy_types::pb::envoy::service::auth::v3::CheckResponse;
+use portcullis::{
+    check::{Active, budget},
+    input,
+    outcome::Outcome,
+    policy::{Entrypoint, LoadError, LoadOptions, Policy, PolicyFile},
+    response::{Options, Reply, respond},
+};
+use prost::Message as _;
+
+/// Loads one file as a whole policy set.
+pub fn load(name: &str, bytes: &[u8]) -> Result<Policy, LoadError> {
+    let file = PolicyFile {
+        name: name.to_owned(),
+        data_path: Vec::new(),
+        bytes: bytes.to_vec(),
+    };
+    let path = ["envoy", "authz", "allow"].map(str::to_owned);
+    let options = LoadOptions {
+        entrypoint: Entrypoint::Path(path.to_vec()),
+        v0_compatible: false,
+        strict_builtin_errors: false,
+    };
+    Policy::load(&[file], &options)
+}
+
+/// One module, ready to decide.
+pub fn active(module: &str) -> Active {
+    let policy = load("policy.rego", module.as_bytes()).expect("the target's own policy");
+    Active::new(policy, &input::Options::default())
+}
+
+/// A budget that no input uses up, so that a target depends on nothing but its input.
+pub fn unhurried() -> budget::Options {
+    budget::Options {
+        budget: Duration::from_secs(3600),
+        ..budget::Options::default()
+    }
+}
+
+/// The answer to `outcome`, as Envoy decodes it: always with a status and a decision id.
+pub fn answer(outcome: &Outcome) -> CheckResponse {
+    let Reply::Response(bytes) = respond(outcome, "an-id", &Options::default()) else {
+        panic!("a gRPC error without being asked for one");
+    };
+    let answer = CheckResponse::decode(bytes).expect("prost reads what we write");
+    assert!(answer.status.is_some(), "Envoy reads a missing status as an allow");
+    let metadata = answer.dynamic_metadata.as_ref().expect("always there");
+    assert!(metadata.fields.contains_key("decision_id"));
+    answer
+}

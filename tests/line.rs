@@ -1,0 +1,38 @@
+//! The line of a check over real gRPC: real servers on free ports, a real client, answers decoded
+//! with prost.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+#[path = "line/admin.rs"]
+mod admin;
+#[path = "line/answers.rs"]
+mod answers;
+#[path = "line/body.rs"]
+mod body;
+#[path = "line/bundles.rs"]
+mod bundles;
+#[path = "line/failures.rs"]
+mod failures;
+#[path = "line/hostile.rs"]
+mod hostile;
+#[path = "line/identity.rs"]
+mod identity;
+#[path = "line/log.rs"]
+mod log;
+#[path = "line/memory.rs"]
+mod memory;
+#[path = "line/provoke.rs"]
+mod provoke;
+#[path = "line/reload.rs"]
+mod reload;
+#[path = "line/requests.rs"]
+mod requests;
+#[path = "line/server.rs"]
+mod server;
+#[path = "line/stalls.rs"]
+mod stalls;
