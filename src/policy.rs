@@ -106,24 +106,12 @@ pub struct EvaluatorError(pub String);
 #[derive(Debug, thiserror::Error)]
 pub struct LoadError(pub Vec<Diagnostic>);
 
-<<<<<<< HEAD
-impl fmt::Display for LoadError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.len() {
-            1 => f.write_str("1 problem in the policy")?,
-            problems => write!(f, "{problems} problems in the policy")?,
-        }
-        self.0
-            .iter()
-            .try_for_each(|diagnostic| write!(f, "\n{diagnostic}"))
-=======
 /// How many problems there are, then each of them as its author needs it.
 impl fmt::Display for LoadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let plural = if self.0.len() == 1 { "" } else { "s" };
         write!(f, "{} problem{plural} in the policy", self.0.len())?;
         self.0.iter().try_for_each(|problem| write!(f, "\n{problem}"))
->>>>>>> part/line
     }
 }
 
