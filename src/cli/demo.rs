@@ -64,7 +64,7 @@ async fn demonstrate(arguments: &Demo, config: &Config) -> Result<ExitCode> {
         bail!(Usage("the demo serves on a TCP address".to_owned()));
     };
     let address = *address;
-    let admin = running.bound().admin().map(ToString::to_string);
+    let admin = running.bound().admin().to_string();
     let (trigger, stop) = shutdown::channel();
     let serving = tokio::spawn(running.run(stop));
     // Before there is an Envoy that a signal would leave behind.
@@ -82,8 +82,7 @@ async fn demonstrate(arguments: &Demo, config: &Config) -> Result<ExitCode> {
         trigger.graceful();
     } else {
         print(&format!(
-            "\nserving checks on {address}, metrics and health on http://{} until Ctrl-C",
-            admin.unwrap_or_default()
+            "\nserving checks on {address}, metrics and health on http://{admin} until Ctrl-C"
         ))?;
     }
     Ok(match serving.await? {
