@@ -27,7 +27,7 @@ REGO := $(filter-out $(VERBATIM),$(wildcard policies/*/*.rego))
 PATTERNS := $(filter-out policies/quickstart,$(patsubst %/,%,$(wildcard policies/*/)))
 QUICKSTART := $(addprefix policies/,$(shell cat policies/quickstart/files.txt))
 
-.PHONY: help build test envoy fmt lint doc policies opa-diff deny bench bench-build ci
+.PHONY: help build test envoy fmt lint doc policies opa-diff deny bench ci
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -70,9 +70,6 @@ deny: $(DENY) ## Check bans, licences and sources of the dependencies
 
 bench: ## Run the benchmarks
 	$(CARGO) bench --locked --bench '*'
-
-bench-build: ## Build the benchmarks in the release profile
-	$(CARGO) bench --locked --bench '*' --no-run
 
 ci: ## Run what CI runs
 	.ci/run
