@@ -224,7 +224,7 @@ fn run_does_not_start_with_a_policy_or_configuration_that_is_wrong() {
     let elsewhere = file("elsewhere.rego", "package shop\n\nallow := true\n");
     for (arguments, said) in [
         (vec![syntax.path.as_str()], "syntax.rego:3:"),
-        (vec![unknown.path.as_str()], "unknown.rego:3:10:"),
+        (vec![unknown.path.as_str()], "unknown.rego:3:"),
         (vec![elsewhere.path.as_str()], "envoy.authz.allow"),
         (vec!["/nowhere/policy.rego"], "/nowhere/policy.rego"),
         (vec!["--set", "portcullis.watch=perhaps"], "portcullis.watch"),
