@@ -5,75 +5,35 @@
 //! for and then goes step by step: not ready, grace, GOAWAY, drain, end.
 
 pub mod build;
-pub mod counts;
 pub mod listen;
 pub mod raw;
-pub mod serve;
 pub mod tls;
 
 mod health;
 mod reflection;
 mod route;
+mod serve;
 mod unary;
 
-use std::{error::Error, fmt::Write as _, sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use futures_util::stream;
-use tokio::task::AbortHandle;
+use tokio_util::task::AbortOnDropHandle;
 
 use self::{
-    counts::Counts,
-    listen::{Address, BindError, Listener},
+    listen::{BindError, Listener},
     route::Routes,
-    serve::{Context, Http2, Serving},
-    tls::{Tls, TlsError},
+    serve::{Context, Serving},
+    tls::{FilesError, Tls},
 };
 use crate::{
     admin,
     check::CheckService,
+    config::{Config, ListenAddr, Shutdown},
     ready::{Pending, Ready},
     shutdown::Watch,
+    telemetry::{Metrics, ServerDraining, ServerStarted, ServerStopped},
 };
-
-/// How the server is reached and how it stops.
-#[derive(Clone, Debug)]
-pub struct ServerOptions {
-    /// Where checks are answered.
-    pub listen: Address,
-    /// TLS on that port; plaintext without.
-    pub tls: Option<tls::Options>,
-    /// HTTP/2 on that port.
-    pub http2: Http2,
-    /// Largest check in bytes. A larger one is denied as unreadable.
-    pub max_request_bytes: u32,
-    /// Whether gRPC reflection is offered.
-    pub reflection: bool,
-    /// Where the admin endpoints are served, if at all.
-    pub admin: Option<Address>,
-    /// How long checks are still taken after readiness ended, so that callers can notice.
-    pub grace: Duration,
-    /// How long checks in flight may take to finish after that.
-    pub drain_timeout: Duration,
-}
-
-impl Default for ServerOptions {
-    fn default() -> Self {
-        let on_every_interface = |port| Address::Tcp {
-            host: String::new(),
-            port,
-        };
-        Self {
-            listen: on_every_interface(9191),
-            tls: None,
-            http2: Http2::default(),
-            max_request_bytes: 4 * 1024 * 1024,
-            reflection: false,
-            admin: Some(on_every_interface(8282)),
-            grace: Duration::from_secs(5),
-            drain_timeout: Duration::from_secs(20),
-        }
-    }
-}
 
 /// Why the server does not start.
 #[derive(Debug, thiserror::Error)]
@@ -86,7 +46,7 @@ pub enum StartError {
     Admin(#[source] BindError),
     /// The certificate of the gRPC port.
     #[error("TLS on the gRPC port cannot be set up")]
-    Tls(#[from] TlsError),
+    Tls(#[from] FilesError),
     /// The embedded descriptors of reflection.
     #[error("reflection cannot be set up")]
     Reflection(#[from] tonic_reflection::server::Error),
@@ -94,79 +54,76 @@ pub enum StartError {
 
 /// A server whose admin port is open, and whose gRPC port is not yet.
 #[derive(Debug)]
-pub struct App {
-    options: ServerOptions,
+pub struct App<'c> {
+    config: &'c Config,
     ready: Ready,
     listening: Pending,
     tls: Option<Tls>,
-    admin: Option<AdminPort>,
-    counts: Arc<Counts>,
+    admin: AdminPort,
+    metrics: Arc<Metrics>,
 }
 
-impl App {
-    /// Loads the certificate and opens the admin port.
-    pub async fn start(options: ServerOptions, views: admin::Views) -> Result<Self, StartError> {
+impl<'c> App<'c> {
+    /// Loads the certificate and opens the admin port, which shows `views`. What happens to
+    /// connections is counted in `metrics`.
+    pub async fn start(
+        config: &'c Config,
+        views: admin::Views,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, StartError> {
         let ready = views.ready.clone();
         let listening = ready.register("listener");
-        let tls = options.tls.clone().map(Tls::load).transpose()?;
-        let admin = match &options.admin {
-            Some(address) => Some(AdminPort::open(address, views).await?),
-            None => None,
-        };
+        let tls = config.portcullis.tls.clone().map(Tls::load).transpose()?;
+        let admin = AdminPort::open(&config.portcullis.admin.addr, views).await?;
         Ok(Self {
-            options,
+            config,
             ready,
             listening,
             tls,
             admin,
-            counts: Arc::default(),
+            metrics,
         })
     }
 
     /// Where the admin endpoints are really served.
-    pub fn admin(&self) -> Option<&listen::Bound> {
-        self.admin.as_ref().map(|port| &port.bound)
-    }
-
-    /// Counters of the gRPC port.
-    pub fn counts(&self) -> Arc<Counts> {
-        Arc::clone(&self.counts)
+    pub fn admin(&self) -> &listen::Bound {
+        &self.admin.bound
     }
 
     /// Opens the gRPC port. To be called once a policy is active: before, a connection refused is
     /// the only answer that nobody can take for a yes.
     pub async fn listen(self, check: CheckService) -> Result<Bound, StartError> {
-        let options = self.options;
+        let (plugin, ours) = (&self.config.plugin, &self.config.portcullis);
         let routes = Routes::new(
             check,
             self.ready.clone(),
-            options.max_request_bytes,
-            options.reflection,
+            plugin.max_recv_msg_size,
+            plugin.enable_reflection,
         )?;
-        let listener = Listener::bind(&options.listen)
+        let listener = Listener::bind(&plugin.addr)
             .await
             .map_err(StartError::Grpc)?;
         let grpc = listener.bound().clone();
         let context = Context::new(
             routes,
             self.tls.as_ref().map(Tls::acceptor),
-            options.http2,
-            options.drain_timeout,
-            self.counts,
+            ours.http2,
+            ours.shutdown.drain_timeout,
+            Arc::clone(&self.metrics),
         );
         let serving = Serving::start(listener, context);
+        let metrics = self.metrics;
+        let reload = self
+            .tls
+            .map(|tls| AbortOnDropHandle::new(tokio::spawn(tls.keep_fresh(metrics))));
         self.listening.done();
         Ok(Bound {
             grpc,
-            certificate: self.tls.as_ref().map(Tls::status),
             admin: self.admin,
             ready: self.ready,
             serving,
-            reload: self
-                .tls
-                .map(|tls| AbortOnDrop(tokio::spawn(tls.keep_fresh()).abort_handle())),
-            grace: options.grace,
-            drain_timeout: options.drain_timeout,
+            shutdown: ours.shutdown,
+            _reload: reload,
         })
     }
 }
@@ -175,13 +132,11 @@ impl App {
 #[derive(Debug)]
 pub struct Bound {
     grpc: listen::Bound,
-    admin: Option<AdminPort>,
+    admin: AdminPort,
     ready: Ready,
     serving: Serving,
-    certificate: Option<tokio::sync::watch::Receiver<tls::Status>>,
-    reload: Option<AbortOnDrop>,
-    grace: Duration,
-    drain_timeout: Duration,
+    shutdown: Shutdown,
+    _reload: Option<AbortOnDropHandle<()>>,
 }
 
 impl Bound {
@@ -191,17 +146,18 @@ impl Bound {
     }
 
     /// Where the admin endpoints are really served.
-    pub fn admin(&self) -> Option<&listen::Bound> {
-        self.admin.as_ref().map(|port| &port.bound)
+    pub fn admin(&self) -> &listen::Bound {
+        &self.admin.bound
     }
 
-    /// Follows the certificate of the gRPC port; `None` without TLS.
-    pub fn certificate(&self) -> Option<tokio::sync::watch::Receiver<tls::Status>> {
-        self.certificate.clone()
-    }
-
-    /// Serves until a stop is asked for, and stops. A stop at once cuts every step short.
+    /// Says where it serves, serves until a stop is asked for, and stops. A stop at once cuts every
+    /// step short.
     pub async fn run(self, mut stop: Watch) -> Stopped {
+        ServerStarted {
+            grpc: &self.grpc.to_string(),
+            admin: &self.admin.bound.to_string(),
+        }
+        .emit();
         let mut at_once = stop.clone();
         stop.asked().await;
         let stopped = tokio::select! {
@@ -209,20 +165,23 @@ impl Bound {
             () = at_once.asked_at_once() => Stopped::AtOnce,
             stopped = self.stop() => stopped,
         };
-        if stopped != Stopped::Drained {
-            let connections = self.serving.abort();
-            tracing::warn!(connections, "stopped before everything was answered");
-        }
-        drop(self.reload);
+        let cut_off = match stopped {
+            Stopped::Drained => 0,
+            Stopped::TimedOut | Stopped::AtOnce => self.serving.abort(),
+        };
+        ServerStopped { cut_off }.emit();
         stopped
     }
 
     async fn stop(&self) -> Stopped {
-        tracing::info!("not ready any more, about to stop");
+        let Shutdown {
+            grace,
+            drain_timeout,
+        } = self.shutdown;
+        ServerDraining { grace }.emit();
         self.ready.drain();
-        tokio::time::sleep(self.grace).await;
-        tracing::info!("draining");
-        tokio::time::timeout(self.drain_timeout, self.serving.drain())
+        tokio::time::sleep(grace).await;
+        tokio::time::timeout(drain_timeout, self.serving.drain())
             .await
             .map_or(Stopped::TimedOut, |()| Stopped::Drained)
     }
@@ -243,11 +202,11 @@ pub enum Stopped {
 #[derive(Debug)]
 struct AdminPort {
     bound: listen::Bound,
-    _serving: AbortOnDrop,
+    _serving: AbortOnDropHandle<()>,
 }
 
 impl AdminPort {
-    async fn open(address: &Address, views: admin::Views) -> Result<Self, StartError> {
+    async fn open(address: &ListenAddr, views: admin::Views) -> Result<Self, StartError> {
         let listener = Listener::bind(address).await.map_err(StartError::Admin)?;
         let bound = listener.bound().clone();
         let incoming = stream::unfold(listener, async |listener| {
@@ -256,32 +215,9 @@ impl AdminPort {
         let serving = tokio::spawn(admin::serve(incoming, views));
         Ok(Self {
             bound,
-            _serving: AbortOnDrop(serving.abort_handle()),
+            _serving: AbortOnDropHandle::new(serving),
         })
     }
-}
-
-#[derive(Debug)]
-struct AbortOnDrop(AbortHandle);
-
-impl Drop for AbortOnDrop {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
-/// An error and its causes on one line.
-fn with_causes(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        // Writing to a string does not fail.
-        if write!(text, ": {error}").is_err() {
-            break;
-        }
-        cause = error.source();
-    }
-    text
 }
 
 /// The service that Envoy calls, as health and reflection name it.

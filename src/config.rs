@@ -11,6 +11,7 @@ mod address;
 mod bundles;
 mod document;
 mod environment;
+mod http2;
 mod opa;
 mod overrides;
 mod plugin;
@@ -19,7 +20,7 @@ mod problem;
 mod redacted;
 mod schema;
 mod section;
-mod transport;
+mod tls;
 mod value;
 
 use std::{
@@ -33,23 +34,19 @@ use std::{
 use serde_json::{Map, Value};
 
 pub use self::{
-    address::ListenAddr,
+    address::{InvalidAddress, ListenAddr},
     environment::Environment,
+    http2::Http2,
     plugin::Plugin,
-    portcullis::{
-        Admin, Admission, EvaluationLimits, Log, Portcullis, Shutdown,
-    },
+    portcullis::{Admin, Admission, EvaluationLimits, Log, Portcullis, Shutdown},
     problem::{MAX_PROBLEMS, Problem, Problems},
-    transport::{AllowedCaller, Http2, Tls},
+    tls::{AllowedCaller, Tls},
 };
 use self::{
     problem::{Complaint, Report},
     section::Section,
 };
-use crate::{
-    input,
-    policy::{Limits, LoadOptions},
-};
+use crate::{input, policy::LoadOptions};
 
 /// A valid configuration. Its default is that of no file at all.
 #[derive(Clone, Debug, Default)]
@@ -155,14 +152,6 @@ impl Config {
         }
     }
 
-    /// How far one evaluation may go that has the whole budget for itself.
-    pub fn limits(&self) -> Limits {
-        Limits {
-            time: self.portcullis.budget,
-            instructions: self.portcullis.limits.instructions,
-        }
-    }
-
     fn read(document: &Value, report: &Report) -> Self {
         Section::read(report, String::new(), Some(document), |root| {
             let mut without_effect = Vec::new();
@@ -178,15 +167,10 @@ impl Config {
             let plugin = root.section("plugins", |plugins| read_plugin(plugins));
             let portcullis = root.section("portcullis", Portcullis::read);
             check_addresses(report, &plugin, &portcullis);
-            let mut warnings = Vec::new();
-            if !without_effect.is_empty() {
-                let keys = without_effect.join(", ");
-                warnings.push(format!("these keys have no effect in this version: {keys}"));
+            if plugin.max_send_msg_size.is_some() {
+                without_effect.push(format!("`plugins.{PLUGIN}.{}`", plugin::MAX_SEND));
             }
-            if plugin.dry_run {
-                let key = format!("plugins.{PLUGIN}.dry-run");
-                warnings.push(format!("`{key}` is on: every request is let through"));
-            }
+            let warnings = warnings(&without_effect, plugin.dry_run);
             Self {
                 plugin,
                 portcullis,
@@ -287,6 +271,19 @@ fn read_text(path: &Path) -> io::Result<String> {
     })
 }
 
+fn warnings(without_effect: &[String], dry_run: bool) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if !without_effect.is_empty() {
+        let keys = without_effect.join(", ");
+        warnings.push(format!("these keys have no effect in this version: {keys}"));
+    }
+    if dry_run {
+        let key = format!("plugins.{PLUGIN}.dry-run");
+        warnings.push(format!("`{key}` is on: every request is let through"));
+    }
+    warnings
+}
+
 fn unset_warning(names: &BTreeSet<String>) -> String {
     let names: Vec<String> = names
         .iter()
@@ -298,7 +295,8 @@ fn unset_warning(names: &BTreeSet<String>) -> String {
     )
 }
 
-const PLUGIN: &str = "envoy_ext_authz_grpc";
+/// The plugin's name in the configuration, and in OPA's health endpoint.
+pub const PLUGIN: &str = "envoy_ext_authz_grpc";
 const PLUGIN_ALIAS: &str = "envoy.ext_authz.grpc";
 /// Sections of OPA that this version acts upon: it serves what they ask for, or refuses to start.
 const HAVE_EFFECT: [&str; 3] = ["bundle", "bundles", "discovery"];

@@ -8,6 +8,7 @@ mod bundle;
 mod check;
 mod constructs;
 mod data;
+mod depth;
 mod diagnostic;
 mod entrypoint;
 mod index;

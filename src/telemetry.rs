@@ -4,12 +4,17 @@
 //! and shown as a log line. Names of log fields stand in the event files and nowhere else. No label
 //! takes its value from a request; no line shows headers, queries, bodies, tokens or claims.
 
+pub mod connection;
 pub mod event;
 pub mod lifecycle;
 pub mod log;
 pub mod metrics;
 mod per;
 
+pub use connection::{
+    AcceptFailed, CallerRefused, CertificateRejected, CertificateReplaced, ConnectionAccepted,
+    HandshakeFailed,
+};
 pub use event::{ActivePolicy, CheckDecided, Seen, StageTimes};
 pub use lifecycle::{
     PolicyActivated, PolicyRejected, ServerDraining, ServerStarted, ServerStopped,

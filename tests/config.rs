@@ -14,10 +14,12 @@ use std::{
 use portcullis::{
     config::{
         Admin, Admission, AllowedCaller, Config, ConfigError, EvaluationLimits, Given, Http2,
-        ListenAddr, Log, LogFormat, LogLevel, OnError, Plugin, Portcullis, Shutdown, Tls,
+        ListenAddr, Log, Plugin, Portcullis, Shutdown, Tls,
     },
     input::Encoding,
     policy::Entrypoint,
+    response::OnError,
+    telemetry::log::{Format, Level},
 };
 use serde_json::json;
 
@@ -113,7 +115,8 @@ fn every_key_arrives_where_it_belongs() {
     assert_eq!(
         config.warnings,
         [
-            "these keys have no effect in this version: `services`, `labels`",
+            "these keys have no effect in this version: `services`, `labels`, \
+             `plugins.envoy_ext_authz_grpc.grpc-max-send-msg-size`",
             "`plugins.envoy_ext_authz_grpc.dry-run` is on: every request is let through",
         ]
     );
@@ -130,7 +133,7 @@ fn every_plugin_key() -> Plugin {
         enable_reflection: true,
         proto_descriptor: Some("/descriptors/shop.pb".into()),
         max_recv_msg_size: 1_048_576,
-        max_send_msg_size: 65_536,
+        max_send_msg_size: Some(65_536),
         skip_request_body_parse: true,
         enable_performance_metrics: true,
         request_duration_buckets: vec![0.001, 0.01, 1.0],
@@ -175,9 +178,11 @@ fn every_key_of_ours() -> Portcullis {
             instructions: 50_000,
         },
         http2: Http2 {
+            max_connections: 512,
             max_concurrent_streams: 100,
             initial_stream_window_size: 131_072,
             initial_connection_window_size: 262_144,
+            max_frame_size: 32_768,
             max_header_list_size: 8192,
             keepalive_interval: Duration::from_secs(15),
             keepalive_timeout: Duration::from_secs(5),
@@ -188,8 +193,8 @@ fn every_key_of_ours() -> Portcullis {
             drain_timeout: Duration::from_secs(60),
         },
         log: Log {
-            level: LogLevel::Debug,
-            format: LogFormat::Text,
+            level: Level::Debug,
+            format: Format::Text,
         },
     }
 }
@@ -402,6 +407,55 @@ fn two_servers_cannot_share_a_port_unless_the_system_chooses_it() {
     );
     let chosen = format!("{plugin}\nportcullis: {{admin: {{addr: ':0'}}}}").replace("8282", "0");
     yaml(&chosen).unwrap();
+}
+
+#[test]
+fn a_connection_may_stay_for_ever_only_when_that_is_said_in_a_word() {
+    let age = |word: &str| {
+        let config = set(&[&format!("portcullis.http2.max_connection_age={word}")])?;
+        Ok(config.portcullis.http2.max_connection_age)
+    };
+    let hour = Some(Duration::from_secs(3600));
+    assert_eq!(Config::default().portcullis.http2.max_connection_age, hour);
+    assert_eq!(age("null"), Ok(hour));
+    assert_eq!(age("never"), Ok(None));
+    for word in ["0", "0s", "none", "1ms"] {
+        let problem: String = age(word).unwrap_err();
+        assert!(problem.contains("write `never`"), "{problem}");
+    }
+}
+
+#[test]
+fn certificates_are_never_looked_at_without_a_pause() {
+    let interval = |word: &str| {
+        set(&[
+            "portcullis.tls.cert_file=c,portcullis.tls.key_file=k",
+            &format!("portcullis.tls.reload_interval={word}"),
+        ])
+    };
+    assert!(interval("1s").is_ok());
+    for word in ["0s", "\"\"", "999ms", "2h"] {
+        assert!(interval(word).is_err(), "{word}");
+    }
+}
+
+#[test]
+fn a_list_of_callers_that_would_refuse_everybody_is_an_error() {
+    let problems = set(&["portcullis.tls.cert_file=c,portcullis.tls.key_file=k,\
+         portcullis.tls.allowed_callers={spiffe://a.b/*}"])
+    .unwrap_err();
+    assert!(
+        problems.contains("set `portcullis.tls.client_ca_file` too"),
+        "{problems}"
+    );
+    let problems = yaml(
+        "portcullis: {tls: {cert_file: c, key_file: k, client_ca_file: a, allowed_callers: []}}",
+    )
+    .unwrap_err();
+    assert!(
+        problems.contains("an empty list lets nobody ask"),
+        "{problems}"
+    );
 }
 
 #[test]

@@ -11,6 +11,9 @@ mod admin;
 #[path = "server/beside.rs"]
 mod beside;
 #[cfg(test)]
+#[path = "server/composition.rs"]
+mod composition;
+#[cfg(test)]
 #[path = "server/descriptors.rs"]
 mod descriptors;
 #[cfg(test)]

@@ -12,7 +12,7 @@ use axum::{
 use serde_json::{Value, json};
 
 use super::Views;
-use crate::ready::Readiness;
+use crate::{ready::Readiness, telemetry::metrics};
 
 /// All endpoints over `views`.
 pub(super) fn router(views: Views) -> Router {
@@ -20,7 +20,7 @@ pub(super) fn router(views: Views) -> Router {
         .route("/livez", get(async || "ok\n"))
         .route("/readyz", get(readyz))
         .route("/health", get(health))
-        .route("/metrics", get(metrics))
+        .route("/metrics", get(metrics_text))
         .route("/version", get(version))
         .route("/config", get(config))
         .route("/policy", get(policy))
@@ -88,8 +88,8 @@ fn unhealthy(error: &str) -> Response {
         .into_response()
 }
 
-async fn metrics(State(views): State<Views>) -> Response {
-    ([(CONTENT_TYPE, OPEN_METRICS)], (views.metrics)()).into_response()
+async fn metrics_text(State(views): State<Views>) -> Response {
+    ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], (views.metrics)()).into_response()
 }
 
 async fn version(State(views): State<Views>) -> Json<Value> {
@@ -103,6 +103,3 @@ async fn config(State(views): State<Views>) -> Json<Value> {
 async fn policy(State(views): State<Views>) -> Json<Value> {
     Json((views.policy)())
 }
-
-/// The content type of OpenMetrics text.
-const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";

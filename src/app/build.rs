@@ -10,24 +10,24 @@ use prost_reflect::DescriptorPool;
 use serde_json::json;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{App, Bound, ServerOptions, StartError, Stopped, listen::Address, tls};
+use super::{App, Bound, StartError, Stopped};
 use crate::{
     admin::{Health, Views},
     check::{self, CheckService, budget},
     clock::Clock,
-    config::{self, Config, ListenAddr},
+    config::{Config, PLUGIN},
     input,
+    outcome::Chain,
     policy::{LoadError, PolicyFile},
     ready::Ready,
-    response,
-    shutdown,
+    response, shutdown,
     sources::{
         embedded,
         file::{Digest, Files, SourceError},
         publish::Publisher,
         watch::watch,
     },
-    telemetry::{Metrics, ServerStarted, ServerStopped},
+    telemetry::Metrics,
     version,
 };
 
@@ -52,6 +52,9 @@ pub enum BuildError {
     /// A port or a certificate.
     #[error(transparent)]
     Start(#[from] StartError),
+    /// The compiler panicked.
+    #[error("the policy compiler failed")]
+    Compiler(#[from] tokio::task::JoinError),
 }
 
 /// Why a descriptor file is of no use.
@@ -72,19 +75,18 @@ pub struct Running {
     _watch: Option<AbortOnDropHandle<()>>,
 }
 
-/// Starts a server: reads and compiles the policy, then opens the ports. Without any path in
-/// `files` it serves the embedded default.
+/// Starts a server: opens the admin port, reads and compiles the policy, then opens the gRPC port.
+/// Without any path in `files` it serves the embedded default.
 pub async fn build(config: &Config, files: Files) -> Result<Running, BuildError> {
     let clock = Clock::System;
     let metrics = Arc::new(Metrics::new(performance_buckets(config)));
     let publisher = Arc::new(publisher(config, &files, &metrics, clock)?);
     let ready = Ready::new();
-    let policy_active = ready.register("policy");
+    let policy = ready.register("policy");
     let views = views(config, &ready, &metrics, &publisher);
-    let app = App::start(server_options(config), views).await?;
-    let (initial, digest) = read(&files)?;
-    publisher.publish(&initial)?;
-    policy_active.done();
+    let app = App::start(config, views, Arc::clone(&metrics)).await?;
+    let digest = publish_first(&files, &publisher).await?;
+    policy.done();
     let active = publisher.active().clone();
     let service = CheckService::new(active, check_options(config), metrics, clock);
     let bound = app.listen(service).await?;
@@ -101,35 +103,33 @@ impl Running {
         &self.bound
     }
 
-    /// Says where it serves, serves until a stop is asked for, and drains.
+    /// Serves until a stop is asked for, and drains.
     pub async fn run(self, stop: shutdown::Watch) -> Stopped {
-        let admin = self.bound.admin().map(ToString::to_string);
-        ServerStarted {
-            grpc: &self.bound.grpc().to_string(),
-            admin: admin.as_deref(),
-        }
-        .emit();
-        let stopped = self.bound.run(stop).await;
-        ServerStopped.emit();
-        stopped
+        self.bound.run(stop).await
     }
 }
 
-fn read(files: &Files) -> Result<(Vec<PolicyFile>, Digest), SourceError> {
-    let initial = if files.is_empty() {
-        embedded::quickstart()
-    } else {
-        files.read()?.files
+/// Reads and compiles on a thread that may block: the admin port answers meanwhile.
+async fn publish_first(files: &Files, publisher: &Arc<Publisher>) -> Result<Digest, BuildError> {
+    let (files, publisher) = (files.clone(), Arc::clone(publisher));
+    let publish = move || {
+        let initial = if files.is_empty() {
+            embedded::quickstart()
+        } else {
+            files.read()?.files
+        };
+        publisher.publish(&initial)?;
+        Ok(Digest::of(&initial))
     };
-    let digest = Digest::of(&initial);
-    Ok((initial, digest))
+    tokio::task::spawn_blocking(publish).await?
 }
 
+/// Publishes every change of the files.
 fn follow(files: Files, digest: Digest, publisher: Arc<Publisher>) -> AbortOnDropHandle<()> {
     let on_change = move |read: Result<Vec<PolicyFile>, SourceError>| match read {
         // The publisher has counted, logged and kept what went wrong.
         Ok(files) => drop(publisher.publish(&files)),
-        Err(error) => publisher.reject(&crate::outcome::Chain(&error)),
+        Err(error) => publisher.reject(&Chain(&error)),
     };
     AbortOnDropHandle::new(tokio::spawn(watch(
         files,
@@ -152,7 +152,13 @@ fn publisher(
         files.to_string()
     };
     let metrics = Arc::clone(metrics);
-    Ok(Publisher::new(config.load_options(), input, source, metrics, clock))
+    Ok(Publisher::new(
+        config.load_options(),
+        input,
+        source,
+        metrics,
+        clock,
+    ))
 }
 
 /// How the configuration wants the input document, with the descriptors it names.
@@ -199,20 +205,6 @@ pub fn check_options(config: &Config) -> check::Options {
     }
 }
 
-fn server_options(config: &Config) -> ServerOptions {
-    let ours = &config.portcullis;
-    ServerOptions {
-        listen: address(&config.plugin.addr),
-        tls: ours.tls.as_ref().map(tls_options),
-        http2: http2(&ours.http2),
-        max_request_bytes: u32::try_from(config.plugin.max_recv_msg_size).unwrap_or(u32::MAX),
-        reflection: config.plugin.enable_reflection,
-        admin: Some(address(&ours.admin.addr)),
-        grace: ours.shutdown.grace,
-        drain_timeout: ours.shutdown.drain_timeout,
-    }
-}
-
 fn views(
     config: &Config,
     ready: &Ready,
@@ -232,24 +224,4 @@ fn views(
         config: config.redacted(),
         version: json!({"version": version::VERSION, "commit": version::COMMIT}),
     }
-}
-
-/// The name under which OPA's health endpoint knows the plugin.
-const PLUGIN: &str = "envoy_ext_authz_grpc";
-
-fn address(address: &ListenAddr) -> Address {
-    match address {
-        ListenAddr::Tcp { host, port } => Address::Tcp {
-            host: host.clone(),
-            port: *port,
-        },
-        ListenAddr::Unix(path) => Address::Unix(path.clone()),
-        ListenAddr::Abstract(name) => Address::Abstract(name.clone()),
-    }
-}
-fn http2(h: &config::Http2) -> super::serve::Http2 {
-    super::serve::Http2 { max_concurrent_streams: h.max_concurrent_streams, ..Default::default() }
-}
-fn tls_options(t: &config::Tls) -> tls::Options {
-    todo!()
 }

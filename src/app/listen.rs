@@ -1,5 +1,4 @@
-//! Where the gRPC port listens: TCP, a Unix socket or an abstract Unix socket, spelled as
-//! opa-envoy's `addr` key spells it.
+//! Listening: on TCP, a Unix socket or an abstract Unix socket.
 //!
 //! Promises that a socket file left behind by a dead process is replaced, and that neither another
 //! kind of file nor a socket that somebody serves is ever removed.
@@ -9,106 +8,12 @@ use std::{
     net::SocketAddr,
     os::unix::fs::FileTypeExt as _,
     path::{Path, PathBuf},
-    str::FromStr,
 };
 
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio_util::either::Either;
 
-/// An address to listen on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Address {
-    /// `host:port`; an empty host means every interface, port 0 any free port.
-    Tcp {
-        /// A name or an IP address without brackets.
-        host: String,
-        /// The port.
-        port: u16,
-    },
-    /// A socket file.
-    Unix(PathBuf),
-    /// A name in Linux' abstract socket namespace, without the leading `@`.
-    Abstract(String),
-}
-
-/// Why a text is not an address.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidAddress {
-    /// Neither `grpc` nor `unix`.
-    #[error("scheme `{0}` is not supported: use `grpc://host:port` or `unix:///path`")]
-    Scheme(String),
-    /// No colon before the port.
-    #[error("`{0}` has no port: use `host:port`")]
-    NoPort(String),
-    /// Not a number up to 65535.
-    #[error("`{0}` is not a port")]
-    Port(String),
-    /// An IPv6 address without brackets.
-    #[error("`{0}` needs brackets: use `[address]:port`")]
-    Brackets(String),
-    /// Relative, or empty.
-    #[error("socket path `{0}` is not absolute: use `unix:///path` or `unix://@name`")]
-    RelativePath(String),
-    /// More than the kernel takes.
-    #[error("socket path or name `{0}` is longer than {MAX_SOCKET_PATH} bytes")]
-    TooLong(String),
-}
-
-impl FromStr for Address {
-    type Err = InvalidAddress;
-
-    fn from_str(text: &str) -> Result<Self, InvalidAddress> {
-        match text.split_once("://") {
-            Some(("unix", path)) => parse_unix(path),
-            None | Some(("grpc", _)) => parse_tcp(text.strip_prefix("grpc://").unwrap_or(text)),
-            Some((scheme, _)) => Err(InvalidAddress::Scheme(scheme.to_owned())),
-        }
-    }
-}
-
-impl fmt::Display for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Tcp { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
-            Self::Tcp { host, port } => write!(f, "{host}:{port}"),
-            Self::Unix(path) => write!(f, "unix://{}", path.display()),
-            Self::Abstract(name) => write!(f, "unix://@{name}"),
-        }
-    }
-}
-
-fn parse_unix(path: &str) -> Result<Address, InvalidAddress> {
-    if path.len() > MAX_SOCKET_PATH {
-        return Err(InvalidAddress::TooLong(path.to_owned()));
-    }
-    match path.strip_prefix('@') {
-        Some("") => Err(InvalidAddress::RelativePath(path.to_owned())),
-        Some(name) => Ok(Address::Abstract(name.to_owned())),
-        None if path.starts_with('/') => Ok(Address::Unix(PathBuf::from(path))),
-        None => Err(InvalidAddress::RelativePath(path.to_owned())),
-    }
-}
-
-fn parse_tcp(text: &str) -> Result<Address, InvalidAddress> {
-    let (host, port) = text
-        .rsplit_once(':')
-        .ok_or_else(|| InvalidAddress::NoPort(text.to_owned()))?;
-    let bare = host
-        .strip_prefix('[')
-        .and_then(|host| host.strip_suffix(']'));
-    if bare.is_none() && host.contains(':') {
-        return Err(InvalidAddress::Brackets(text.to_owned()));
-    }
-    // `u16::from_str` takes a sign, which is no port.
-    let port = Some(port)
-        .filter(|port| port.bytes().all(|b| b.is_ascii_digit()))
-        .and_then(|port| port.parse().ok())
-        .ok_or_else(|| InvalidAddress::Port(port.to_owned()))?;
-    Ok(Address::Tcp {
-        host: bare.unwrap_or(host).to_owned(),
-        port,
-    })
-}
+use crate::config::ListenAddr;
 
 /// Why an address cannot be listened on.
 #[derive(Debug, thiserror::Error)]
@@ -117,7 +22,7 @@ pub enum BindError {
     #[error("cannot listen on `{address}`")]
     Refused {
         /// The address as configured.
-        address: Address,
+        address: ListenAddr,
         /// What the kernel said.
         #[source]
         source: io::Error,
@@ -164,13 +69,13 @@ pub struct Listener {
 
 impl Listener {
     /// Binds `address`.
-    pub async fn bind(address: &Address) -> Result<Self, BindError> {
+    pub async fn bind(address: &ListenAddr) -> Result<Self, BindError> {
         let refused = |source| BindError::Refused {
             address: address.clone(),
             source,
         };
         match address {
-            Address::Tcp { host, port } => {
+            ListenAddr::Tcp { host, port } => {
                 let socket = bind_tcp(host, *port).await.map_err(refused)?;
                 let bound = Bound::Tcp(socket.local_addr().map_err(refused)?);
                 Ok(Self {
@@ -179,7 +84,7 @@ impl Listener {
                     _file: None,
                 })
             }
-            Address::Unix(path) => {
+            ListenAddr::Unix(path) => {
                 remove_stale(path).await?;
                 Ok(Self {
                     socket: Either::Right(UnixListener::bind(path).map_err(refused)?),
@@ -187,7 +92,7 @@ impl Listener {
                     _file: Some(SocketFile(path.clone())),
                 })
             }
-            Address::Abstract(name) => Ok(Self {
+            ListenAddr::Abstract(name) => Ok(Self {
                 socket: Either::Right(bind_abstract(name).map_err(refused)?),
                 bound: Bound::Abstract(name.clone()),
                 _file: None,
@@ -279,7 +184,7 @@ fn bind_abstract(name: &str) -> io::Result<UnixListener> {
 
 async fn remove_stale(path: &Path) -> Result<(), BindError> {
     let refused = |source| BindError::Refused {
-        address: Address::Unix(path.to_owned()),
+        address: ListenAddr::Unix(path.to_owned()),
         source,
     };
     match std::fs::symlink_metadata(path) {
@@ -293,65 +198,15 @@ async fn remove_stale(path: &Path) -> Result<(), BindError> {
     }
 }
 
-/// Longest path in a `sockaddr_un`, less its closing NUL.
-const MAX_SOCKET_PATH: usize = 107;
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn tcp(host: &str, port: u16) -> Address {
-        Address::Tcp {
-            host: host.to_owned(),
-            port,
-        }
-    }
-
-    #[test]
-    fn every_spelling_of_an_address_is_read() {
-        for (text, address) in [
-            (":9191", tcp("", 9191)),
-            ("0.0.0.0:9191", tcp("0.0.0.0", 9191)),
-            ("localhost:0", tcp("localhost", 0)),
-            ("[::1]:9191", tcp("::1", 9191)),
-            ("grpc://:9191", tcp("", 9191)),
-            ("grpc://127.0.0.1:9191", tcp("127.0.0.1", 9191)),
-            ("unix:///run/p.sock", Address::Unix("/run/p.sock".into())),
-            ("unix://@gate", Address::Abstract("gate".to_owned())),
-        ] {
-            let parsed: Address = text.parse().unwrap();
-            assert_eq!(parsed, address, "{text}");
-            assert_eq!(parsed.to_string().parse(), Ok(address), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_wrong_address_is_refused_with_its_rule() {
-        use InvalidAddress as E;
-        let long = format!("/{}", "a".repeat(MAX_SOCKET_PATH));
-        let own = |text: &str| text.to_owned();
-        for (text, rule) in [
-            ("9191", E::NoPort(own("9191"))),
-            ("", E::NoPort(own(""))),
-            ("localhost", E::NoPort(own("localhost"))),
-            ("localhost:", E::Port(own(""))),
-            ("localhost:http", E::Port(own("http"))),
-            ("localhost:65536", E::Port(own("65536"))),
-            ("localhost:+80", E::Port(own("+80"))),
-            ("::1:9191", E::Brackets(own("::1:9191"))),
-            ("tcp://localhost:9191", E::Scheme(own("tcp"))),
-            ("unix://run/p.sock", E::RelativePath(own("run/p.sock"))),
-            ("unix://", E::RelativePath(own(""))),
-            ("unix://@", E::RelativePath(own("@"))),
-            (&format!("unix://{long}"), E::TooLong(long)),
-        ] {
-            assert_eq!(text.parse::<Address>(), Err(rule), "{text}");
-        }
-    }
-
     #[tokio::test]
     async fn closing_lets_in_whoever_stands_in_the_queue() {
-        let listener = Listener::bind(&tcp("127.0.0.1", 0)).await.unwrap();
+        let listener = Listener::bind(&"127.0.0.1:0".parse().unwrap())
+            .await
+            .unwrap();
         let Bound::Tcp(address) = *listener.bound() else {
             panic!("a TCP address");
         };

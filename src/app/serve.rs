@@ -16,54 +16,14 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    counts::Counts,
     listen::{Listener, Plain},
     route::Routes,
     tls::{Acceptor, HandshakeError},
 };
-
-/// How HTTP/2 is spoken. Every value is a bound on what one caller can take.
-#[derive(Clone, Debug)]
-pub struct Http2 {
-    /// Checks in flight on one connection.
-    pub max_concurrent_streams: u32,
-    /// Flow-control window of one stream in bytes.
-    pub stream_window: u32,
-    /// Flow-control window of one connection in bytes.
-    pub connection_window: u32,
-    /// Largest frame in bytes, 16,384 to 16,777,215.
-    pub max_frame_size: u32,
-    /// Largest header list in bytes.
-    pub max_header_list_size: u32,
-    /// How often a silent connection is pinged; `None` never does.
-    pub keepalive_interval: Option<Duration>,
-    /// How long the answer to a ping may take.
-    pub keepalive_timeout: Duration,
-    /// After about this time (a tenth more or less) the caller is asked to reconnect, which
-    /// re-verifies its certificate and spreads callers over new instances.
-    pub max_connection_age: Option<Duration>,
-    /// Connections at the same time; more wait in the kernel's queue.
-    pub max_connections: usize,
-    /// How long a TLS handshake may take.
-    pub handshake_timeout: Duration,
-}
-
-impl Default for Http2 {
-    fn default() -> Self {
-        Self {
-            max_concurrent_streams: 1024,
-            stream_window: 256 * 1024,
-            connection_window: 1024 * 1024,
-            max_frame_size: 16 * 1024,
-            max_header_list_size: 16 * 1024,
-            keepalive_interval: Some(Duration::from_secs(60)),
-            keepalive_timeout: Duration::from_secs(20),
-            max_connection_age: Some(Duration::from_secs(3600)),
-            max_connections: 4096,
-            handshake_timeout: Duration::from_secs(10),
-        }
-    }
-}
+use crate::{
+    config::Http2,
+    telemetry::{AcceptFailed, CallerRefused, ConnectionAccepted, HandshakeFailed, Metrics},
+};
 
 /// The running gRPC port.
 #[derive(Debug)]
@@ -117,7 +77,7 @@ pub(super) struct Context {
     linger: Duration,
     connections: Arc<Semaphore>,
     handshakes: Semaphore,
-    counts: Arc<Counts>,
+    metrics: Arc<Metrics>,
     drain: CancellationToken,
     abort: CancellationToken,
 }
@@ -129,7 +89,7 @@ impl Context {
         tls: Option<Acceptor>,
         options: Http2,
         linger: Duration,
-        counts: Arc<Counts>,
+        metrics: Arc<Metrics>,
     ) -> Self {
         Self {
             routes: Arc::new(routes),
@@ -141,7 +101,7 @@ impl Context {
             )),
             handshakes: Semaphore::new(MAX_HANDSHAKES),
             options,
-            counts,
+            metrics,
             drain: CancellationToken::new(),
             abort: CancellationToken::new(),
         }
@@ -151,32 +111,23 @@ impl Context {
         let Some(tls) = &self.tls else {
             return self.speak(plain).await;
         };
-        match self.shake_hands(tls, plain).await {
-            Ok(session) => self.speak(session).await,
-            Err(HandshakeError::Handshake(error)) => {
-                self.counts.handshake_failures.increment();
-                tracing::debug!(%error, "TLS handshake failed");
-            }
-            Err(HandshakeError::Caller(error)) => {
-                self.counts.refused_callers.increment();
-                tracing::warn!(%error, "caller refused");
-            }
-        }
-    }
-
-    /// The number of handshakes at a time is bounded: each one is worth a thousand checks.
-    async fn shake_hands(
-        &self,
-        tls: &Acceptor,
-        plain: Plain,
-    ) -> Result<impl AsyncRead + AsyncWrite + Unpin + Send + 'static, HandshakeError> {
+        // The number of handshakes at a time is bounded: each one is worth a thousand checks.
         let handshake = async {
             let _turn = self.handshakes.acquire().await;
             tls.accept(plain).await
         };
-        tokio::time::timeout(self.options.handshake_timeout, handshake)
-            .await
-            .unwrap_or_else(|elapsed| Err(HandshakeError::Handshake(elapsed.into())))
+        let shaken = tokio::select! {
+            shaken = in_time(HANDSHAKE_TIMEOUT, handshake) => shaken,
+            () = self.abort.cancelled() => return,
+        };
+        let metrics = &*self.metrics;
+        match shaken {
+            Ok(session) => self.speak(session).await,
+            Err(HandshakeError::Handshake(error)) => {
+                HandshakeFailed { error: &error }.emit(metrics)
+            }
+            Err(HandshakeError::Caller(error)) => CallerRefused { error: &error }.emit(metrics),
+        }
     }
 
     async fn speak<I>(&self, io: I)
@@ -229,6 +180,16 @@ impl Context {
     }
 }
 
+/// A handshake that takes longer than `limit` has failed.
+async fn in_time<T>(
+    limit: Duration,
+    handshake: impl Future<Output = Result<T, HandshakeError>>,
+) -> Result<T, HandshakeError> {
+    tokio::time::timeout(limit, handshake)
+        .await
+        .unwrap_or_else(|elapsed| Err(HandshakeError::Handshake(elapsed.into())))
+}
+
 /// How a connection ends from this side.
 #[derive(Clone, Copy)]
 enum End {
@@ -240,7 +201,7 @@ enum End {
 
 async fn accept(listener: Listener, context: Arc<Context>, connections: TaskTracker) {
     let spawn = |plain, permit| {
-        context.counts.accepted.increment();
+        ConnectionAccepted.emit(&context.metrics);
         let context = Arc::clone(&context);
         connections.spawn(async move { context.serve(plain, permit).await });
     };
@@ -262,8 +223,7 @@ async fn accept(listener: Listener, context: Arc<Context>, connections: TaskTrac
             // The semaphore is never closed.
             (Ok(_), Err(_)) => break,
             (Err(error), _) => {
-                context.counts.accept_errors.increment();
-                tracing::warn!(%error, "connection not accepted");
+                AcceptFailed { error: &error }.emit(&context.metrics);
                 failures = failures.saturating_add(1);
                 tokio::time::sleep(pause(&error, failures)).await;
             }
@@ -304,9 +264,9 @@ fn http2_builder(options: &Http2) -> http2::Builder<TokioExecutor> {
         .timer(TokioTimer::new())
         .auto_date_header(false)
         .max_concurrent_streams(options.max_concurrent_streams)
-        .initial_stream_window_size(options.stream_window.min(MAX_WINDOW))
-        .initial_connection_window_size(options.connection_window.min(MAX_WINDOW))
-        .max_frame_size(options.max_frame_size.clamp(MIN_FRAME, MAX_FRAME))
+        .initial_stream_window_size(options.initial_stream_window_size)
+        .initial_connection_window_size(options.initial_connection_window_size)
+        .max_frame_size(options.max_frame_size)
         .max_header_list_size(options.max_header_list_size)
         .keep_alive_interval(options.keepalive_interval)
         .keep_alive_timeout(options.keepalive_timeout);
@@ -319,11 +279,8 @@ fn log_end(result: hyper::Result<()>) {
     }
 }
 
-/// Largest flow-control window (RFC 9113 section 6.9.1).
-const MAX_WINDOW: u32 = (1 << 31) - 1;
-/// Smallest and largest frame that can be configured (RFC 9113 section 6.5.2).
-const MIN_FRAME: u32 = 1 << 14;
-const MAX_FRAME: u32 = (1 << 24) - 1;
+/// How long a TLS handshake may take, waiting for its turn included.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// TLS handshakes at the same time.
 const MAX_HANDSHAKES: usize = 64;
 /// First pause after a failed accept.
@@ -344,6 +301,15 @@ mod tests {
         }
         let gone = io::ErrorKind::ConnectionAborted.into();
         assert_eq!(pause(&gone, 7), Duration::ZERO);
+    }
+
+    #[tokio::test]
+    async fn a_handshake_that_takes_too_long_has_failed() {
+        let never = std::future::pending::<Result<(), _>>();
+        let late = in_time(Duration::from_millis(1), never).await;
+        assert!(matches!(late, Err(HandshakeError::Handshake(_))));
+        let in_good_time = in_time(Duration::MAX, std::future::ready(Ok(()))).await;
+        assert!(in_good_time.is_ok());
     }
 
     #[test]

@@ -4,47 +4,30 @@
 //! Promises that new files are read and checked as a whole before they are used, that a broken
 //! change keeps the last good certificate, and that a caller outside the list is never answered.
 
-pub mod callers;
-pub mod files;
+mod callers;
+mod files;
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, sync::Arc};
 
 use rustls::ServerConfig;
-use tokio::sync::watch;
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
+pub use self::files::FilesError;
 use self::{
-    callers::{CallerError, Callers},
-    files::{Files, FilesError},
+    callers::{CallerError, admit},
+    files::{Content, Digest},
 };
 use super::listen::Plain;
-use crate::snapshot::Snapshot;
-
-/// What the gRPC port proves and asks for.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// The files with certificate, key and, for mTLS, the authorities of client certificates.
-    pub files: Files,
-    /// Who may connect. A list needs [`Files::client_authorities`].
-    pub callers: Callers,
-    /// How often the files are looked at.
-    pub reload_interval: Duration,
-}
-
-/// Why TLS cannot be set up.
-#[derive(Debug, thiserror::Error)]
-pub enum TlsError {
-    /// The files give no certificate to serve.
-    #[error("the certificate cannot be loaded")]
-    Files(#[from] FilesError),
-    /// A list without client certificates would refuse everybody.
-    #[error("a list of callers needs an authority for client certificates")]
-    CallersWithoutAuthority,
-}
+use crate::{
+    config::{self, AllowedCaller},
+    outcome::Chain,
+    snapshot::Snapshot,
+    telemetry::{CertificateRejected, CertificateReplaced, Metrics},
+};
 
 /// Why a connection did not become a TLS session.
 #[derive(Debug, thiserror::Error)]
-pub enum HandshakeError {
+pub(super) enum HandshakeError {
     /// Not TLS, no common version or protocol, or no acceptable client certificate.
     #[error("the TLS handshake failed")]
     Handshake(#[source] io::Error),
@@ -53,122 +36,92 @@ pub enum HandshakeError {
     Caller(#[from] CallerError),
 }
 
-/// How the certificate files stand; `generation` rises with every certificate put to use.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Status {
-    /// 1 for the certificate of the start.
-    pub generation: u64,
-    /// Why the newest files are not in use; `None` when they are.
-    pub rejected: Option<String>,
-}
-
 /// The TLS side of the gRPC port.
 #[derive(Debug)]
-pub struct Tls {
-    config: Snapshot<ServerConfig>,
-    callers: Callers,
-    files: Files,
-    reload_interval: Duration,
-    seen: files::Digest,
-    status: watch::Sender<Status>,
+pub(super) struct Tls {
+    options: config::Tls,
+    current: Snapshot<ServerConfig>,
+    seen: Digest,
+    /// The last problem that was told.
+    rejected: Option<String>,
 }
 
 impl Tls {
     /// Loads the files once; nothing is served without a first good certificate.
-    pub fn load(options: Options) -> Result<Self, TlsError> {
-        if options.callers.is_list() && options.files.client_authorities.is_none() {
-            return Err(TlsError::CallersWithoutAuthority);
-        }
-        let content = options.files.read()?;
+    pub(super) fn load(options: config::Tls) -> Result<Self, FilesError> {
+        let content = Content::read(&options)?;
         Ok(Self {
-            config: Snapshot::of(content.server_config()?),
-            callers: options.callers,
+            current: Snapshot::of(content.server_config()?),
             seen: content.digest(),
-            files: options.files,
-            reload_interval: options.reload_interval,
-            status: watch::Sender::new(Status {
-                generation: 1,
-                rejected: None,
-            }),
+            options,
+            rejected: None,
         })
-    }
-
-    /// Follows how the files stand.
-    pub fn status(&self) -> watch::Receiver<Status> {
-        self.status.subscribe()
     }
 
     /// What accepts connections; it uses the newest good certificate each time.
     pub(super) fn acceptor(&self) -> Acceptor {
         Acceptor {
-            config: self.config.clone(),
-            callers: self.callers.clone(),
+            current: self.current.clone(),
+            allowed_callers: self.options.allowed_callers.as_deref().map(Arc::from),
         }
     }
 
     /// Looks at the files again and again; never returns.
-    pub(super) async fn keep_fresh(mut self) {
+    pub(super) async fn keep_fresh(mut self, metrics: Arc<Metrics>) {
         loop {
-            tokio::time::sleep(self.reload_interval).await;
-            let files = self.files.clone();
+            tokio::time::sleep(self.options.reload_interval).await;
+            let options = self.options.clone();
             // Secret volumes can be slow; no worker waits for them.
-            let Ok(content) = tokio::task::spawn_blocking(move || files.read()).await else {
-                continue;
-            };
-            self.take(content);
+            let read = tokio::task::spawn_blocking(move || Content::read(&options));
+            if let Ok(content) = read.await {
+                self.take(content, &metrics);
+            }
         }
     }
 
-    fn take(&mut self, content: Result<files::Content, FilesError>) {
-        let config = match content {
-            Ok(content) if content.digest() == self.seen => return,
+    fn take(&mut self, content: Result<Content, FilesError>, metrics: &Metrics) {
+        let next = match content {
+            Ok(content) if content.digest() == self.seen => {
+                self.rejected = None;
+                return;
+            }
             Ok(content) => {
                 self.seen = content.digest();
                 content.server_config()
             }
             Err(error) => Err(error),
         };
-        match config {
-            Ok(config) => {
-                self.config.publish(Arc::new(config));
-                self.status.send_modify(|status| {
-                    status.generation = status.generation.saturating_add(1);
-                    status.rejected = None;
-                });
-                tracing::info!("certificate replaced");
+        match next {
+            Ok(next) => {
+                self.current.publish(Arc::new(next));
+                self.rejected = None;
+                CertificateReplaced.emit(metrics);
             }
-            Err(error) => self.reject(&error),
+            Err(error) => self.reject(&error, metrics),
         }
     }
 
-    /// Logs a rejection once, however often the same files are looked at.
-    fn reject(&self, error: &FilesError) {
-        let text = super::with_causes(error);
-        self.status.send_if_modified(|status| {
-            let is_new = status.rejected.as_ref() != Some(&text);
-            if is_new {
-                tracing::warn!(
-                    error = text,
-                    "new certificate rejected, the last good one stays"
-                );
-                status.rejected = Some(text);
-            }
-            is_new
-        });
+    /// Tells a problem once, however often the same files are looked at.
+    fn reject(&mut self, error: &FilesError, metrics: &Metrics) {
+        let problem = Chain(error).to_string();
+        if self.rejected.as_ref() != Some(&problem) {
+            CertificateRejected { problem: &problem }.emit(metrics);
+            self.rejected = Some(problem);
+        }
     }
 }
 
 /// Turns plaintext connections into TLS sessions.
 #[derive(Clone, Debug)]
 pub(super) struct Acceptor {
-    config: Snapshot<ServerConfig>,
-    callers: Callers,
+    current: Snapshot<ServerConfig>,
+    allowed_callers: Option<Arc<[AllowedCaller]>>,
 }
 
 impl Acceptor {
     /// Shakes hands and turns callers outside the list away.
     pub(super) async fn accept(&self, plain: Plain) -> Result<TlsStream<Plain>, HandshakeError> {
-        let config = self.config.load_full().ok_or_else(|| {
+        let config = self.current.load_full().ok_or_else(|| {
             HandshakeError::Handshake(io::Error::other("no certificate is loaded"))
         })?;
         let session = TlsAcceptor::from(config)
@@ -180,7 +133,60 @@ impl Acceptor {
             .1
             .peer_certificates()
             .and_then(<[_]>::first);
-        self.callers.admit(certificate)?;
+        admit(self.allowed_callers.as_deref(), certificate)?;
         Ok(session)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, time::Duration};
+
+    use rcgen::{CertificateParams, KeyPair};
+
+    use super::*;
+
+    #[test]
+    fn a_problem_with_the_files_is_told_once_until_it_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let key = KeyPair::generate().unwrap();
+        let certificate = CertificateParams::default().self_signed(&key).unwrap();
+        let write = |pem: &str| fs::write(path("tls.crt"), pem).unwrap();
+        fs::write(path("tls.key"), key.serialize_pem()).unwrap();
+        write(&certificate.pem());
+        let mut tls = Tls::load(config::Tls {
+            cert_file: path("tls.crt"),
+            key_file: path("tls.key"),
+            client_ca_file: None,
+            allowed_callers: None,
+            reload_interval: Duration::MAX,
+        })
+        .unwrap();
+
+        let metrics = Metrics::new(None);
+        let mut look = |changed: u32, rejected: u32| {
+            tls.take(Content::read(&tls.options), &metrics);
+            let text = metrics.encode();
+            for (result, count) in [("success", changed), ("failure", rejected)] {
+                let name = "portcullis_certificate_reloads_total";
+                let sample = format!("{name}{{result=\"{result}\"}} {count}\n");
+                assert!(text.contains(&sample), "no {sample} in\n{text}");
+            }
+        };
+        look(0, 0);
+        for told in 1..=2 {
+            fs::remove_file(path("tls.crt")).unwrap();
+            look(0, told);
+            look(0, told);
+            write(&certificate.pem());
+            look(0, told);
+        }
+        write("no certificate");
+        look(0, 3);
+        look(0, 3);
+        write(&certificate.pem());
+        look(1, 3);
+        look(1, 3);
     }
 }

@@ -22,7 +22,7 @@ use crate::{
     sources::file::Files,
     telemetry::log,
 };
-use envoy::Envoy;
+use envoy::Prepared;
 
 /// Arguments of `demo`.
 #[derive(Args, Clone, Debug)]
@@ -36,7 +36,7 @@ pub(super) struct Demo {
     /// Put a real Envoy in front: this binary, else `.tools/envoy` (see `make envoy`) or the PATH's
     #[arg(long, value_name = "PATH", num_args = 0..=1, default_missing_value = "")]
     envoy: Option<PathBuf>,
-    /// Port of that Envoy
+    /// Port of that Envoy; 0 is any free one
     #[arg(long, value_name = "PORT", default_value_t = 10000)]
     envoy_port: u16,
     /// End after the table instead of serving on
@@ -53,16 +53,26 @@ pub(super) fn run(arguments: &Demo) -> Result<ExitCode> {
 }
 
 async fn demonstrate(arguments: &Demo, config: &Config) -> Result<ExitCode> {
-    let (trigger, stop) = shutdown::channel();
-    let running = build(config, Files::default()).await?;
+    let envoy = arguments.envoy.as_deref();
+    let envoy = envoy
+        .map(|binary| Prepared::new(binary, arguments.envoy_port))
+        .transpose()?;
+    let running = build(config, Files::default())
+        .await
+        .context("the demo does not start (`--addr` and `--admin-addr` choose its ports)")?;
     let listen::Bound::Tcp(address) = running.bound().grpc() else {
         bail!(Usage("the demo serves on a TCP address".to_owned()));
     };
     let address = *address;
+    let admin = running.bound().admin().to_string();
+    let (trigger, stop) = shutdown::channel();
     let serving = tokio::spawn(running.run(stop));
+    // Before there is an Envoy that a signal would leave behind.
+    let on_signals = trigger.clone();
+    tokio::spawn(async move { on_signals.on_signals().await });
     print(&play(&address.to_string()).await?.to_string())?;
-    let envoy = match &arguments.envoy {
-        Some(path) => Some(Envoy::start(path, arguments.envoy_port, address.port())?),
+    let envoy = match envoy {
+        Some(envoy) => Some(envoy.start(address.port()).await?),
         None => None,
     };
     if let Some(envoy) = &envoy {
@@ -72,10 +82,8 @@ async fn demonstrate(arguments: &Demo, config: &Config) -> Result<ExitCode> {
         trigger.graceful();
     } else {
         print(&format!(
-            "\nserving checks on {address}, metrics and health on http://{} until Ctrl-C",
-            arguments.admin_addr
+            "\nserving checks on {address}, metrics and health on http://{admin} until Ctrl-C"
         ))?;
-        tokio::spawn(async move { trigger.on_signals().await });
     }
     Ok(match serving.await? {
         Stopped::Drained => ExitCode::SUCCESS,
@@ -83,7 +91,8 @@ async fn demonstrate(arguments: &Demo, config: &Config) -> Result<ExitCode> {
     })
 }
 
-/// The configuration of a demo: nothing waits for load balancers here.
+/// The configuration of a demo: nothing waits for load balancers here, and a busy machine or a
+/// debug build is no reason to answer with a time-out.
 fn config(arguments: &Demo) -> Result<Config> {
     load::config(&ConfigArguments {
         set: vec![
@@ -91,6 +100,7 @@ fn config(arguments: &Demo) -> Result<Config> {
             "plugins.envoy_ext_authz_grpc.enable-reflection=true".to_owned(),
             format!("portcullis.admin.addr={}", arguments.admin_addr),
             "portcullis.shutdown.grace=0s".to_owned(),
+            "portcullis.budget=1s".to_owned(),
         ],
         ..ConfigArguments::default()
     })
@@ -99,7 +109,9 @@ fn config(arguments: &Demo) -> Result<Config> {
 /// Asks the server about every captured request, twice, and shows the second answer: the first one
 /// pays for the connection.
 async fn play(address: &str) -> Result<Table<6>> {
-    let channel = Channel::from_shared(format!("http://{address}"))?.connect().await?;
+    let channel = Channel::from_shared(format!("http://{address}"))?
+        .connect()
+        .await?;
     let mut client = Grpc::new(channel);
     let mut table = Table::new(["CALLER", "REQUEST", "VERDICT", "STATUS", "REASON", "TIME"]);
     for (name, request) in captures::ALL {
@@ -108,14 +120,24 @@ async fn play(address: &str) -> Result<Table<6>> {
             client.ready().await?;
             let began = Instant::now();
             let request = tonic::Request::new(Bytes::from_static(request));
-            let answer = client.unary(request, CHECK.parse()?, Raw).await?.into_inner();
+            let answer = client
+                .unary(request, CHECK.parse()?, Raw)
+                .await?
+                .into_inner();
             answered = Some((answer, began.elapsed()));
         }
         let (answer, elapsed) = answered.with_context(|| format!("no answer about `{name}`"))?;
         let verdict = Verdict::of(&requests::response_json(&answer)?);
         let (caller, asked) = asked(request)?;
         let time = format!("{} µs", elapsed.as_micros());
-        table.row([caller, asked, verdict.word, verdict.status, verdict.reason, time]);
+        table.row([
+            caller,
+            asked,
+            verdict.word,
+            verdict.status,
+            verdict.reason,
+            time,
+        ]);
     }
     Ok(table)
 }
@@ -129,7 +151,10 @@ fn asked(request: &[u8]) -> Result<(String, String)> {
     };
     let asked = match view.http() {
         Some(http) => format!("{} {}", http.method(), http.path()),
-        None => format!("TCP to port {}", view.destination_port().unwrap_or_default()),
+        None => format!(
+            "TCP to port {}",
+            view.destination_port().unwrap_or_default()
+        ),
     };
     Ok((caller, asked))
 }
@@ -142,19 +167,21 @@ struct Verdict {
 
 impl Verdict {
     fn of(response: &Value) -> Self {
-        let denied = &response["deniedResponse"];
-        let code = response["status"]["code"].as_u64().unwrap_or_default();
-        let headers = denied["headers"].as_array();
+        let at = |pointer| response.pointer(pointer);
+        let allowed = at("/status/code")
+            .and_then(Value::as_u64)
+            .unwrap_or_default()
+            == 0;
+        let status = at("/deniedResponse/status/code").and_then(Value::as_str);
+        let status = status.and_then(|name| STATUS_NAMES.iter().find(|(known, _)| *known == name));
+        let headers = at("/deniedResponse/headers").and_then(Value::as_array);
         let reason = headers.into_iter().flatten().find_map(|option| {
-            let header = &option["header"];
-            (header["key"] == "x-portcullis-reason").then(|| header["value"].as_str())?
+            let text = |pointer| option.pointer(pointer)?.as_str();
+            (text("/header/key")? == "x-portcullis-reason").then(|| text("/header/value"))?
         });
         Self {
-            word: if code == 0 { "ALLOWED" } else { "DENIED" }.to_owned(),
-            status: denied["status"]["code"]
-                .as_str()
-                .and_then(|name| STATUS_NAMES.iter().find(|(known, _)| *known == name))
-                .map_or_else(String::new, |(_, code)| code.to_string()),
+            word: if allowed { "ALLOWED" } else { "DENIED" }.to_owned(),
+            status: status.map_or_else(String::new, |(_, code)| code.to_string()),
             reason: reason.unwrap_or_default().to_owned(),
         }
     }
@@ -162,4 +189,8 @@ impl Verdict {
 
 const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";
 /// The statuses of the quick start, as proto JSON names them.
-const STATUS_NAMES: [(&str, u16); 3] = [("BadRequest", 400), ("Unauthorized", 401), ("Forbidden", 403)];
+const STATUS_NAMES: [(&str, u16); 3] = [
+    ("BadRequest", 400),
+    ("Unauthorized", 401),
+    ("Forbidden", 403),
+];

@@ -82,7 +82,7 @@ fn started(error: BuildError) -> anyhow::Error {
         BuildError::Source(_) | BuildError::Policy(_) | BuildError::Descriptor { .. } => {
             load::usage(error)
         }
-        BuildError::Start(_) => error.into(),
+        BuildError::Start(_) | BuildError::Compiler(_) => error.into(),
     }
 }
 

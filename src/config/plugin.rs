@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use crate::policy::Entrypoint;
+use crate::{policy::Entrypoint, telemetry::metrics::PERFORMANCE_BUCKETS};
 
 use super::{
-    address::ListenAddr,
+    address::{ListenAddr, address},
     problem::Complaint,
     section::Section,
     value::{boolean, integer, path, text},
@@ -31,9 +31,10 @@ pub struct Plugin {
     /// `proto-descriptor`: a file with a serialized `FileDescriptorSet` for gRPC bodies. Default none.
     pub proto_descriptor: Option<PathBuf>,
     /// `grpc-max-recv-msg-size`: the largest `CheckRequest` in bytes. Default 4 MiB.
-    pub max_recv_msg_size: usize,
-    /// `grpc-max-send-msg-size`: the largest `CheckResponse` in bytes. Default 2 GiB - 1.
-    pub max_send_msg_size: usize,
+    pub max_recv_msg_size: u32,
+    /// `grpc-max-send-msg-size`: known but without effect, because a decision is bounded to less than
+    /// 1 MiB as it is. Default none.
+    pub max_send_msg_size: Option<u32>,
     /// `skip-request-body-parse`: leave `parsed_body` and `truncated_body` out. Default `false`.
     pub skip_request_body_parse: bool,
     /// `enable-performance-metrics`: the histograms of opa-envoy beside ours. Default `false`.
@@ -51,10 +52,10 @@ impl Default for Plugin {
             enable_reflection: false,
             proto_descriptor: None,
             max_recv_msg_size: DEFAULT_MAX_RECV,
-            max_send_msg_size: DEFAULT_MAX_SEND,
+            max_send_msg_size: None,
             skip_request_body_parse: false,
             enable_performance_metrics: false,
-            request_duration_buckets: DEFAULT_BUCKETS.to_vec(),
+            request_duration_buckets: PERFORMANCE_BUCKETS.to_vec(),
         }
     }
 }
@@ -63,9 +64,7 @@ impl Plugin {
     pub(super) fn read(section: &mut Section<'_>) -> Self {
         let default = Self::default();
         Self {
-            addr: section
-                .value("addr", |value| ListenAddr::parse(text(value)?))
-                .unwrap_or(default.addr),
+            addr: section.value("addr", address).unwrap_or(default.addr),
             entrypoint: read_entrypoint(section),
             dry_run: flag(section, "dry-run"),
             enable_reflection: flag(section, "enable-reflection"),
@@ -76,11 +75,9 @@ impl Plugin {
                 })
                 .flatten(),
             max_recv_msg_size: section
-                .value("grpc-max-recv-msg-size", integer(1..=DEFAULT_MAX_SEND))
+                .value("grpc-max-recv-msg-size", integer(1..=LARGEST_MESSAGE))
                 .unwrap_or(default.max_recv_msg_size),
-            max_send_msg_size: section
-                .value("grpc-max-send-msg-size", integer(1..=DEFAULT_MAX_SEND))
-                .unwrap_or(default.max_send_msg_size),
+            max_send_msg_size: section.value(MAX_SEND, integer(1..=LARGEST_MESSAGE)),
             skip_request_body_parse: flag(section, "skip-request-body-parse"),
             enable_performance_metrics: flag(section, "enable-performance-metrics"),
             request_duration_buckets: section
@@ -159,11 +156,10 @@ fn buckets(value: &Value) -> Result<Vec<f64>, Complaint> {
 const DEFAULT_PORT: u16 = 9191;
 const DEFAULT_PATH: [&str; 3] = ["envoy", "authz", "allow"];
 /// What grpc-go receives at most when nothing is said.
-const DEFAULT_MAX_RECV: usize = 4 * 1024 * 1024;
-/// What grpc-go sends at most when nothing is said: the largest 32-bit integer.
-const DEFAULT_MAX_SEND: usize = 0x7fff_ffff;
-const DEFAULT_BUCKETS: [f64; 11] = [
-    1e-6, 5e-6, 1e-5, 5e-5, 1e-4, 5e-4, 1e-3, 3e-3, 5e-3, 0.1, 1.0,
-];
+const DEFAULT_MAX_RECV: u32 = 4 * 1024 * 1024;
+/// What grpc-go takes for a size: the largest 32-bit integer.
+const LARGEST_MESSAGE: u32 = 0x7fff_ffff;
+/// The key of [`Plugin::max_send_msg_size`].
+pub(super) const MAX_SEND: &str = "grpc-max-send-msg-size";
 /// Most buckets of one histogram: each is a time series.
 const MAX_BUCKETS: usize = 64;

@@ -5,10 +5,11 @@ use std::time::Duration;
 use crate::{decision::HeaderName, input::Encoding, response::OnError, telemetry::log};
 
 use super::{
-    address::ListenAddr,
+    address::{ListenAddr, address},
+    http2::Http2,
     problem::Complaint,
     section::Section,
-    transport::{Http2, Tls},
+    tls::Tls,
     value::{boolean, choice, duration, integer, text},
 };
 
@@ -169,7 +170,7 @@ impl Default for Admin {
 
 impl Admin {
     fn read(section: &mut Section<'_>) -> Self {
-        let addr = section.value("addr", |value| ListenAddr::parse(text(value)?));
+        let addr = section.value("addr", address);
         addr.map_or_else(Self::default, |addr| Self { addr })
     }
 }

@@ -81,7 +81,8 @@ impl fmt::Display for Reads {
                 if plain {
                     write!(f, ".{key}")?;
                 } else {
-                    write!(f, "[\"{}\"]", key.escape_debug())?;
+                    // Rego's strings are those of JSON.
+                    write!(f, "[{}]", serde_json::Value::from(key))?;
                 }
             }
         }
@@ -120,6 +121,13 @@ mod tests {
         );
         assert!(reads.child("parsed_path").any());
         assert!(!reads.child("parsed_body").any());
+    }
+
+    #[test]
+    fn a_key_of_any_characters_prints_as_one_rego_string() {
+        let mut reads = Reads::default();
+        reads.add(["a\"]\n\u{1b}é"]);
+        assert_eq!(reads.to_string(), r#"input["a\"]\n\u001bé"]"#);
     }
 
     #[test]

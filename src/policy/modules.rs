@@ -6,6 +6,7 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use regorus::unstable::{Module, Parser, Ref, Source};
 use regorus::{Engine, PolicyLengthConfig};
 
+use super::depth;
 use super::diagnostic::Diagnostic;
 use super::index::Index;
 use super::load::ModuleSource;
@@ -76,22 +77,55 @@ pub(super) fn add(engine: &mut Engine, source: &ModuleSource) -> Result<(), Stri
         .map_err(|error| error.to_string())
 }
 
+/// Parses on a thread whose stack is as large as the text could need: operators that follow each
+/// other nest without a bound of regorus', and dropping such a tree goes down all of it. Trees
+/// that are too deep end on that thread.
 fn parse_module(source: &ModuleSource) -> Result<Module, String> {
-    let parse = || -> Result<Module, Box<dyn std::error::Error + Send + Sync>> {
-        let text = Source::from_contents_with_limits(
-            source.name.clone(),
-            source.text.clone(),
-            LENGTHS.max_file_bytes,
-            LENGTHS.max_lines,
-        )?;
+    let stack = source
+        .text
+        .len()
+        .saturating_mul(STACK_PER_BYTE)
+        .saturating_add(STACK_BASE);
+    std::thread::scope(|scope| {
+        std::thread::Builder::new()
+            .name("policy-parser".to_owned())
+            .stack_size(stack)
+            .spawn_scoped(scope, || parse_here(source))
+            .map_err(|error| format!("no thread to parse on: {error}"))?
+            .join()
+            .unwrap_or_else(|_| Err("the parser failed".to_owned()))
+    })
+}
+
+fn parse_here(source: &ModuleSource) -> Result<Module, String> {
+    if let Some((line, column)) = depth::too_nested(&source.text) {
+        return Err(format!(
+            "\n--> {}:{line}:{column}\n|\nerror: brackets are nested too deep",
+            source.name
+        ));
+    }
+    let text = Source::from_contents_with_limits(
+        source.name.clone(),
+        source.text.clone(),
+        LENGTHS.max_file_bytes,
+        LENGTHS.max_lines,
+    );
+    let module = text.and_then(|text| {
         let mut parser = Parser::new(&text)?;
         parser.set_max_col(LENGTHS.max_col);
         if !source.v0 {
             parser.enable_rego_v1()?;
         }
-        Ok(parser.parse()?)
-    };
-    parse().map_err(|error| error.to_string())
+        parser.parse()
+    });
+    let module = module.map_err(|error| error.to_string())?;
+    match depth::too_deep(&module) {
+        Some(span) => Err(span.message(
+            "error",
+            &format!("nested deeper than {} levels", depth::MAX_DEPTH),
+        )),
+        None => Ok(module),
+    }
 }
 
 fn hint_at_v0(problem: Diagnostic, source: &ModuleSource) -> Diagnostic {
@@ -109,6 +143,10 @@ fn hint_at_v0(problem: Diagnostic, source: &ModuleSource) -> Diagnostic {
     }
     problem
 }
+
+/// Stack for dropping a tree of which each byte of text is half a level.
+const STACK_PER_BYTE: usize = 512;
+const STACK_BASE: usize = 4 << 20;
 
 /// How long a source may be. Nesting is bounded by the parser itself (32 levels).
 const LENGTHS: PolicyLengthConfig = PolicyLengthConfig {

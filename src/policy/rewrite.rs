@@ -6,9 +6,9 @@
 //! `xs` is no collection and OPA goes on to the next rule.
 //!
 //! For the virtual machine alone: behind every `x := e` comes `_ = x`, because the machine goes on
-//! where `e` is undefined and nothing else in Rego does.
-
-use std::fmt::Write as _;
+//! where `e` is undefined and nothing else in Rego does. And a body with a comprehension or `every`
+//! starts by naming `input` and `data`, because the machine loads each where a body names it first,
+//! and what is loaded inside an iteration that never runs is missing behind it.
 
 use regorus::unstable::{
     AssignOp, Expr, ExprRef, Literal, LiteralStmt, Module, Query, Rule, RuleHead, Span,
@@ -23,12 +23,33 @@ struct Edit {
     start: usize,
     end: usize,
     text: String,
+    side: Side,
+}
+
+/// Where an edit stands. The span of a string ends before its quote and starts behind it: what is
+/// inserted there would be inserted into the string.
+#[derive(Clone, Copy, Debug)]
+enum Side {
+    Before,
+    Behind,
+    InPlaceOf,
+}
+
+impl Side {
+    fn outside_quote(self, text: &str, at: usize) -> usize {
+        let quote_at = |at: usize| matches!(text.as_bytes().get(at), Some(b'"' | b'`'));
+        match self {
+            Self::Behind if quote_at(at) => at.saturating_add(1),
+            Self::Before if at.checked_sub(1).is_some_and(quote_at) => at.saturating_sub(1),
+            Self::Before | Self::Behind | Self::InPlaceOf => at,
+        }
+    }
 }
 
 /// The text of module `at` of `index`, fit for both evaluators.
 pub(super) fn for_evaluation(index: &Index, at: usize) -> Option<String> {
     let info = index.modules.get(at)?;
-    let mut edits = Edits {
+    let mut edits = Rewriter {
         index,
         module: at,
         print: !info.module.policy.iter().any(|rule| defines_print(rule)),
@@ -43,15 +64,28 @@ pub(super) fn for_evaluation(index: &Index, at: usize) -> Option<String> {
 
 /// The text of a module made fit for evaluation, made fit for the virtual machine as well.
 pub(super) fn for_machine(module: &Module) -> Option<String> {
-    let mut guards = Guards(Vec::new());
+    let mut guards = Guards {
+        edits: Vec::new(),
+        nested: false,
+    };
     for rule in &module.policy {
+        let before = guards.edits.len();
+        guards.nested = false;
         refs::walk_rule(rule, &mut guards);
+        // In front, so that at one place these come behind the others.
+        guards
+            .edits
+            .splice(before..before, bodies(rule, guards.nested));
     }
-    apply(module, guards.0)
+    apply(module, guards.edits)
 }
 
 fn apply(module: &Module, mut edits: Vec<Edit>) -> Option<String> {
     let mut text = module.package.span.source.get_contents().clone();
+    for edit in &mut edits {
+        edit.start = edit.side.outside_quote(&text, edit.start);
+        edit.end = edit.side.outside_quote(&text, edit.end);
+    }
     edits.sort_by_key(|edit| std::cmp::Reverse(edit.start));
     for edit in edits {
         text.get(edit.start..edit.end)?;
@@ -60,7 +94,7 @@ fn apply(module: &Module, mut edits: Vec<Edit>) -> Option<String> {
     Some(text)
 }
 
-struct Edits<'e> {
+struct Rewriter<'e> {
     index: &'e Index,
     module: usize,
     print: bool,
@@ -68,7 +102,7 @@ struct Edits<'e> {
     edits: Vec<Edit>,
 }
 
-impl<'a> Visitor<'a> for Edits<'_> {
+impl<'a> Visitor<'a> for Rewriter<'_> {
     fn expr(&mut self, _expr: &'a ExprRef) {}
 
     fn query(&mut self, query: &'a Query) {
@@ -99,7 +133,7 @@ impl<'a> Visitor<'a> for Edits<'_> {
     }
 }
 
-impl Edits<'_> {
+impl Rewriter<'_> {
     /// A `print` statement becomes `true` and blanks.
     fn erased(&self, expr: &ExprRef) -> Option<Edit> {
         let Expr::Call { span, fcn, .. } = expr.as_ref() else {
@@ -169,10 +203,18 @@ impl Edits<'_> {
 }
 
 /// Finds the assignments that need a guard.
-struct Guards(Vec<Edit>);
+struct Guards {
+    edits: Vec<Edit>,
+    /// Whether the rule has a comprehension or `every`.
+    nested: bool,
+}
 
 impl<'a> Visitor<'a> for Guards {
     fn expr(&mut self, _expr: &'a ExprRef) {}
+
+    fn enter(&mut self) {
+        self.nested = true;
+    }
 
     fn statement(&mut self, statement: &'a LiteralStmt) {
         if let Literal::Expr { span, expr } = &statement.literal
@@ -184,22 +226,76 @@ impl<'a> Visitor<'a> for Guards {
             && let Some(name) = refs::variable(lhs)
             && let Ok(end) = usize::try_from(span.end)
         {
-            let mut text = String::new();
-            let _ = write!(text, "; _ = {name}");
-            self.0.push(Edit {
+            self.edits.push(Edit {
                 start: end,
                 end,
-                text,
+                text: format!("; _ = {name}"),
+                side: Side::Behind,
             });
         }
     }
 }
+
+/// Gives every body of `rule` its braces, for the guards to stand in, and makes it start with
+/// [`LOADS`] if the rule has nested queries.
+fn bodies(rule: &Rule, nested: bool) -> Vec<Edit> {
+    let Rule::Spec { span, bodies, .. } = rule else {
+        return Vec::new();
+    };
+    let first = if nested { LOADS } else { "true" };
+    let insert = |side: Side, at: u32, text: String| {
+        let start = usize::try_from(at).ok()?;
+        Some(Edit {
+            start,
+            end: start,
+            text,
+            side,
+        })
+    };
+    let mut edits = Vec::new();
+    if bodies.is_empty() && nested {
+        edits.extend(insert(Side::Behind, span.end, format!(" if {{ {first} }}")));
+    }
+    for body in bodies {
+        let query = &body.query;
+        let Some(begin) = query.stmts.first() else {
+            if nested {
+                edits.extend(insert(
+                    Side::Behind,
+                    body.span.end,
+                    format!(" if {{ {first} }}"),
+                ));
+            }
+            continue;
+        };
+        // A body with braces starts at its brace.
+        if query.span.start == begin.span.start {
+            edits.extend(insert(Side::Behind, query.span.end, " }".to_owned()));
+            edits.extend(insert(
+                Side::Before,
+                begin.span.start,
+                format!("{{ {first}; "),
+            ));
+        } else if nested {
+            edits.extend(insert(Side::Before, begin.span.start, format!("{first}; ")));
+        }
+    }
+    edits
+}
+
+/// Names both documents; the key is put into the machine's data for it.
+const LOADS: &str = "_ = input; _ = data[\"portcullis.loaded\"]";
+
+/// The key that [`LOADS`] finds in the machine's data and that no policy on the machine can see:
+/// a reference to all of `data` keeps a policy off it.
+pub(super) const LOADED: &str = "portcullis.loaded";
 
 fn edit(from: &Span, to: &Span, text: String) -> Option<Edit> {
     Some(Edit {
         start: usize::try_from(from.start).ok()?,
         end: usize::try_from(to.end).ok()?,
         text,
+        side: Side::InPlaceOf,
     })
 }
 

@@ -91,10 +91,10 @@ impl Runner {
             Some(machines) => machines.evaluate(input, limits)?,
             None => self.interpreter.evaluate(input, limits)?,
         };
-        match value {
-            Value::Undefined => Err(EvalError::Undefined),
-            defined => Ok(defined),
+        if value == Value::Undefined {
+            return Err(EvalError::Undefined);
         }
+        Ok(value)
     }
 }
 
@@ -118,10 +118,12 @@ impl Interpreter {
         engine.set_execution_timer_config(timer(limits.time));
         engine.set_input(input);
         match &self.ask {
-            Ask::Rule(path) => engine.eval_rule(path.clone()).map_err(interpreter_error),
+            Ask::Rule(path) => engine
+                .eval_rule(path.clone())
+                .map_err(|error| interpreter_error(&error)),
             Ask::Query(query) => engine
                 .eval_query(query.clone(), false)
-                .map_err(interpreter_error)
+                .map_err(|error| interpreter_error(&error))
                 .and_then(single),
         }
     }
@@ -142,7 +144,7 @@ fn single(results: QueryResults) -> Result<Value, EvalError> {
         .ok_or(EvalError::Undefined)
 }
 
-fn interpreter_error(error: anyhow::Error) -> EvalError {
+fn interpreter_error(error: &anyhow::Error) -> EvalError {
     let limit = error
         .chain()
         .find_map(|cause| cause.downcast_ref::<LimitError>());
@@ -150,9 +152,8 @@ fn interpreter_error(error: anyhow::Error) -> EvalError {
         return EvalError::TimeLimit;
     }
     let text = error.to_string();
-    // The interpreter has no type for this error, only these words in each of its places.
-    let conflicts = ["produce multiple outputs", "error: rule conflicts with rule at"];
-    if conflicts.iter().any(|words| text.contains(words)) {
+    // The interpreter has no type for this error, only these words in all its places.
+    if text.contains("produce multiple outputs") || text.contains("rule conflicts with rule") {
         return EvalError::Conflict(Some(EvaluatorError(text)));
     }
     EvalError::Failed(EvaluatorError(text))
@@ -174,7 +175,11 @@ impl Machines {
             let reason = format!("the virtual machine does not take it: {}", tidy.message);
             Diagnostic::of_set(reason)
         };
-        let compiled = guarded(sources, data, path).map_err(|error| refused(&error))?;
+        let mut data = data.clone();
+        if let Ok(object) = data.as_object_mut() {
+            object.insert(rewrite::LOADED.into(), Value::from(true));
+        }
+        let compiled = guarded(sources, &data, path).map_err(|error| refused(&error))?;
         let program = Compiler::compile_from_policy(&compiled, &[path]).map_err(|error| {
             match &error.span {
                 Some(span) => Diagnostic::at(
@@ -186,7 +191,7 @@ impl Machines {
         })?;
         let machines = Self {
             program,
-            data: data.clone(),
+            data,
             compiled,
             idle: ArrayQueue::new(MAX_IDLE),
         };
@@ -236,6 +241,10 @@ fn guarded(sources: &[ModuleSource], data: &Value, path: &str) -> anyhow::Result
     guarded.compile_with_entrypoint(&path.into())
 }
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the limits are ours to tell apart, all else the machine reports is a failure"
+)]
 fn vm_error(error: VmError) -> EvalError {
     match error {
         VmError::TimeLimitExceeded { .. } => EvalError::TimeLimit,

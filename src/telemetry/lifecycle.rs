@@ -70,8 +70,8 @@ impl std::fmt::Debug for PolicyRejected<'_> {
 pub struct ServerStarted<'a> {
     /// Where checks are answered.
     pub grpc: &'a str,
-    /// Where health and metrics are; `None` without an admin listener.
-    pub admin: Option<&'a str>,
+    /// Where health and metrics are.
+    pub admin: &'a str,
 }
 
 impl ServerStarted<'_> {
@@ -100,13 +100,22 @@ impl ServerDraining {
     }
 }
 
-/// The last check is answered.
+/// The server is gone.
 #[derive(Clone, Copy, Debug)]
-pub struct ServerStopped;
+pub struct ServerStopped {
+    /// Connections that were cut off because they did not finish in time; 0 when every check that
+    /// was asked is answered.
+    pub cut_off: usize,
+}
 
 impl ServerStopped {
     /// Logs it.
     pub fn emit(&self) {
-        tracing::info!("server stopped");
+        if self.cut_off == 0 {
+            tracing::info!("server stopped");
+        } else {
+            let connections = self.cut_off;
+            tracing::warn!(connections, "server stopped before everything was answered");
+        }
     }
 }

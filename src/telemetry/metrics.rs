@@ -4,6 +4,7 @@
 //! the business of events; whoever has news builds an event and emits it.
 
 mod checks;
+mod connections;
 mod histogram;
 mod performance;
 
@@ -15,7 +16,7 @@ use prometheus_client::{
     registry::{Metric, Registry},
 };
 
-use self::{checks::Checks, performance::Performance};
+use self::{checks::Checks, connections::Connections, performance::Performance};
 use super::event::CheckDecided;
 use crate::{
     policy::Engine,
@@ -37,6 +38,7 @@ type Label = (&'static str, String);
 pub struct Metrics {
     registry: Registry,
     checks: Checks,
+    pub(super) connections: Connections,
     performance: Option<Performance>,
     policy_info: Family<[Label; 2], Gauge>,
     policy_activated_at: Gauge<f64, AtomicU64>,
@@ -81,6 +83,7 @@ impl Metrics {
             |result: &str| activations.get_or_create_owned(&[("result", result.to_owned())]);
         Self {
             checks: Checks::register(ours),
+            connections: Connections::register(ours),
             performance,
             policy_info: registered(
                 ours,

@@ -128,13 +128,11 @@ impl Generator<'_> {
     }
 
     fn with_default(&mut self, name: &str, rule: String) -> String {
-        match self.pick(3) {
-            0 => rule,
-            _ => {
-                let value = self.constant(1);
-                format!("default {name} := {value}\n{rule}")
-            }
+        if self.pick(3) == 0 {
+            return rule;
         }
+        let value = self.constant(1);
+        format!("default {name} := {value}\n{rule}")
     }
 
     fn flag_rule(&mut self) -> String {
@@ -314,8 +312,16 @@ impl Generator<'_> {
 
     /// What `some ... in` iterates.
     fn collection(&mut self, scope: &[String], depth: usize) -> String {
-        match self.pick(if depth == 0 { 3 } else { 5 }) {
+        match self.pick(if depth == 0 { 3 } else { 7 }) {
             0..=2 => self.reference(scope),
+            5 => {
+                let (a, b) = (self.term(scope, depth - 1), self.term(scope, 0));
+                format!("split({a}, {b})")
+            }
+            6 => {
+                let (a, b) = (self.reference(scope), self.reference(scope));
+                format!("array.concat({a}, {b})")
+            }
             3 => {
                 let (a, b) = (self.term(scope, depth - 1), self.term(scope, depth - 1));
                 format!("[{a}, {b}]")
@@ -406,7 +412,7 @@ impl Generator<'_> {
             };
         }
         match self.pick(14) {
-            0 => self.scalar().to_owned(),
+            0 | 8 => self.scalar().to_owned(),
             1..=4 => self.reference(scope),
             5 => {
                 let (a, b) = (self.term(scope, depth - 1), self.term(scope, depth - 1));
@@ -420,7 +426,6 @@ impl Generator<'_> {
                 let (a, b) = (self.term(scope, depth - 1), self.term(scope, depth - 1));
                 format!("{{{a}, {b}}}")
             }
-            8 => self.scalar().to_owned(),
             9 => self.comprehension(scope, depth, '[', ']'),
             10 => self.comprehension(scope, depth, '{', '}'),
             11 if !self.functions.is_empty() => {

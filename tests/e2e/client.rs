@@ -5,7 +5,7 @@ use reqwest::{Certificate, Client, Identity, RequestBuilder, Response, Version};
 use crate::Mesh;
 
 /// How a caller reaches the inbound listener.
-pub enum Caller<'a> {
+pub(crate) enum Caller<'a> {
     /// mTLS with the certificate of this workload.
     Workload(&'a str),
     /// Without TLS.
@@ -14,13 +14,16 @@ pub enum Caller<'a> {
 
 impl Mesh {
     /// A client for `caller`, on HTTP/1.1.
-    pub fn client(&self, caller: &Caller<'_>) -> Client {
+    pub(crate) fn client(&self, caller: &Caller<'_>) -> Client {
         self.builder(caller).http1_only().build().unwrap()
     }
 
     /// A client for `caller`, on HTTP/2.
-    pub fn http2_client(&self, caller: &Caller<'_>) -> Client {
-        self.builder(caller).http2_prior_knowledge().build().unwrap()
+    pub(crate) fn http2_client(&self, caller: &Caller<'_>) -> Client {
+        self.builder(caller)
+            .http2_prior_knowledge()
+            .build()
+            .unwrap()
     }
 
     fn builder(&self, caller: &Caller<'_>) -> reqwest::ClientBuilder {
@@ -39,7 +42,7 @@ impl Mesh {
     }
 
     /// The URL of `path` on a listener.
-    pub fn url(&self, caller: &Caller<'_>, listener: &str, path: &str) -> String {
+    pub(crate) fn url(&self, caller: &Caller<'_>, listener: &str, path: &str) -> String {
         let scheme = match caller {
             Caller::Workload(_) => "https",
             Caller::Plaintext => "http",
@@ -48,13 +51,13 @@ impl Mesh {
     }
 
     /// `GET path` on the inbound listener.
-    pub async fn get(&self, caller: Caller<'_>, path: &str) -> Response {
+    pub(crate) async fn get(&self, caller: Caller<'_>, path: &str) -> Response {
         let url = self.url(&caller, "inbound", path);
         send(self.client(&caller).get(url)).await
     }
 
     /// A unary gRPC call with a five-byte body, as a gRPC client sends it.
-    pub async fn grpc(&self, caller: Caller<'_>, method: &str) -> Response {
+    pub(crate) async fn grpc(&self, caller: Caller<'_>, method: &str) -> Response {
         let url = self.url(&caller, "inbound", method);
         let request = self
             .http2_client(&caller)
@@ -68,6 +71,6 @@ impl Mesh {
 }
 
 /// Sends and expects an answer, whatever its status.
-pub async fn send(request: RequestBuilder) -> Response {
+pub(crate) async fn send(request: RequestBuilder) -> Response {
     request.send().await.unwrap()
 }

@@ -4,92 +4,107 @@ use std::{
     collections::HashMap,
     fs,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::Stdio,
     time::{Duration, Instant},
 };
 
 use tempfile::TempDir;
+use tokio::process::{Child, Command};
 
-use crate::pki::Pki;
+use crate::{lines::Lines, pki::Pki};
 
 /// A running Envoy; killed when dropped.
-pub struct Envoy {
-    child: Child,
-    folder: TempDir,
+pub(crate) struct Envoy {
+    _child: Child,
+    _folder: TempDir,
     listeners: HashMap<String, u16>,
     admin: String,
+    log: Lines,
+    /// Its access log.
+    pub(crate) access: Lines,
 }
 
 impl Envoy {
     /// Starts Envoy with `tests/fixtures/envoy/inbound.yaml` and waits until it listens.
-    pub async fn start(pki: &Pki, gate: u16, app: u16) -> Self {
+    pub(crate) async fn start(pki: &Pki, gate: u16, app: u16) -> Self {
         let folder = TempDir::new().unwrap();
         let config = folder.path().join("envoy.json");
         fs::write(&config, configuration(pki, gate, app)).unwrap();
         let admin_file = folder.path().join("admin");
-        let log = fs::File::create(folder.path().join("envoy.log")).unwrap();
         let mut child = Command::new(binary())
-            .args(["--concurrency", "1", "--use-dynamic-base-id", "-l", "warn", "-c"])
-            .arg(&config)
+            .args(["--concurrency", "1", "--disable-hot-restart", "-l", "warn"])
+            // The access log is written at once.
+            .args(["--file-flush-interval-msec", "1"])
             .arg("--admin-address-path")
             .arg(&admin_file)
-            .stdout(Stdio::null())
-            .stderr(log)
+            .arg("-c")
+            .arg(&config)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
             .spawn()
             .unwrap();
+        let access = Lines::of(child.stdout.take().unwrap());
+        let log = Lines::of(child.stderr.take().unwrap());
         let deadline = Instant::now() + START_TIME;
         let (admin, listeners) = loop {
             if let Some(found) = running(&admin_file).await {
                 break found;
             }
-            let log = || fs::read_to_string(folder.path().join("envoy.log")).unwrap();
-            assert!(child.try_wait().unwrap().is_none(), "Envoy ended: {}", log());
-            assert!(Instant::now() < deadline, "Envoy does not start: {}", log());
+            let ended = child.try_wait().unwrap();
+            assert!(ended.is_none(), "Envoy ended:\n{}", log.last());
+            assert!(Instant::now() < deadline, "no Envoy:\n{}", log.last());
             tokio::time::sleep(POLL).await;
         };
         Self {
-            child,
-            folder,
+            _child: child,
+            _folder: folder,
             listeners,
             admin,
+            log,
+            access,
         }
     }
 
     /// The port of a listener of the configuration.
-    pub fn port(&self, listener: &str) -> u16 {
+    pub(crate) fn port(&self, listener: &str) -> u16 {
         self.listeners[listener]
     }
 
-    /// A counter or gauge of the admin endpoint; 0 when Envoy does not know it yet.
-    pub async fn stat(&self, name: &str) -> u64 {
-        let url = format!("http://{}/stats?filter=^{name}$", self.admin);
-        let text = reqwest::get(url).await.unwrap().text().await.unwrap();
-        text.lines()
-            .find_map(|line| line.strip_prefix(name)?.strip_prefix(": ")?.parse().ok())
-            .unwrap_or(0)
+    /// A counter or gauge of the admin endpoint, which must exist.
+    pub(crate) async fn stat(&self, name: &str) -> u64 {
+        let url = format!("http://{}/stats?format=json", self.admin);
+        let all: serde_json::Value = get(&url).await.unwrap().json().await.unwrap();
+        let mut stats = all["stats"].as_array().unwrap().iter();
+        let stat = stats.find(|stat| stat["name"] == name);
+        stat.unwrap_or_else(|| panic!("Envoy has no `{name}`"))["value"]
+            .as_u64()
+            .unwrap()
     }
 }
 
 impl Drop for Envoy {
     fn drop(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
         if std::thread::panicking() {
-            let log = fs::read_to_string(self.folder.path().join("envoy.log"));
-            println!("envoy.log:\n{}", log.unwrap_or_default());
+            println!("Envoy's log:\n{}", self.log.last());
         }
     }
 }
 
 /// Admin address and listener ports, once all listeners are there.
 async fn running(admin_file: &Path) -> Option<(String, HashMap<String, u16>)> {
-    let admin = fs::read_to_string(admin_file).ok().filter(|a| !a.is_empty())?;
-    let ready = reqwest::get(format!("http://{admin}/ready")).await.ok()?;
-    if !ready.status().is_success() {
+    let admin = fs::read_to_string(admin_file)
+        .ok()
+        .filter(|a| !a.is_empty())?;
+    if !get(&format!("http://{admin}/ready"))
+        .await?
+        .status()
+        .is_success()
+    {
         return None;
     }
-    let url = format!("http://{admin}/listeners?format=json");
-    let listeners: serde_json::Value = reqwest::get(url).await.ok()?.json().await.ok()?;
+    let listeners = get(&format!("http://{admin}/listeners?format=json")).await?;
+    let listeners: serde_json::Value = listeners.json().await.ok()?;
     let ports = listeners["listener_statuses"]
         .as_array()?
         .iter()
@@ -100,6 +115,11 @@ async fn running(admin_file: &Path) -> Option<(String, HashMap<String, u16>)> {
         })
         .collect::<Option<_>>()?;
     Some((admin, ports))
+}
+
+async fn get(url: &str) -> Option<reqwest::Response> {
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    client.get(url).send().await.ok()
 }
 
 /// The template with its placeholders filled and its YAML merge keys, which Envoy does not know,
@@ -114,16 +134,17 @@ fn configuration(pki: &Pki, gate: u16, app: u16) -> String {
     serde_json::to_string(&value).unwrap()
 }
 
-fn binary() -> PathBuf {
+/// The Envoy that `make envoy` installs.
+pub(crate) fn binary() -> PathBuf {
     let local = Path::new(env!("CARGO_MANIFEST_DIR")).join(".tools/envoy");
     assert!(
         local.exists(),
-        "no Envoy at {}: run `make envoy` first (`make test` does)",
+        "no Envoy at `{}`: run `make envoy` first (`make test` does)",
         local.display()
     );
     local
 }
 
-const START_TIME: Duration = Duration::from_secs(30);
-/// Between two looks at a child process that offers nothing to wait on.
+const START_TIME: Duration = Duration::from_secs(60);
+/// Between two looks at a starting Envoy, which offers nothing to wait on.
 const POLL: Duration = Duration::from_millis(20);

@@ -1,108 +1,71 @@
-//! The portcullis binary as a child process, on a port of the system's choice.
+//! The portcullis binary as a child process, on ports of the system's choice.
 
 use std::{
-    fs,
-    path::PathBuf,
-    process::Stdio,
-    sync::{Arc, Mutex},
-    time::Duration,
+    path::Path,
+    process::{ExitStatus, Stdio},
 };
 
-use tempfile::TempDir;
-use tokio::{
-    io::{AsyncBufReadExt, BufReader},
-    process::{Child, Command},
-    sync::watch,
-    time::timeout,
-};
+use tokio::process::{Child, Command};
+
+use crate::lines::Lines;
 
 /// A running gate; killed when dropped.
-pub struct Gate {
+pub(crate) struct Gate {
     child: Child,
-    folder: TempDir,
     port: u16,
-    log: Arc<Mutex<Vec<serde_json::Value>>>,
-    lines: watch::Receiver<usize>,
+    /// Its log.
+    pub(crate) log: Lines,
 }
 
 impl Gate {
-    /// Starts `portcullis run --watch` with one policy file and waits until it serves.
-    pub async fn start(policy: &str, arguments: &[&str]) -> Self {
-        let folder = TempDir::new().unwrap();
-        fs::write(folder.path().join("policy.rego"), policy).unwrap();
+    /// Starts `portcullis run --watch` with the policies in `folder` and waits until it serves.
+    pub(crate) async fn start(folder: &Path, arguments: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_portcullis"))
-            .arg("run")
+            .args(["run", "--watch"])
             .args(["--set", "plugins.envoy_ext_authz_grpc.addr=127.0.0.1:0"])
             .args(["--set", "portcullis.admin.addr=127.0.0.1:0"])
-            .args(["--watch", "--log-format", "json", "--log-level", "debug"])
+            // A check may wait long for a core where tests compete for two of them.
+            .args(["--set", "portcullis.budget=9s"])
             .args(arguments)
-            .arg(folder.path())
+            .arg(folder)
             .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
             .unwrap();
-        let mut stderr = BufReader::new(child.stderr.take().unwrap()).lines();
-        let log = Arc::new(Mutex::new(Vec::new()));
-        let (count, lines) = watch::channel(0);
-        let writer = Arc::clone(&log);
-        tokio::spawn(async move {
-            while let Ok(Some(line)) = stderr.next_line().await {
-                let value = serde_json::from_str(&line).unwrap_or(serde_json::Value::String(line));
-                writer.lock().unwrap().push(value);
-                count.send_modify(|count| *count += 1);
-            }
-        });
-        let mut gate = Self {
-            child,
-            folder,
-            port: 0,
-            log,
-            lines,
-        };
-        let serving = gate.wait_for(|line| line["message"] == "server started").await;
-        let address = serving["grpc.address"].as_str().unwrap();
-        gate.port = address.rsplit_once(':').unwrap().1.parse().unwrap();
-        gate
+        let log = Lines::of(child.stderr.take().unwrap());
+        let started = log.first(|line| line["message"] == "server started").await;
+        let address = started["grpc.address"].as_str().unwrap();
+        let port = address.rsplit_once(':').unwrap().1.parse().unwrap();
+        Self { child, port, log }
     }
 
     /// The gRPC port.
-    pub fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         self.port
     }
 
-    /// The policy file, to be replaced while the gate runs.
-    pub fn policy(&self) -> PathBuf {
-        self.folder.path().join("policy.rego")
-    }
-
-    /// The first log line, past or to come, that `wanted` accepts.
-    pub async fn wait_for(
-        &mut self,
-        wanted: impl Fn(&serde_json::Value) -> bool,
-    ) -> serde_json::Value {
-        let search = async {
-            loop {
-                self.lines.mark_unchanged();
-                let found = self.log.lock().unwrap().iter().find(|l| wanted(l)).cloned();
-                if let Some(line) = found {
-                    return Some(line);
-                }
-                self.lines.changed().await.ok()?;
-            }
+    /// The log line of the `n`-th check whose path is `path`, counted from one.
+    pub(crate) async fn decided(&self, path: &str, n: usize) -> serde_json::Value {
+        let of_path = |line: &serde_json::Value| {
+            line["message"] == "check decided" && line["http.path"] == path
         };
-        let found = timeout(LOG_TIME, search).await.ok().flatten();
-        found.unwrap_or_else(|| panic!("no such line in the log: {:#?}", self.log.lock().unwrap()))
-    }
-
-    /// How many lines of the log `wanted` accepts now.
-    pub fn count(&self, wanted: impl Fn(&serde_json::Value) -> bool) -> usize {
-        self.log.lock().unwrap().iter().filter(|l| wanted(l)).count()
+        self.log.nth(n, of_path).await
     }
 
     /// SIGKILL: no drain, no goodbye.
-    pub async fn kill(&mut self) {
+    pub(crate) async fn kill(&mut self) {
         self.child.kill().await.unwrap();
     }
-}
 
-const LOG_TIME: Duration = Duration::from_secs(20);
+    /// SIGTERM: asks it to stop.
+    pub(crate) async fn terminate(&self) {
+        let process = self.child.id().unwrap().to_string();
+        let sent = Command::new("kill").args(["-TERM", &process]).status();
+        assert!(sent.await.unwrap().success());
+    }
+
+    /// Waits for its end.
+    pub(crate) async fn ended(&mut self) -> ExitStatus {
+        self.child.wait().await.unwrap()
+    }
+}

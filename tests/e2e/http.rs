@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::{Mesh, client::Caller, client::send};
 
 /// Allows `sleep` of namespace `foo` what is not below `/admin`; says why it refuses.
-pub const POLICY: &str = r#"package envoy.authz
+const POLICY: &str = r#"package envoy.authz
 
 default allow := {
 	"allowed": false,
@@ -76,13 +76,17 @@ async fn a_caller_of_another_namespace_is_denied(mesh: &Mesh) {
 
 async fn a_grpc_caller_sees_grpc_status(mesh: &Mesh) {
     let before = mesh.upstream.requests();
-    let denied = mesh.grpc(Caller::Workload("other"), "/shop.Orders/List").await;
+    let denied = mesh
+        .grpc(Caller::Workload("other"), "/shop.Orders/List")
+        .await;
     assert_eq!(denied.status(), 200);
     // 401 is UNAUTHENTICATED for a gRPC client.
     assert_eq!(denied.headers()["grpc-status"], "16");
     assert_eq!(mesh.upstream.requests(), before);
-    let allowed = mesh.grpc(Caller::Workload("sleep"), "/shop.Orders/List").await;
-    assert_eq!(allowed.headers()["x-upstream"], "echo");
+    let allowed = mesh
+        .grpc(Caller::Workload("sleep"), "/shop.Orders/List")
+        .await;
+    assert_eq!(allowed.headers()["x-upstream"], "upstream");
 }
 
 async fn a_body_over_the_limit_never_reaches_anybody(mesh: &Mesh) {
@@ -98,7 +102,8 @@ async fn a_body_over_the_limit_never_reaches_anybody(mesh: &Mesh) {
 }
 
 async fn a_spoofed_identity_header_does_not_help(mesh: &Mesh) {
-    let forged = "By=spiffe://cluster.local/ns/foo/sa/httpbin;URI=spiffe://cluster.local/ns/foo/sa/sleep";
+    let forged =
+        "By=spiffe://cluster.local/ns/foo/sa/httpbin;URI=spiffe://cluster.local/ns/foo/sa/sleep";
     let caller = Caller::Workload("other");
     let url = mesh.url(&caller, "inbound", "/orders");
     let request = mesh.client(&caller).get(url);
@@ -112,40 +117,75 @@ async fn a_spoofed_identity_header_does_not_help(mesh: &Mesh) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_denial_without_http_status_is_403_and_permission_denied_for_grpc() {
-    let mesh = Mesh::start("package envoy.authz\n\ndefault allow := false\n").await;
-    let answer = mesh.get(Caller::Workload("sleep"), "/").await;
-    assert_eq!(answer.status(), 403);
-    let answer = mesh.grpc(Caller::Workload("sleep"), "/shop.Orders/List").await;
-    assert_eq!(answer.headers()["grpc-status"], "7");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn raw_headers_and_partial_raw_bodies_give_the_policy_the_same_view() {
+async fn a_grpc_caller_sees_the_status_that_fits_the_denial() {
     let policy = r#"package envoy.authz
 
 default allow := false
 
-allow if {
-	input.attributes.request.http.headers["x-role"] == "writer"
-	input.parsed_body.ok == true
-	not input.truncated_body
-}
+allow := {"allowed": false, "http_status": 401, "body": "log in first"} if input.parsed_path == ["shop.Orders", "Pay"]
+
+allow := true if input.parsed_path == ["shop.Orders", "List"]
 "#;
     let mesh = Mesh::start(policy).await;
-    let caller = Caller::Plaintext;
-    let post = |role: &'static str, body: String| {
-        let url = mesh.url(&caller, "partial-body", "/");
-        mesh.client(&caller)
-            .post(url)
-            .header("x-role", role)
+    let caller = || Caller::Workload("sleep");
+    let forbidden = mesh.grpc(caller(), "/shop.Orders/Delete").await;
+    assert_eq!(forbidden.status(), 200);
+    assert_eq!(forbidden.headers()["grpc-status"], "7");
+    let unauthenticated = mesh.grpc(caller(), "/shop.Orders/Pay").await;
+    assert_eq!(unauthenticated.status(), 200);
+    assert_eq!(unauthenticated.headers()["grpc-status"], "16");
+    assert_eq!(unauthenticated.headers()["grpc-message"], "log in first");
+    assert_eq!(mesh.upstream.requests(), 0);
+    let allowed = mesh.grpc(caller(), "/shop.Orders/List").await;
+    assert_eq!(allowed.headers()["x-upstream"], "upstream");
+    // The same path for a caller that does not speak gRPC.
+    assert_eq!(mesh.get(caller(), "/shop.Orders/Pay").await.status(), 401);
+}
+
+/// One answer for each way a body can arrive.
+const BODY_POLICY: &str = r#"package envoy.authz
+
+default allow := false
+
+allow := {"allowed": false, "http_status": 413} if input.truncated_body
+
+allow if {
+	not input.truncated_body
+	input.attributes.request.http.headers["x-role"] == "reader,writer"
+	input.parsed_body.ok == true
+}
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn headers_and_bodies_look_the_same_to_a_policy_whether_they_come_raw_or_not() {
+    let mesh = Mesh::start(BODY_POLICY).await;
+    let padded = format!(r#"{{"ok":true,"padding":"{}"}}"#, "x".repeat(100));
+    // `inbound` sends up to 1024 bytes of text, `partial-body` 64 bytes and headers, raw.
+    let cases = [
+        ("inbound", ["reader", "writer"], r#"{"ok":true}"#, 200),
+        ("partial-body", ["reader", "writer"], r#"{"ok":true}"#, 200),
+        ("inbound", ["reader", "writer"], r#"{"ok":false}"#, 403),
+        ("partial-body", ["reader", "writer"], r#"{"ok":false}"#, 403),
+        ("inbound", ["reader", "reader"], r#"{"ok":true}"#, 403),
+        ("partial-body", ["reader", "reader"], r#"{"ok":true}"#, 403),
+        ("inbound", ["reader", "writer"], r#"{"ok":"#, 400),
+        ("partial-body", ["reader", "writer"], r#"{"ok":"#, 400),
+        ("inbound", ["reader", "writer"], padded.as_str(), 200),
+        ("partial-body", ["reader", "writer"], padded.as_str(), 413),
+    ];
+    for (listener, roles, body, status) in cases {
+        let caller = Caller::Plaintext;
+        let before = mesh.upstream.requests();
+        let request = mesh
+            .client(&caller)
+            .post(mesh.url(&caller, listener, "/"))
+            .header("x-role", roles[0])
+            .header("x-role", roles[1])
             .header("content-type", "application/json")
-            .body(body)
-    };
-    let whole = r#"{"ok":true}"#.to_owned();
-    let cut = format!(r#"{{"ok":true,"padding":"{}"}}"#, "x".repeat(100));
-    assert_eq!(send(post("writer", whole.clone())).await.status(), 200);
-    assert_eq!(send(post("reader", whole)).await.status(), 403);
-    assert_eq!(send(post("writer", cut)).await.status(), 403);
-    assert_eq!(send(post("writer", "{\"ok\":".into())).await.status(), 400);
+            .body(body.to_owned());
+        let case = format!("{listener} {roles:?} {body}");
+        assert_eq!(send(request).await.status(), status, "{case}");
+        let passed = mesh.upstream.requests() - before;
+        assert_eq!(passed, usize::from(status == 200), "{case}");
+    }
 }

@@ -1,5 +1,5 @@
 //! An Istio-like workload PKI: one mesh root, leaf certificates with an empty subject and one SPIFFE
-//! URI SAN, written to a temporary folder.
+//! URI SAN, and the key of a token issuer; written to a temporary folder.
 
 use std::{fs, path::Path};
 
@@ -9,14 +9,18 @@ use rcgen::{
 };
 use tempfile::TempDir;
 
-/// The folder with `ca.crt` and `<workload>.crt`/`.key`.
-pub struct Pki {
+use crate::jwt::TokenIssuer;
+
+/// The folder with `ca.crt`, `<workload>.crt`/`.key` and the issuer's `jwks.json`.
+pub(crate) struct Pki {
     folder: TempDir,
+    /// Signs what the mesh accepts as tokens.
+    pub(crate) issuer: TokenIssuer,
 }
 
 impl Pki {
     /// Makes the root and the workloads the tests use.
-    pub fn create() -> Self {
+    pub(crate) fn create() -> Self {
         let folder = TempDir::new().unwrap();
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -28,16 +32,22 @@ impl Pki {
         for (name, id) in WORKLOADS {
             leaf(folder.path(), name, id, &issuer);
         }
-        Self { folder }
+        let token_issuer = TokenIssuer::create();
+        let keys = token_issuer.public_keys().to_string();
+        fs::write(folder.path().join("jwks.json"), keys).unwrap();
+        Self {
+            folder,
+            issuer: token_issuer,
+        }
     }
 
     /// Where the files lie.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }
 
     /// Certificate and key of a workload, one PEM after the other.
-    pub fn identity(&self, workload: &str) -> Vec<u8> {
+    pub(crate) fn identity(&self, workload: &str) -> Vec<u8> {
         let mut pem = fs::read(self.path().join(workload).with_extension("crt")).unwrap();
         pem.extend(fs::read(self.path().join(workload).with_extension("key")).unwrap());
         pem
@@ -66,4 +76,8 @@ const WORKLOADS: &[(&str, &str)] = &[
     ("server", "spiffe://cluster.local/ns/foo/sa/httpbin"),
     ("sleep", "spiffe://cluster.local/ns/foo/sa/sleep"),
     ("other", "spiffe://cluster.local/ns/bar/sa/default"),
+    (
+        "orders-api",
+        "spiffe://cluster.local/ns/commerce/sa/orders-api",
+    ),
 ];

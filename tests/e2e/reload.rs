@@ -1,84 +1,157 @@
-//! A policy swapped while traffic flows.
+//! Policies that change while traffic flows.
 
-use std::{
-    fs,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
 };
 
-use crate::{Mesh, client::Caller};
+use serde_json::Value;
+use tokio::task::JoinHandle;
 
+use crate::{Mesh, client::Caller, policy::PolicyFolder};
+
+/// Allows what is not below `/{denied}` and tells its version.
 fn policy(version: usize, denied: &str) -> String {
     format!(
         r#"package envoy.authz
 
 default allow := false
 
-allow := {{"allowed": true, "response_headers_to_add": {{"x-policy": "{version}"}}}} if {{
+allow := {{"allowed": true, "response_headers_to_add": {{"x-policy": "{version}", "x-data": "{version}"}}}} if {{
 	input.parsed_path[0] != "{denied}"
 }}
 "#
     )
 }
 
-/// Puts a policy in place as editors and Kubernetes do: by renaming over the old one.
-fn replace(mesh: &Mesh, text: &str) {
-    let path = mesh.gate.policy();
-    let next = path.with_extension("next");
-    fs::write(&next, text).unwrap();
-    fs::rename(next, path).unwrap();
+/// The files of a ConfigMap: a policy and the data it needs, of one version.
+fn config_map(version: usize) -> [(&'static str, String); 2] {
+    let rego = format!(
+        r#"package envoy.authz
+
+default allow := false
+
+allow := {{"allowed": true, "response_headers_to_add": {{"x-policy": "{version}", "x-data": data.version}}}} if {{
+	input.parsed_path[0] != "closed"
+}}
+"#
+    );
+    let data = format!(r#"{{"version": "{version}"}}"#);
+    [("policy.rego", rego), ("data.json", data)]
+}
+
+fn activated(line: &Value) -> bool {
+    line["message"] == "policy activated"
+}
+
+/// Callers that go on until they are stopped and accept nothing but an allow.
+struct Load {
+    stop: Arc<AtomicBool>,
+    workers: Vec<JoinHandle<usize>>,
+}
+
+impl Load {
+    fn on(mesh: &Mesh) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let client = mesh.client(&Caller::Workload("sleep"));
+        let url = mesh.url(&Caller::Workload("sleep"), "inbound", "/open");
+        let workers = (0..4)
+            .map(|_| tokio::spawn(call(client.clone(), url.clone(), Arc::clone(&stop))))
+            .collect();
+        Self { stop, workers }
+    }
+
+    /// Ends the load; the number of requests, all of which were allowed.
+    async fn end(self) -> usize {
+        self.stop.store(true, Ordering::Relaxed);
+        let mut answered = 0;
+        for worker in self.workers {
+            let of_worker = worker.await.unwrap();
+            assert!(of_worker > 0, "a worker sent nothing");
+            answered += of_worker;
+        }
+        answered
+    }
+}
+
+/// No answer is older than the one before, and none mixes two versions.
+async fn call(client: reqwest::Client, url: String, stop: Arc<AtomicBool>) -> usize {
+    let (mut answered, mut newest) = (0, 0);
+    while !stop.load(Ordering::Relaxed) {
+        let answer = client.get(&url).send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+        let version =
+            |name: &str| -> usize { answer.headers()[name].to_str().unwrap().parse().unwrap() };
+        assert_eq!(version("x-policy"), version("x-data"));
+        assert!(version("x-policy") >= newest, "an older policy came back");
+        newest = version("x-policy");
+        answered += 1;
+    }
+    answered
+}
+
+/// The version that answers, and that what is denied stays denied.
+async fn version(mesh: &Mesh) -> String {
+    assert_eq!(
+        mesh.get(Caller::Workload("sleep"), "/closed")
+            .await
+            .status(),
+        403
+    );
+    let open = mesh.get(Caller::Workload("sleep"), "/open").await;
+    assert_eq!(open.status(), 200);
+    open.headers()["x-policy"].to_str().unwrap().to_owned()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn twenty_swaps_under_load_fail_no_request() {
-    let mut mesh = Mesh::start(&policy(0, "closed")).await;
-    let stop = Arc::new(AtomicBool::new(false));
-    let client = mesh.client(&Caller::Workload("sleep"));
-    let url = mesh.url(&Caller::Workload("sleep"), "inbound", "/open");
-    let workers: Vec<_> = (0..4)
-        .map(|_| {
-            let (client, url, stop) = (client.clone(), url.clone(), Arc::clone(&stop));
-            tokio::spawn(async move {
-                let mut answered = 0;
-                while !stop.load(Ordering::Relaxed) {
-                    let answer = client.get(&url).send().await.unwrap();
-                    assert_eq!(answer.status(), 200);
-                    assert!(answer.headers().contains_key("x-policy"));
-                    answered += 1;
-                }
-                answered
-            })
-        })
-        .collect();
-    for version in 1..=20 {
-        let active = mesh.gate.count(|line| line["message"] == "policy activated");
-        replace(&mesh, &policy(version, "closed"));
-        while mesh.gate.count(|line| line["message"] == "policy activated") == active {
-            tokio::task::yield_now().await;
-        }
+    let mesh = Mesh::start(&policy(0, "closed")).await;
+    let load = Load::on(&mesh);
+    for swap in 1..=20 {
+        mesh.policy.replace(&policy(swap, "closed"));
+        mesh.gate.log.nth(swap + 1, activated).await;
     }
-    let last = mesh.get(Caller::Workload("sleep"), "/open").await;
-    assert_eq!(last.headers()["x-policy"], "20");
-    assert_eq!(mesh.get(Caller::Workload("sleep"), "/closed").await.status(), 403);
-    stop.store(true, Ordering::Relaxed);
-    for worker in workers {
-        assert!(worker.await.unwrap() > 0, "a worker sent nothing");
-    }
-    mesh.gate.wait_for(|line| line["message"] == "policy activated").await;
+    assert_eq!(version(&mesh).await, "20");
+    let answered = load.end().await;
+    assert_eq!(mesh.upstream.requests(), answered + 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broken_change_keeps_the_last_good_policy_and_says_so() {
-    let mut mesh = Mesh::start(&policy(1, "closed")).await;
-    replace(&mesh, "package envoy.authz\n\nallow := {{{");
-    mesh.gate.wait_for(|line| line["message"] == "policy rejected").await;
-    let answer = mesh.get(Caller::Workload("sleep"), "/open").await;
-    assert_eq!(answer.headers()["x-policy"], "1");
-    assert_eq!(mesh.get(Caller::Workload("sleep"), "/closed").await.status(), 403);
-    replace(&mesh, &policy(2, "open"));
-    mesh.gate
-        .wait_for(|line| line["message"] == "policy activated" && line["last_error"].is_null())
+    let mesh = Mesh::start(&policy(1, "closed")).await;
+    let load = Load::on(&mesh);
+    mesh.policy.replace("package envoy.authz\n\nallow := {{{");
+    let rejected = mesh
+        .gate
+        .log
+        .first(|line| line["message"] == "policy rejected")
         .await;
+    let error = rejected["error"].as_str().unwrap();
+    assert!(error.contains("policy.rego:3"), "{error}");
+    assert_eq!(version(&mesh).await, "1");
+    load.end().await;
+    mesh.policy.replace(&policy(2, "open"));
+    mesh.gate.log.nth(2, activated).await;
+    assert_eq!(
+        mesh.get(Caller::Workload("sleep"), "/open").await.status(),
+        403
+    );
+    let other = mesh.get(Caller::Workload("sleep"), "/closed").await;
+    assert_eq!(other.status(), 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_link_swaps_of_a_config_map_are_followed_without_a_failed_or_mixed_answer() {
+    let [rego, data] = config_map(0);
+    let folder = PolicyFolder::as_config_map(&[(rego.0, &rego.1), (data.0, &data.1)]);
+    let mesh = Mesh::start_from(folder, &[]).await;
+    let load = Load::on(&mesh);
+    for swap in 1..=5 {
+        let [rego, data] = config_map(swap);
+        let files = [(rego.0, rego.1.as_str()), (data.0, data.1.as_str())];
+        mesh.policy.swap(&format!("..2026_01_{swap}"), &files);
+        mesh.gate.log.nth(swap + 1, activated).await;
+        assert_eq!(version(&mesh).await, swap.to_string());
+    }
+    load.end().await;
 }

@@ -5,18 +5,20 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use axum::{Router, body::Bytes, extract::State, http::HeaderMap, http::Uri, response::IntoResponse};
+use axum::{
+    Router, body::Bytes, extract::State, http::HeaderMap, http::Uri, response::IntoResponse,
+};
 use tokio::net::TcpListener;
 
 /// A running upstream; ends with the test's runtime.
-pub struct Upstream {
+pub(crate) struct Upstream {
     port: u16,
     requests: Arc<AtomicUsize>,
 }
 
 impl Upstream {
     /// Listens on a free port.
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let requests = Arc::new(AtomicUsize::new(0));
@@ -28,12 +30,12 @@ impl Upstream {
     }
 
     /// The port.
-    pub fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         self.port
     }
 
     /// Requests that got through to it.
-    pub fn requests(&self) -> usize {
+    pub(crate) fn requests(&self) -> usize {
         self.requests.load(Ordering::SeqCst)
     }
 }
@@ -55,5 +57,7 @@ async fn echo(
             .collect();
         seen[name.as_str()] = values.into();
     }
-    ([("x-upstream", "echo")], seen.to_string())
+    let mine =
+        ["x-upstream", "x-overwritten", "x-appended", "x-kept"].map(|name| (name, "upstream"));
+    (mine, seen.to_string())
 }

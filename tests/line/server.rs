@@ -7,7 +7,7 @@ use envoy_types::pb::envoy::service::auth::v3::CheckResponse;
 use portcullis::{
     admin::{Health, Views},
     app::{
-        App, ServerOptions, Stopped,
+        App, Stopped,
         build::{build, check_options},
         listen::Bound,
         raw::Raw,
@@ -74,7 +74,7 @@ impl Server {
         log::start();
         let running = build(&config(set), files).await.unwrap();
         let grpc = connect(tcp(running.bound().grpc())).await;
-        let admin = tcp(running.bound().admin().unwrap());
+        let admin = tcp(running.bound().admin());
         let (stop, stopping) = shutdown::channel();
         Self {
             folder,
@@ -98,16 +98,11 @@ impl Server {
             config: Value::Null,
             version: Value::Null,
         };
-        let options = ServerOptions {
-            listen: "127.0.0.1:0".parse().unwrap(),
-            admin: Some("127.0.0.1:0".parse().unwrap()),
-            grace: Duration::ZERO,
-            ..ServerOptions::default()
-        };
-        let check = check_options(&config(set));
+        let config = config(set);
+        let app = App::start(&config, views, Arc::clone(&metrics)).await.unwrap();
+        let admin = tcp(app.admin());
+        let check = check_options(&config);
         let service = CheckService::new(Snapshot::empty(), check, metrics, Clock::System);
-        let app = App::start(options, views).await.unwrap();
-        let admin = tcp(app.admin().unwrap());
         let bound = app.listen(service).await.unwrap();
         let grpc = connect(tcp(bound.grpc())).await;
         let (stop, stopping) = shutdown::channel();

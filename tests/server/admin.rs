@@ -5,9 +5,9 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use portcullis::{app::App, ready::Ready};
+use portcullis::{app::App, ready::Ready, telemetry::Metrics};
 
-use crate::support::{Running, check_service, client, options, soon, tcp, views_with_bundles};
+use crate::support::{Running, check_service, client, config, soon, tcp, views_with_bundles};
 
 const JSON: &str = "application/json";
 
@@ -37,8 +37,9 @@ async fn every_endpoint_answers_as_documented() {
 async fn health_answers_as_opa_does() {
     let active = Arc::new(AtomicBool::new(true));
     let views = views_with_bundles(Ready::new(), Arc::clone(&active));
-    let app = App::start(options(), views).await.unwrap();
-    let admin = tcp(app.admin().unwrap());
+    let (config, metrics) = (config(), Arc::new(Metrics::new(None)));
+    let app = App::start(&config, views, metrics).await.unwrap();
+    let admin = tcp(app.admin());
     let healthy = (200, "{}");
     let bundles = (500, r#"{"error":"one or more bundles are not activated"}"#);
     let plugins = (500, r#"{"error":"one or more plugins are not up"}"#);
@@ -76,8 +77,11 @@ async fn readyz_names_what_is_pending_before_the_grpc_port_opens() {
     let policy = ready.register("policy");
     let active = Arc::new(AtomicBool::new(true));
     let views = views_with_bundles(ready.clone(), active);
-    let app = App::start(options(), views).await.unwrap();
-    let admin = tcp(app.admin().unwrap());
+    let (config, metrics) = (config(), Arc::new(Metrics::new(None)));
+    let app = App::start(&config, views, Arc::clone(&metrics))
+        .await
+        .unwrap();
+    let admin = tcp(app.admin());
     let readyz = async || {
         let (status, _, body) = soon(client::get(admin, "/readyz")).await;
         (status, body)
@@ -86,7 +90,7 @@ async fn readyz_names_what_is_pending_before_the_grpc_port_opens() {
     assert_eq!(readyz().await, pending(r#""listener","policy""#));
     policy.done();
     assert_eq!(readyz().await, pending(r#""listener""#));
-    let _bound = app.listen(check_service()).await.unwrap();
+    let _bound = app.listen(check_service(&config, &metrics)).await.unwrap();
     assert_eq!(readyz().await, (200, r#"{"ready":true}"#.to_owned()));
     ready.drain();
     let draining = r#"{"draining":true,"ready":false}"#.to_owned();

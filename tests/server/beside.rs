@@ -87,7 +87,7 @@ async fn reflect(server: &Running, ask: MessageRequest) -> Result<MessageRespons
 
 #[tokio::test]
 async fn reflection_lists_and_describes_the_services() {
-    let server = Running::start(|options| options.reflection = true).await;
+    let server = Running::start(|config| config.plugin.enable_reflection = true).await;
     let listed = reflect(&server, MessageRequest::ListServices(String::new())).await;
     let MessageResponse::ListServicesResponse(services) = listed.unwrap() else {
         panic!("not a list");

@@ -2,12 +2,12 @@
 
 use std::{path::Path, time::Duration};
 
-use portcullis::app::{ServerOptions, counts::Count, tls::callers::Callers};
+use portcullis::{app::Stopped, config::Config};
 
 use crate::support::{
     Running,
     certificates::{self, Authority, Leaf},
-    client, options, soon, tcp,
+    client, config, soon, tcp,
 };
 
 const GATEWAY: &str = "spiffe://cluster.local/ns/istio-system/sa/gateway";
@@ -21,30 +21,26 @@ async fn check(server: &Running, authority: &Authority, client: Option<&Leaf>) -
     soon(Box::pin(check)).await.is_ok()
 }
 
-/// The server counts a caller after that caller has noticed.
-async fn reaches(count: &Count, expected: u64) {
-    let counted = async {
-        while count.get() < expected {
-            tokio::task::yield_now().await;
-        }
-    };
-    soon(counted).await;
-    assert_eq!(count.get(), expected);
+fn listing(config: &mut Config, folder: &Path, authority: &Authority, callers: &[&str]) {
+    let mut tls = certificates::tls(folder, Some(authority));
+    tls.allowed_callers = Some(callers.iter().map(|text| text.parse().unwrap()).collect());
+    config.portcullis.tls = Some(tls);
 }
 
-fn listing(options: &mut ServerOptions, folder: &Path, authority: &Authority, callers: &[&str]) {
-    let mut tls = certificates::tls(folder, Some(authority));
-    tls.callers = Callers::Listed(callers.iter().map(|text| text.parse().unwrap()).collect());
-    options.tls = Some(tls);
-}
+const REFUSED: &str = "portcullis_callers_refused_total";
+const REPLACED: &str = r#"portcullis_certificate_reloads_total{result="success"}"#;
+const REJECTED: &str = r#"portcullis_certificate_reloads_total{result="failure"}"#;
+const FAILED: &str = "portcullis_tls_handshake_failures_total";
 
 #[tokio::test]
 async fn tls_without_client_certificates_answers_tls_and_refuses_plaintext() {
     let folder = tempfile::tempdir().unwrap();
     let authority = Authority::new("mesh");
     authority.server().write(folder.path());
-    let server =
-        Running::start(|options| options.tls = Some(certificates::tls(folder.path(), None))).await;
+    let server = Running::start(|config| {
+        config.portcullis.tls = Some(certificates::tls(folder.path(), None))
+    })
+    .await;
     assert!(check(&server, &authority, None).await);
     assert!(soon(client::check(&server.grpc)).await.is_err());
     assert!(!check(&server, &Authority::new("other"), None).await);
@@ -56,16 +52,16 @@ async fn only_a_caller_on_the_list_is_answered() {
     let authority = Authority::new("mesh");
     authority.server().write(folder.path());
     let server =
-        Running::start(|options| listing(options, folder.path(), &authority, &[GATEWAY])).await;
+        Running::start(|config| listing(config, folder.path(), &authority, &[GATEWAY])).await;
 
     assert!(check(&server, &authority, Some(&authority.workload(GATEWAY))).await);
-    assert_eq!(server.counts.refused_callers.get(), 0);
+    assert_eq!(server.count(REFUSED), 0);
 
     assert!(!check(&server, &authority, Some(&authority.workload(OTHER))).await);
-    reaches(&server.counts.refused_callers, 1).await;
+    server.reaches(REFUSED, 1).await;
     assert!(!check(&server, &authority, Some(&authority.server())).await);
-    reaches(&server.counts.refused_callers, 2).await;
-    assert_eq!(server.counts.handshake_failures.get(), 0);
+    server.reaches(REFUSED, 2).await;
+    assert_eq!(server.count(FAILED), 0);
 }
 
 #[tokio::test]
@@ -73,8 +69,8 @@ async fn without_a_certificate_of_the_right_authority_no_handshake_succeeds() {
     let folder = tempfile::tempdir().unwrap();
     let authority = Authority::new("mesh");
     authority.server().write(folder.path());
-    let server = Running::start(|options| {
-        options.tls = Some(certificates::tls(folder.path(), Some(&authority)));
+    let server = Running::start(|config| {
+        config.portcullis.tls = Some(certificates::tls(folder.path(), Some(&authority)));
     })
     .await;
     assert!(check(&server, &authority, Some(&authority.workload(OTHER))).await);
@@ -83,19 +79,23 @@ async fn without_a_certificate_of_the_right_authority_no_handshake_succeeds() {
     let forged = Authority::new("mesh").workload(OTHER);
     assert!(!check(&server, &authority, Some(&forged)).await);
     assert!(soon(client::check(&server.grpc)).await.is_err());
-    reaches(&server.counts.handshake_failures, 3).await;
+    server.reaches(FAILED, 3).await;
 }
 
+/// A configuration cannot say so; if something else does, it must not open the door.
 #[tokio::test]
-async fn a_list_of_callers_without_an_authority_is_not_started() {
+async fn a_list_of_callers_without_an_authority_admits_nobody() {
     let folder = tempfile::tempdir().unwrap();
     let authority = Authority::new("mesh");
     authority.server().write(folder.path());
-    let mut options = options();
-    listing(&mut options, folder.path(), &authority, &[GATEWAY]);
-    options.tls.as_mut().unwrap().files.client_authorities = None;
-    let error = Running::try_start(options).await.err().unwrap();
-    assert_eq!(error.to_string(), "TLS on the gRPC port cannot be set up");
+    let server = Running::start(|config| {
+        listing(config, folder.path(), &authority, &[GATEWAY]);
+        config.portcullis.tls.as_mut().unwrap().client_ca_file = None;
+    })
+    .await;
+    assert!(!check(&server, &authority, None).await);
+    assert!(!check(&server, &authority, Some(&authority.workload(GATEWAY))).await);
+    server.reaches(REFUSED, 2).await;
 }
 
 #[tokio::test]
@@ -111,9 +111,10 @@ async fn a_server_without_a_usable_certificate_is_not_started() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("tls.crt"), certificate).unwrap();
         std::fs::write(folder.path().join("tls.key"), key).unwrap();
-        let mut options = options();
-        options.tls = Some(certificates::tls(folder.path(), None));
-        assert!(Running::try_start(options).await.is_err());
+        let mut config = config();
+        config.portcullis.tls = Some(certificates::tls(folder.path(), None));
+        let error = Running::try_start(&config).await.err().unwrap();
+        assert_eq!(error.to_string(), "TLS on the gRPC port cannot be set up");
     }
 }
 
@@ -122,39 +123,41 @@ async fn a_new_certificate_is_used_and_a_broken_one_is_not() {
     let folder = tempfile::tempdir().unwrap();
     let (old, new) = (Authority::new("old"), Authority::new("new"));
     old.server().write(folder.path());
-    let server =
-        Running::start(|options| options.tls = Some(certificates::tls(folder.path(), None))).await;
-    let mut certificate = server.certificate.clone().unwrap();
+    let server = Running::start(|config| {
+        config.portcullis.tls = Some(certificates::tls(folder.path(), None))
+    })
+    .await;
     assert!(check(&server, &old, None).await);
 
     std::fs::write(folder.path().join("tls.crt"), "broken").unwrap();
-    let rejected = soon(certificate.wait_for(|status| status.rejected.is_some())).await;
-    assert_eq!(rejected.unwrap().generation, 1);
+    server.reaches(REJECTED, 1).await;
+    assert_eq!(server.count(REPLACED), 0);
     assert!(check(&server, &old, None).await);
     assert!(!check(&server, &new, None).await);
 
+    // Certificate and key may be looked at between one write and the other, which is refused.
     new.server().write(folder.path());
-    let replaced = soon(certificate.wait_for(|status| status.rejected.is_none())).await;
-    assert_eq!(replaced.unwrap().generation, 2);
+    server.reaches(REPLACED, 1).await;
     assert!(check(&server, &new, None).await);
     assert!(!check(&server, &old, None).await);
 }
 
 #[tokio::test]
-async fn a_caller_that_never_shakes_hands_holds_nobody_up_and_is_dropped() {
+async fn a_caller_that_never_shakes_hands_holds_nobody_up_and_is_cut_off_by_the_stop() {
     let folder = tempfile::tempdir().unwrap();
     let authority = Authority::new("mesh");
     authority.server().write(folder.path());
-    let server = Running::start(|options| {
-        options.tls = Some(certificates::tls(folder.path(), None));
-        options.http2.handshake_timeout = Duration::from_millis(500);
+    let server = Running::start(|config| {
+        config.portcullis.tls = Some(certificates::tls(folder.path(), None));
+        config.portcullis.shutdown.drain_timeout = Duration::from_millis(50);
     })
     .await;
     let address = tcp(&server.grpc);
     let mut silent = tokio::net::TcpStream::connect(address).await.unwrap();
     assert!(check(&server, &authority, None).await);
+    server.stop.graceful();
+    assert_eq!(server.stopped().await, Stopped::TimedOut);
     let mut byte = [0];
     let end = soon(tokio::io::AsyncReadExt::read(&mut silent, &mut byte)).await;
     assert!(matches!(end, Ok(0) | Err(_)), "{end:?}");
-    reaches(&server.counts.handshake_failures, 1).await;
 }

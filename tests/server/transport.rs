@@ -3,14 +3,13 @@
 use std::{error::Error as _, future::poll_fn};
 
 use envoy_types::pb::envoy::service::auth::v3::{
-    AttributeContext, CheckRequest, CheckResponse, attribute_context::Peer,
-    authorization_client::AuthorizationClient,
+    CheckRequest, CheckResponse, authorization_client::AuthorizationClient,
 };
-use portcullis::app::listen::{Address, Bound};
+use portcullis::{app::listen::Bound, config::ListenAddr};
 use prost::Message as _;
 use tonic::Code;
 
-use crate::support::{Running, client, options, soon, tcp};
+use crate::support::{Running, client, config, soon, tcp};
 
 #[tokio::test]
 async fn a_check_is_answered_over_every_transport() {
@@ -24,7 +23,7 @@ async fn a_check_is_answered_over_every_transport() {
         &unix,
         &format!("unix://@portcullis-{unique}"),
     ] {
-        let server = Running::start(|options| options.listen = listen.parse().unwrap()).await;
+        let server = Running::start(|config| config.plugin.addr = listen.parse().unwrap()).await;
         soon(client::check(&server.grpc)).await.expect(listen);
     }
 }
@@ -32,13 +31,13 @@ async fn a_check_is_answered_over_every_transport() {
 #[tokio::test]
 async fn a_port_in_use_is_a_clear_error() {
     let first = Running::start(|_| ()).await;
-    let taken: Address = first.grpc.to_string().parse().unwrap();
-    let mut grpc = options();
-    grpc.listen = taken.clone();
-    let mut admin = options();
-    admin.admin = Some(taken.clone());
-    for (options, port) in [(grpc, "gRPC"), (admin, "admin")] {
-        let error = Running::try_start(options).await.err().unwrap();
+    let taken: ListenAddr = first.grpc.to_string().parse().unwrap();
+    let mut grpc = config();
+    grpc.plugin.addr = taken.clone();
+    let mut admin = config();
+    admin.portcullis.admin.addr = taken.clone();
+    for (config, port) in [(grpc, "gRPC"), (admin, "admin")] {
+        let error = Running::try_start(&config).await.err().unwrap();
         assert_eq!(
             error.to_string(),
             format!("the {port} port cannot be opened")
@@ -56,7 +55,7 @@ async fn a_socket_file_that_nobody_serves_is_replaced() {
     let path = folder.path().join("gate.sock");
     drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
     assert!(path.exists());
-    let server = Running::start(|options| options.listen = Address::Unix(path.clone())).await;
+    let server = Running::start(|config| config.plugin.addr = ListenAddr::Unix(path.clone())).await;
     client::check(&server.grpc).await.unwrap();
 }
 
@@ -64,10 +63,10 @@ async fn a_socket_file_that_nobody_serves_is_replaced() {
 async fn a_socket_that_is_served_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("gate.sock");
-    let first = Running::start(|options| options.listen = Address::Unix(path.clone())).await;
-    let mut second = options();
-    second.listen = Address::Unix(path);
-    let error = Running::try_start(second).await.err().unwrap();
+    let first = Running::start(|config| config.plugin.addr = ListenAddr::Unix(path.clone())).await;
+    let mut second = config();
+    second.plugin.addr = ListenAddr::Unix(path);
+    let error = Running::try_start(&second).await.err().unwrap();
     let cause = error.source().unwrap().to_string();
     assert!(cause.ends_with("another process serves it"), "{cause}");
     client::check(&first.grpc).await.unwrap();
@@ -78,39 +77,36 @@ async fn a_file_that_is_no_socket_is_never_removed() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("gate.sock");
     std::fs::write(&path, "precious").unwrap();
-    let mut options = options();
-    options.listen = Address::Unix(path.clone());
-    let error = Running::try_start(options).await.err().unwrap();
+    let mut config = config();
+    config.plugin.addr = ListenAddr::Unix(path.clone());
+    let error = Running::try_start(&config).await.err().unwrap();
     let cause = error.source().unwrap().to_string();
     assert!(cause.ends_with("the file there is not a socket"), "{cause}");
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "precious");
 }
 
 #[tokio::test]
-async fn a_message_over_the_limit_is_answered_and_not_a_grpc_error() {
-    let server = Running::start(|options| options.max_request_bytes = 1000).await;
+async fn a_message_over_the_limit_is_denied_and_not_a_grpc_error() {
+    let server = Running::start(|config| config.plugin.max_recv_msg_size = 1000).await;
     let mut client = AuthorizationClient::new(client::channel(&server.grpc).await);
-    for length in [900, 1001, 100_000, 1_000_000] {
-        let request = CheckRequest {
-            attributes: Some(AttributeContext {
-                source: Some(peer(length)),
-                ..AttributeContext::default()
-            }),
-        };
+    for (length, allowed) in [
+        (1000, true),
+        (1001, false),
+        (100_000, false),
+        (1_000_000, false),
+    ] {
+        let request = friend_of(length);
+        assert_eq!(request.encoded_len(), length);
         let response = soon(client.check(request)).await.unwrap().into_inner();
-        let code = response.status.unwrap().code;
-        assert!(
-            length <= 1000 || code != 0,
-            "{length} bytes must not be allowed"
-        );
+        assert_eq!(client::allows(&response), allowed, "{length} bytes");
     }
 }
 
-fn peer(length: usize) -> Peer {
-    Peer {
-        service: "x".repeat(length),
-        ..Peer::default()
-    }
+/// A check of `length` bytes that the policy allows.
+fn friend_of(length: usize) -> CheckRequest {
+    let named = |padding: usize| client::request(format!("friend{}", "x".repeat(padding)));
+    let frame = named(length).encoded_len() - length;
+    named(length - frame)
 }
 
 #[tokio::test]
@@ -241,7 +237,7 @@ fn check(headers: &[String]) -> http::Request<()> {
 async fn a_socket_file_is_removed_after_the_stop() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("gate.sock");
-    let server = Running::start(|options| options.listen = Address::Unix(path.clone())).await;
+    let server = Running::start(|config| config.plugin.addr = ListenAddr::Unix(path.clone())).await;
     assert_eq!(server.grpc, Bound::Unix(path.clone()));
     server.stop.graceful();
     server.stopped().await;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use portcullis::app::tls::{Options, callers::Callers, files::Files};
+use portcullis::config::Tls;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose,
     SanType,
@@ -71,19 +71,17 @@ impl Leaf {
 }
 
 /// TLS from `tls.crt` and `tls.key` in `folder`; with `clients` also mTLS, from `ca.crt` there.
-pub(crate) fn tls(folder: &Path, clients: Option<&Authority>) -> Options {
-    let client_authorities = clients.map(|authority| {
+pub(crate) fn tls(folder: &Path, clients: Option<&Authority>) -> Tls {
+    let client_ca_file = clients.map(|authority| {
         let path = folder.join("ca.crt");
         std::fs::write(&path, authority.pem()).unwrap();
         path
     });
-    Options {
-        files: Files {
-            certificate: folder.join("tls.crt"),
-            key: folder.join("tls.key"),
-            client_authorities,
-        },
-        callers: Callers::Any,
+    Tls {
+        cert_file: folder.join("tls.crt"),
+        key_file: folder.join("tls.key"),
+        client_ca_file,
+        allowed_callers: None,
         reload_interval: std::time::Duration::from_millis(5),
     }
 }

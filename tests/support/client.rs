@@ -4,7 +4,8 @@ use std::{net::SocketAddr, os::linux::net::SocketAddrExt as _, sync::Arc};
 
 use bytes::Bytes;
 use envoy_types::pb::envoy::service::auth::v3::{
-    CheckRequest, CheckResponse, authorization_client::AuthorizationClient,
+    AttributeContext, CheckRequest, CheckResponse, attribute_context::Peer,
+    authorization_client::AuthorizationClient,
 };
 use http_body_util::{BodyExt as _, Empty};
 use hyper_util::rt::TokioIo;
@@ -77,18 +78,39 @@ pub(crate) async fn channel(bound: &Bound) -> Channel {
     over(dial(bound).await.unwrap()).await.unwrap()
 }
 
-/// One check over `io`, that must give an answer with a status.
-pub(crate) async fn check_over<I: Io + 'static>(io: I) -> anyhow::Result<CheckResponse> {
-    let response = AuthorizationClient::new(over(io).await?)
-        .check(CheckRequest::default())
-        .await?
-        .into_inner();
-    anyhow::ensure!(response.status.is_some(), "an answer always has a status");
-    Ok(response)
+/// What a caller asks that calls itself `service`.
+pub(crate) fn request(service: impl Into<String>) -> CheckRequest {
+    CheckRequest {
+        attributes: Some(AttributeContext {
+            source: Some(Peer {
+                service: service.into(),
+                ..Peer::default()
+            }),
+            ..AttributeContext::default()
+        }),
+    }
 }
 
-/// One check in plaintext.
-pub(crate) async fn check(bound: &Bound) -> anyhow::Result<CheckResponse> {
+/// Whether `response` lets its request through: so Envoy reads it.
+pub(crate) fn allows(response: &CheckResponse) -> bool {
+    response
+        .status
+        .as_ref()
+        .is_none_or(|status| status.code == 0)
+}
+
+/// Two checks over `io`, that of a friend and that of a stranger; both must get their answer.
+pub(crate) async fn check_over<I: Io + 'static>(io: I) -> anyhow::Result<()> {
+    let mut client = AuthorizationClient::new(over(io).await?);
+    for (service, allowed) in [("friend", true), ("stranger", false)] {
+        let response = client.check(request(service)).await?.into_inner();
+        anyhow::ensure!(allows(&response) == allowed, "{service}: {response:?}");
+    }
+    Ok(())
+}
+
+/// The checks of [`check_over`] in plaintext.
+pub(crate) async fn check(bound: &Bound) -> anyhow::Result<()> {
     check_over(dial(bound).await?).await
 }
 

@@ -7,19 +7,28 @@ use std::{
     collections::BTreeMap,
     future::Future,
     net::SocketAddr,
-    sync::{Arc, atomic::AtomicBool, atomic::Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
 use portcullis::{
     admin::{Health, Views},
-    app::{App, ServerOptions, StartError, Stopped, counts::Counts, listen::Bound, tls},
-    check::CheckService,
+    app::{App, StartError, Stopped, build::check_options, listen::Bound},
+    check::{Active, CheckService},
+    clock::Clock,
+    config::{Config, ListenAddr},
+    input,
+    policy::{Policy, PolicyFile},
     ready::Ready,
     shutdown::{self, Trigger},
+    snapshot::Snapshot,
+    telemetry::Metrics,
 };
 use serde_json::json;
-use tokio::{sync::watch, task::JoinHandle};
+use tokio::task::JoinHandle;
 
 /// A server that answers.
 pub(crate) struct Running {
@@ -27,35 +36,52 @@ pub(crate) struct Running {
     pub(crate) admin: SocketAddr,
     pub(crate) ready: Ready,
     pub(crate) stop: Trigger,
-    pub(crate) counts: Arc<Counts>,
-    pub(crate) certificate: Option<watch::Receiver<tls::Status>>,
+    metrics: Arc<Metrics>,
     serving: JoinHandle<Stopped>,
 }
 
 impl Running {
-    /// Starts a server with what `change` makes of [`options`].
-    pub(crate) async fn start(change: impl FnOnce(&mut ServerOptions)) -> Self {
-        let mut options = options();
-        change(&mut options);
-        Self::try_start(options).await.unwrap()
+    /// Starts a server with what `change` makes of [`config`].
+    pub(crate) async fn start(change: impl FnOnce(&mut Config)) -> Self {
+        let mut config = config();
+        change(&mut config);
+        Self::try_start(&config).await.unwrap()
     }
 
-    pub(crate) async fn try_start(options: ServerOptions) -> Result<Self, StartError> {
-        let ready = Ready::new();
-        let app = App::start(options, views(ready.clone())).await?;
-        let admin = tcp(app.admin().unwrap());
-        let counts = app.counts();
-        let bound = app.listen(check_service()).await?;
+    pub(crate) async fn try_start(config: &Config) -> Result<Self, StartError> {
+        let (ready, metrics) = (Ready::new(), Arc::new(Metrics::new(None)));
+        let app = App::start(config, views(ready.clone()), Arc::clone(&metrics)).await?;
+        let admin = tcp(app.admin());
+        let bound = app.listen(check_service(config, &metrics)).await?;
         let (stop, stopping) = shutdown::channel();
         Ok(Self {
             grpc: bound.grpc().clone(),
             admin,
             ready,
             stop,
-            counts,
-            certificate: bound.certificate(),
+            metrics,
             serving: tokio::spawn(bound.run(stopping)),
         })
+    }
+
+    /// What the metrics show for `sample`, a name with its labels.
+    pub(crate) fn count(&self, sample: &str) -> u64 {
+        let text = self.metrics.encode();
+        let value = text
+            .lines()
+            .find_map(|line| line.strip_prefix(sample)?.strip_prefix(' '));
+        value.expect(sample).parse().unwrap()
+    }
+
+    /// Waits until `sample` is at `expected`: the server counts a caller after that has noticed.
+    pub(crate) async fn reaches(&self, sample: &str, expected: u64) {
+        let counted = async {
+            while self.count(sample) < expected {
+                tokio::task::yield_now().await;
+            }
+        };
+        soon(counted).await;
+        assert_eq!(self.count(sample), expected, "{sample}");
     }
 
     /// Waits for the end of the server.
@@ -64,19 +90,47 @@ impl Running {
     }
 }
 
-/// The service that the servers of these tests answer with.
-pub(crate) fn check_service() -> CheckService {
-    CheckService::default()
+/// What the servers of these tests answer with: friends are allowed, everybody else is denied.
+pub(crate) fn check_service(config: &Config, metrics: &Arc<Metrics>) -> CheckService {
+    let policy = PolicyFile {
+        name: "friends.rego".to_owned(),
+        data_path: Vec::new(),
+        bytes: POLICY.to_vec(),
+    };
+    let policy = Policy::load(&[policy], &config.load_options()).unwrap();
+    let active = Active::new(policy, &input::Options::default());
+    let metrics = Arc::clone(metrics);
+    CheckService::new(
+        Snapshot::of(active),
+        check_options(config),
+        metrics,
+        Clock::System,
+    )
 }
 
+/// Friends are allowed, everybody else is denied.
+pub(crate) const POLICY: &[u8] = br#"
+package envoy.authz
+
+default allow := false
+
+allow if startswith(input.attributes.source.service, "friend")
+"#;
+
 /// Free ports on the loopback interface, no grace.
-pub(crate) fn options() -> ServerOptions {
-    ServerOptions {
-        listen: "127.0.0.1:0".parse().unwrap(),
-        admin: Some("127.0.0.1:0".parse().unwrap()),
-        grace: Duration::ZERO,
-        ..ServerOptions::default()
-    }
+pub(crate) fn config() -> Config {
+    let mut config = Config::default();
+    config.plugin.addr = loopback();
+    config.portcullis.admin.addr = loopback();
+    config.portcullis.shutdown.grace = Duration::ZERO;
+    // These tests are about the way to a check, and share the machine with each other.
+    config.portcullis.budget = Duration::from_secs(20);
+    config
+}
+
+/// A free port on the loopback interface.
+pub(crate) fn loopback() -> ListenAddr {
+    "127.0.0.1:0".parse().unwrap()
 }
 
 /// Views with something to recognise in each.

@@ -1,54 +1,35 @@
 //! Who may connect to the gRPC port, by the SPIFFE ID in the verified client certificate.
 
-use std::{fmt, str::FromStr};
-
 use rustls::pki_types::CertificateDer;
 use x509_parser::{extensions::GeneralName, prelude::FromDer as _};
 
-use crate::identity::spiffe::{InvalidSpiffeId, SpiffeId};
+use crate::{
+    config::AllowedCaller,
+    identity::spiffe::{InvalidSpiffeId, SpiffeId},
+};
 
-/// Who may connect.
-#[derive(Clone, Debug, Default)]
-pub enum Callers {
-    /// Everybody the client authorities vouch for, or everybody at all where there are none.
-    #[default]
-    Any,
-    /// Only these.
-    Listed(Vec<Caller>),
-}
-
-impl Callers {
-    /// Whether only listed callers may connect.
-    pub fn is_list(&self) -> bool {
-        match self {
-            Self::Any => false,
-            Self::Listed(_) => true,
-        }
-    }
-
-    /// Judges the verified certificate of a caller.
-    pub(super) fn admit(
-        &self,
-        certificate: Option<&CertificateDer<'_>>,
-    ) -> Result<(), CallerError> {
-        let callers = match self {
-            Self::Any => return Ok(()),
-            Self::Listed(callers) => callers,
-        };
-        let certificate = certificate.ok_or(CallerError::NoCertificate)?;
-        let uri = only_uri(certificate)?;
-        let id = SpiffeId::parse(&uri)?;
-        if callers.iter().any(|caller| caller.matches(id)) {
-            Ok(())
-        } else {
-            Err(CallerError::NotListed(uri))
-        }
+/// Judges the verified certificate of a caller. `None` admits everybody whom the client authorities
+/// vouch for, or everybody at all where there are none.
+pub(super) fn admit(
+    allowed: Option<&[AllowedCaller]>,
+    certificate: Option<&CertificateDer<'_>>,
+) -> Result<(), CallerError> {
+    let Some(allowed) = allowed else {
+        return Ok(());
+    };
+    let certificate = certificate.ok_or(CallerError::NoCertificate)?;
+    let uri = only_uri(certificate)?;
+    let id = SpiffeId::parse(&uri)?;
+    if allowed.iter().any(|caller| caller.matches(&id)) {
+        Ok(())
+    } else {
+        Err(CallerError::NotListed(uri))
     }
 }
 
 /// Why a caller may not ask.
 #[derive(Debug, thiserror::Error)]
-pub enum CallerError {
+pub(in crate::app) enum CallerError {
     /// No client certificate at all.
     #[error("the caller has no certificate")]
     NoCertificate,
@@ -64,53 +45,6 @@ pub enum CallerError {
     /// A proven caller that is not on the list.
     #[error("the caller `{0}` is not listed")]
     NotListed(String),
-}
-
-/// One entry of the list.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Caller {
-    /// The whole ID, or what comes before the final `/*`.
-    id: String,
-    below: bool,
-}
-
-impl Caller {
-    fn matches(&self, id: SpiffeId<'_>) -> bool {
-        match id.id().strip_prefix(self.id.as_str()) {
-            Some(rest) if self.below => rest.starts_with('/'),
-            Some(rest) => rest.is_empty(),
-            None => false,
-        }
-    }
-}
-
-impl FromStr for Caller {
-    type Err = InvalidSpiffeId;
-
-    /// `spiffe://trust-domain/path` is that caller, `spiffe://trust-domain/*` everybody below.
-    fn from_str(text: &str) -> Result<Self, InvalidSpiffeId> {
-        let (id, below) = text
-            .strip_suffix("/*")
-            .map_or((text, false), |prefix| (prefix, true));
-        SpiffeId::parse(id)?;
-        Ok(Self {
-            id: id.to_owned(),
-            below,
-        })
-    }
-}
-
-impl fmt::Display for Caller {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let suffix = if self.below { "/*" } else { "" };
-        write!(f, "{}{suffix}", self.id)
-    }
-}
-
-impl fmt::Debug for Caller {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
 }
 
 fn only_uri(certificate: &CertificateDer<'_>) -> Result<String, CallerError> {
@@ -153,27 +87,29 @@ mod tests {
     }
 
     fn admits(listed: &[&str], uris: &[&str]) -> Result<(), String> {
-        let callers = Callers::Listed(listed.iter().map(|text| text.parse().unwrap()).collect());
-        callers
-            .admit(Some(&certificate(uris)))
-            .map_err(|error| error.to_string())
+        let allowed: Vec<_> = listed.iter().map(|text| text.parse().unwrap()).collect();
+        admit(Some(&allowed), Some(&certificate(uris))).map_err(|error| error.to_string())
     }
 
     #[test]
-    fn a_caller_is_admitted_only_by_an_entry_that_names_it() {
+    fn a_caller_is_admitted_by_any_entry_that_names_it_and_by_no_other() {
         const GATEWAY: &str = "spiffe://cluster.local/ns/istio-system/sa/gateway";
-        for (listed, admitted) in [
-            (GATEWAY, true),
-            ("spiffe://cluster.local/*", true),
-            ("spiffe://cluster.local/ns/istio-system/*", true),
-            ("spiffe://cluster.local/ns/istio-system/sa/gate", false),
-            ("spiffe://cluster.local/ns/istio/*", false),
-            ("spiffe://cluster.local", false),
-            ("spiffe://cluster.loca/*", false),
-            ("spiffe://other.domain/*", false),
-        ] {
-            assert_eq!(admits(&[listed], &[GATEWAY]).is_ok(), admitted, "{listed}");
-        }
+        const OTHERS: [&str; 2] = [
+            "spiffe://cluster.local/ns/shop/*",
+            "spiffe://other.domain/*",
+        ];
+        assert!(admits(&OTHERS, &[GATEWAY]).is_err());
+        assert_eq!(admits(&[OTHERS[0], GATEWAY], &[GATEWAY]), Ok(()));
+        assert_eq!(
+            admits(&[OTHERS[1], "spiffe://cluster.local/*"], &[GATEWAY]),
+            Ok(())
+        );
+    }
+
+    #[test]
+    fn without_a_list_everybody_is_admitted_who_came_so_far() {
+        assert!(admit(None, None).is_ok());
+        assert!(admit(None, Some(&certificate(&[]))).is_ok());
     }
 
     #[test]
@@ -211,26 +147,11 @@ mod tests {
 
     #[test]
     fn no_certificate_is_refused_by_a_list_and_garbage_too() {
-        let list = Callers::Listed(vec!["spiffe://cluster.local/*".parse().unwrap()]);
-        assert!(matches!(list.admit(None), Err(CallerError::NoCertificate)));
+        let list = ["spiffe://cluster.local/*".parse().unwrap()];
+        let without = admit(Some(&list), None);
+        assert!(matches!(without, Err(CallerError::NoCertificate)));
         let garbage = CertificateDer::from(vec![0x30, 0x82]);
-        assert!(matches!(
-            list.admit(Some(&garbage)),
-            Err(CallerError::Unreadable)
-        ));
-    }
-
-    #[test]
-    fn an_entry_that_is_no_spiffe_id_is_refused() {
-        for text in [
-            "",
-            "*",
-            "spiffe://*",
-            "spiffe:///*",
-            "spiffe://td/a*",
-            "spiffe://td/*/*",
-        ] {
-            assert!(text.parse::<Caller>().is_err(), "{text}");
-        }
+        let unreadable = admit(Some(&list), Some(&garbage));
+        assert!(matches!(unreadable, Err(CallerError::Unreadable)));
     }
 }

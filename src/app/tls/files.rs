@@ -15,31 +15,7 @@ use rustls::{
 };
 use sha2::{Digest as _, Sha256};
 
-/// Where certificate, key and client authorities are.
-#[derive(Clone, Debug)]
-pub struct Files {
-    /// The certificate chain, leaf first, PEM.
-    pub certificate: PathBuf,
-    /// Its private key, PEM (PKCS#8, PKCS#1 or SEC1).
-    pub key: PathBuf,
-    /// The authorities of client certificates, PEM; with them every caller must present one.
-    pub client_authorities: Option<PathBuf>,
-}
-
-impl Files {
-    /// Reads all of them.
-    pub(super) fn read(&self) -> Result<Content, FilesError> {
-        Ok(Content {
-            certificate: Part::read(&self.certificate)?,
-            key: Part::read(&self.key)?,
-            client_authorities: self
-                .client_authorities
-                .as_deref()
-                .map(Part::read)
-                .transpose()?,
-        })
-    }
-}
+use crate::config;
 
 /// Why the files give no server configuration.
 #[derive(Debug, thiserror::Error)]
@@ -95,6 +71,15 @@ pub(super) struct Content {
 }
 
 impl Content {
+    /// Reads all of the files.
+    pub(super) fn read(tls: &config::Tls) -> Result<Self, FilesError> {
+        Ok(Self {
+            certificate: Part::read(&tls.cert_file)?,
+            key: Part::read(&tls.key_file)?,
+            client_authorities: tls.client_ca_file.as_deref().map(Part::read).transpose()?,
+        })
+    }
+
     /// Differs when any byte of any file differs.
     pub(super) fn digest(&self) -> Digest {
         let mut all = Sha256::new();

@@ -67,8 +67,10 @@ struct Calls<'c> {
 impl<'a> Visitor<'a> for Calls<'_> {
     fn expr(&mut self, _expr: &'a ExprRef) {}
 
-    fn call(&mut self, span: &'a Span, function: &'a ExprRef, arguments: &'a [ExprRef]) {
+    fn call(&mut self, _span: &'a Span, function: &'a ExprRef, arguments: &'a [ExprRef]) {
         let chain = Chain::of(function);
+        // A call's own span starts at its bracket.
+        let span = chain.root.span();
         let Some(name) = chain.dotted() else {
             self.problems
                 .push(Diagnostic::at(span, "a function is called by its name"));

@@ -131,7 +131,7 @@ fn a_grpc_error_is_given_only_where_nothing_was_judged() {
 
 #[test]
 fn a_request_that_cannot_be_read_gets_400() {
-    let error = crate::request::InvalidRequest::Undecodable("truncated");
+    let error = crate::request::InvalidRequest::TooManyHeaders(100_000);
     let response = answer(&Err(error.into()), &Options::default());
     assert_eq!(code(&response), 7);
     let denied = denied(response);

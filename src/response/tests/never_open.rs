@@ -74,6 +74,7 @@ fn options() -> impl Strategy<Value = Options> {
         dry_run,
         expose_reason: named.then(|| "x-reason".parse().expect("a name")),
         decision_id_header: named.then(|| "x-id".parse().expect("a name")),
+        retry_after: 1,
     })
 }
 

@@ -6,7 +6,10 @@ use crate::{
     input::Value,
     outcome::{CheckError, Outcome, Reason, Stage},
     policy::EvalError,
-    telemetry::{ActivePolicy, PolicyActivated, PolicyRejected, Seen, StageTimes},
+    telemetry::{
+        AcceptFailed, ActivePolicy, CallerRefused, CertificateRejected, CertificateReplaced,
+        ConnectionAccepted, HandshakeFailed, PolicyActivated, PolicyRejected, Seen, StageTimes,
+    },
 };
 
 /// The sample lines that start so.
@@ -58,7 +61,7 @@ fn errors() -> Vec<CheckError> {
             .expect_err("no decision")
             .into(),
         EvalError::InstructionLimit(1).into(),
-        crate::request::InvalidRequest::Undecodable("x").into(),
+        crate::request::InvalidRequest::TooManyHeaders(1).into(),
         CheckError::Budget(Stage::Input),
         CheckError::Overload,
         CheckError::NotReady,
@@ -213,6 +216,41 @@ fn only_the_active_policy_is_shown() {
             "portcullis_policy_last_activation_timestamp_seconds 1700000000.0",
         ]
     );
+}
+
+#[test]
+fn what_happens_to_connections_is_counted_each_by_itself() {
+    let metrics = Metrics::new(None);
+    let error = &std::io::Error::other("out of files");
+    let problem = &"no certificate";
+    let counted = |name: &str| samples(&metrics, name).concat();
+    for (name, emit) in [
+        (
+            "portcullis_connections_accepted_total",
+            &(|| ConnectionAccepted.emit(&metrics)) as &dyn Fn(),
+        ),
+        ("portcullis_connection_accept_failures_total", &|| {
+            AcceptFailed { error }.emit(&metrics);
+        }),
+        ("portcullis_tls_handshake_failures_total", &|| {
+            HandshakeFailed { error }.emit(&metrics);
+        }),
+        ("portcullis_callers_refused_total", &|| {
+            CallerRefused { error }.emit(&metrics);
+        }),
+        (
+            r#"portcullis_certificate_reloads_total{result="success"}"#,
+            &|| CertificateReplaced.emit(&metrics),
+        ),
+        (
+            r#"portcullis_certificate_reloads_total{result="failure"}"#,
+            &|| CertificateRejected { problem }.emit(&metrics),
+        ),
+    ] {
+        assert_eq!(counted(name), format!("{name} 0"));
+        emit();
+        assert_eq!(counted(name), format!("{name} 1"));
+    }
 }
 
 #[test]
