@@ -57,9 +57,15 @@ async fn an_allow_carries_its_changes_and_the_real_decision_id() {
     };
     assert_eq!(ok.headers[0].header.as_ref().unwrap().key, "x-user");
     assert_eq!(ok.headers_to_remove, ["x-internal"]);
-    assert_eq!(ok.response_headers_to_add[0].header.as_ref().unwrap().value, "open");
+    assert_eq!(
+        ok.response_headers_to_add[0].header.as_ref().unwrap().value,
+        "open"
+    );
     let parameter = &ok.query_parameters_to_set[0];
-    assert_eq!((parameter.key.as_str(), parameter.value.as_str()), ("a%20b", "c%26d"));
+    assert_eq!(
+        (parameter.key.as_str(), parameter.value.as_str()),
+        ("a%20b", "c%26d")
+    );
     let line = log::of_check(&decision_id(&answer));
     assert_eq!(line["outcome"], "allowed");
     let team = &answer.dynamic_metadata.as_ref().unwrap().fields["team"].kind;
@@ -99,12 +105,17 @@ async fn credentials_of_a_request_are_not_in_its_log_line() {
     let token = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJzZWNyZXQifQ.c2lnbmF0dXJl";
     let request = requests::http(requests::GET, |http| {
         http.path = format!("/closed/{token}?access_token={token}");
-        http.headers.insert("authorization".to_owned(), format!("Bearer {token}"));
-        http.headers.insert("cookie".to_owned(), format!("session={token}"));
+        http.headers
+            .insert("authorization".to_owned(), format!("Bearer {token}"));
+        http.headers
+            .insert("cookie".to_owned(), format!("session={token}"));
     });
     let line = log::of_check(&decision_id(&server.check(&request).await)).to_string();
     assert!(line.contains("/closed"), "{line}");
-    assert!(!line.contains(token) && !line.contains("access_token"), "{line}");
+    assert!(
+        !line.contains(token) && !line.contains("access_token"),
+        "{line}"
+    );
 }
 
 /// A policy that allows everything.
@@ -178,10 +189,18 @@ allow if {
 }
 "#;
     let server = Server::start(policy, &[]).await;
-    for capture in ["http1-mtls-jwt", "http1-plaintext-jwt", "http1-plaintext-badjwt"] {
+    for capture in [
+        "http1-mtls-jwt",
+        "http1-plaintext-jwt",
+        "http1-plaintext-badjwt",
+    ] {
         for (path, expected) in [("/claims", 7), ("/error", 0)] {
             let request = requests::http(capture, |http| path.clone_into(&mut http.path));
-            assert_eq!(code(&server.check(&request).await), expected, "{capture} {path}");
+            assert_eq!(
+                code(&server.check(&request).await),
+                expected,
+                "{capture} {path}"
+            );
         }
     }
 }
@@ -200,7 +219,10 @@ fn an_allow_that_comes_after_the_budget_is_none() {
         decide(&active, &view, &mut Budget::offline(&options, clock))
     };
     assert!(matches!(with(0), Err(CheckError::Budget(_))));
-    assert!(matches!(with(10), Ok(portcullis::decision::Decision::Allow(_))));
+    assert!(matches!(
+        with(10),
+        Ok(portcullis::decision::Decision::Allow(_))
+    ));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -208,8 +230,14 @@ async fn a_server_without_a_rule_to_ask_does_not_start() {
     for (name, module) in [
         ("no policy at all", None),
         ("an empty module", Some("package envoy.authz\n")),
-        ("a module of another package", Some("package other\n\nallow := true\n")),
-        ("another rule", Some("package envoy.authz\n\npermit := true\n")),
+        (
+            "a module of another package",
+            Some("package other\n\nallow := true\n"),
+        ),
+        (
+            "another rule",
+            Some("package envoy.authz\n\npermit := true\n"),
+        ),
     ] {
         let folder = tempfile::tempdir().unwrap();
         if let Some(module) = module {
