@@ -2,7 +2,11 @@
 
 use serde_json::Value;
 
-use crate::{failures::code, requests, server::{Server, check}};
+use crate::{
+    failures::code,
+    requests,
+    server::{Server, check},
+};
 
 const ALLOW_FOO: &str = r#"package envoy.authz
 
@@ -39,7 +43,10 @@ async fn version_and_policy_say_what_is_running() {
     assert_eq!(policy["engine"], "rvm");
     assert_eq!(policy["last_error"], Value::Null);
     let source = policy["source"].as_str().unwrap();
-    assert!(source.contains(server.folder().to_str().unwrap()), "{policy}");
+    assert!(
+        source.contains(server.folder().to_str().unwrap()),
+        "{policy}"
+    );
     let reads = policy["reads"].to_string();
     assert!(reads.contains("source.spiffe.namespace"), "{reads}");
 }
@@ -73,14 +80,18 @@ async fn no_series_is_made_of_what_callers_send() {
     server.check(&requests::path("/")).await;
     let before = names(&server).await;
     for n in 0..50 {
-        server.check(&requests::path(&format!("/{n}/{}", fastrand::u64(..)))).await;
+        server
+            .check(&requests::path(&format!("/{n}/{}", fastrand::u64(..))))
+            .await;
         let other = format!("spiffe://cluster.local/ns/n{n}/sa/{}", fastrand::u64(..));
         server.check(&requests::principal(&other)).await;
     }
     assert_eq!(names(&server).await, before);
     assert!(before.len() > 20, "{before:?}");
     assert_eq!(
-        server.metric("portcullis_checks_total{outcome=\"denied\",reason=\"policy\"}").await,
+        server
+            .metric("portcullis_checks_total{outcome=\"denied\",reason=\"policy\"}")
+            .await,
         Some(50.0)
     );
 }

@@ -1,17 +1,29 @@
 //! What an allow and a denial carry, over the wire.
 
+use std::{io, sync::Arc};
+
 use envoy_types::pb::{
-    envoy::service::auth::v3::check_response::HttpResponse, google::protobuf::value::Kind,
+    envoy::service::auth::v3::{CheckResponse, check_response::HttpResponse},
+    google::protobuf::value::Kind,
 };
 use portcullis::{
-    check::budget::{self, Budget},
-    check::{Active, decide},
+    app::build::check_options,
+    check::{
+        Active, CheckService,
+        budget::{self, Budget},
+        decide,
+    },
     clock::Clock,
     input,
     outcome::CheckError,
     policy::{Entrypoint, LoadOptions, Policy, PolicyFile},
     request::RequestView,
+    snapshot::Snapshot,
     sources::file::Files,
+    telemetry::{
+        Metrics,
+        log::{Format, Level, subscriber},
+    },
 };
 use prost::Message as _;
 
@@ -45,9 +57,15 @@ async fn an_allow_carries_its_changes_and_the_real_decision_id() {
     };
     assert_eq!(ok.headers[0].header.as_ref().unwrap().key, "x-user");
     assert_eq!(ok.headers_to_remove, ["x-internal"]);
-    assert_eq!(ok.response_headers_to_add[0].header.as_ref().unwrap().value, "open");
+    assert_eq!(
+        ok.response_headers_to_add[0].header.as_ref().unwrap().value,
+        "open"
+    );
     let parameter = &ok.query_parameters_to_set[0];
-    assert_eq!((parameter.key.as_str(), parameter.value.as_str()), ("a%20b", "c%26d"));
+    assert_eq!(
+        (parameter.key.as_str(), parameter.value.as_str()),
+        ("a%20b", "c%26d")
+    );
     let line = log::of_check(&decision_id(&answer));
     assert_eq!(line["outcome"], "allowed");
     let team = &answer.dynamic_metadata.as_ref().unwrap().fields["team"].kind;
@@ -87,16 +105,21 @@ async fn credentials_of_a_request_are_not_in_its_log_line() {
     let token = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJzZWNyZXQifQ.c2lnbmF0dXJl";
     let request = requests::http(requests::GET, |http| {
         http.path = format!("/closed/{token}?access_token={token}");
-        http.headers.insert("authorization".to_owned(), format!("Bearer {token}"));
-        http.headers.insert("cookie".to_owned(), format!("session={token}"));
+        http.headers
+            .insert("authorization".to_owned(), format!("Bearer {token}"));
+        http.headers
+            .insert("cookie".to_owned(), format!("session={token}"));
     });
     let line = log::of_check(&decision_id(&server.check(&request).await)).to_string();
     assert!(line.contains("/closed"), "{line}");
-    assert!(!line.contains(token) && !line.contains("access_token"), "{line}");
+    assert!(
+        !line.contains(token) && !line.contains("access_token"),
+        "{line}"
+    );
 }
 
-#[test]
-fn an_allow_that_comes_after_the_budget_is_none() {
+/// A policy that allows everything.
+fn allows() -> Active {
     let file = PolicyFile {
         name: "policy.rego".to_owned(),
         data_path: Vec::new(),
@@ -109,7 +132,82 @@ fn an_allow_that_comes_after_the_budget_is_none() {
         strict_builtin_errors: false,
     };
     let policy = Policy::load(&[file], &options).unwrap();
-    let active = Active::new(policy, &input::Options::default());
+    Active::new(policy, &input::Options::default())
+}
+
+#[test]
+fn a_log_that_always_panics_takes_no_answer_away() {
+    struct Panics;
+    impl io::Write for Panics {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            panic!("the log is gone")
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let service = || {
+        let metrics = Arc::new(Metrics::new(None));
+        let options = check_options(&config(&[]));
+        CheckService::new(Snapshot::of(allows()), options, metrics, Clock::System)
+    };
+    let request = requests::capture(requests::GET).encode_to_vec();
+    let check = |service: &CheckService| {
+        let bytes = service.check(&http::HeaderMap::new(), &request).unwrap();
+        code(&CheckResponse::decode(bytes).unwrap())
+    };
+    let log = subscriber(Level::Debug, Format::Json, false, || Panics);
+    let (first, second) = tracing::subscriber::with_default(log, || {
+        let service = service();
+        (check(&service), check(&service))
+    });
+    assert_eq!((first, second), (13, 13));
+    let log = subscriber(Level::Debug, Format::Json, false, io::sink);
+    let working = tracing::subscriber::with_default(log, || check(&service()));
+    assert_eq!(working, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unverified_token_brings_no_claims() {
+    let policy = r#"package envoy.authz
+
+default allow := false
+
+allow if {
+	input.parsed_path[0] == "claims"
+	input.jwt
+}
+
+allow if {
+	input.parsed_path[0] == "claims"
+	contains(json.marshal(object.remove(input, ["attributes"])), "issuer.example")
+}
+
+allow if {
+	input.parsed_path[0] == "error"
+	input.jwt_error != ""
+}
+"#;
+    let server = Server::start(policy, &[]).await;
+    for capture in [
+        "http1-mtls-jwt",
+        "http1-plaintext-jwt",
+        "http1-plaintext-badjwt",
+    ] {
+        for (path, expected) in [("/claims", 7), ("/error", 0)] {
+            let request = requests::http(capture, |http| path.clone_into(&mut http.path));
+            assert_eq!(
+                code(&server.check(&request).await),
+                expected,
+                "{capture} {path}"
+            );
+        }
+    }
+}
+
+#[test]
+fn an_allow_that_comes_after_the_budget_is_none() {
+    let active = allows();
     let bytes = requests::capture(requests::GET).encode_to_vec();
     let view = RequestView::parse(&bytes).unwrap();
     let clock = Clock::Fixed(Clock::System.now());
@@ -121,7 +219,10 @@ fn an_allow_that_comes_after_the_budget_is_none() {
         decide(&active, &view, &mut Budget::offline(&options, clock))
     };
     assert!(matches!(with(0), Err(CheckError::Budget(_))));
-    assert!(matches!(with(10), Ok(portcullis::decision::Decision::Allow(_))));
+    assert!(matches!(
+        with(10),
+        Ok(portcullis::decision::Decision::Allow(_))
+    ));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -129,8 +230,14 @@ async fn a_server_without_a_rule_to_ask_does_not_start() {
     for (name, module) in [
         ("no policy at all", None),
         ("an empty module", Some("package envoy.authz\n")),
-        ("a module of another package", Some("package other\n\nallow := true\n")),
-        ("another rule", Some("package envoy.authz\n\npermit := true\n")),
+        (
+            "a module of another package",
+            Some("package other\n\nallow := true\n"),
+        ),
+        (
+            "another rule",
+            Some("package envoy.authz\n\npermit := true\n"),
+        ),
     ] {
         let folder = tempfile::tempdir().unwrap();
         if let Some(module) = module {

@@ -17,7 +17,7 @@ fn tar(members: &[Member<'_>]) -> Vec<u8> {
         let mut header = Header::new_gnu();
         header.as_gnu_mut().unwrap().name[..name.len()].copy_from_slice(name.as_bytes());
         header.set_entry_type(*kind);
-        header.set_size(content.len() as u64);
+        header.set_size(u64::try_from(content.len()).unwrap());
         header.set_mode(0o644);
         header.set_cksum();
         archive.append(&header, *content).unwrap();
@@ -53,7 +53,12 @@ fn module(name: &str) -> Vec<u8> {
 
 #[test]
 fn an_entry_that_leaves_the_bundle_or_is_no_file_is_refused() {
-    for name in ["policy.rego", "./policy.rego", "/policy.rego", "a/b/policy.rego"] {
+    for name in [
+        "policy.rego",
+        "./policy.rego",
+        "/policy.rego",
+        "a/b/policy.rego",
+    ] {
         assert!(load(module(name)).is_ok(), "{name}");
     }
     for name in [
@@ -65,13 +70,24 @@ fn an_entry_that_leaves_the_bundle_or_is_no_file_is_refused() {
         "..\\policy.rego",
     ] {
         let error = load(module(name)).unwrap_err();
-        assert!(error.contains("must stay below the bundle's root"), "{name}: {error}");
+        assert!(
+            error.contains("must stay below the bundle's root"),
+            "{name}: {error}"
+        );
     }
-    for kind in [EntryType::Symlink, EntryType::Link, EntryType::Fifo, EntryType::Char] {
+    for kind in [
+        EntryType::Symlink,
+        EntryType::Link,
+        EntryType::Fifo,
+        EntryType::Char,
+    ] {
         let link = Member("link.rego", kind, b"");
         let whole = [Member("policy.rego", EntryType::Regular, MODULE), link];
         let error = load(gzip(&tar(&whole))).unwrap_err();
-        assert!(error.contains("regular files and folders only"), "{kind:?}: {error}");
+        assert!(
+            error.contains("regular files and folders only"),
+            "{kind:?}: {error}"
+        );
     }
 }
 

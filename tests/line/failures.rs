@@ -40,26 +40,51 @@ fn check_http(row: &Row, denied: &DeniedHttpResponse, id: &str) {
     assert_eq!(status, Some(row.http), "{}", row.name);
     let retry_after = matches!(row.reason, "overload" | "not_ready").then_some("7");
     assert_eq!(header(denied, "retry-after"), retry_after, "{}", row.name);
-    assert!(denied.body.starts_with(row.body), "{}: {}", row.name, denied.body);
+    assert!(
+        denied.body.starts_with(row.body),
+        "{}: {}",
+        row.name,
+        denied.body
+    );
     let ours = !matches!(row.reason, "policy" | "undefined");
-    assert_eq!(denied.body.contains(id), ours, "{}: {}", row.name, denied.body);
+    assert_eq!(
+        denied.body.contains(id),
+        ours,
+        "{}: {}",
+        row.name,
+        denied.body
+    );
     for internal in [row.cause, "envoy.authz", "policy.rego"] {
         let told = !internal.is_empty() && denied.body.contains(internal);
         let public = internal == "time" || row.body.contains(internal);
-        assert!(!told || public, "{} tells `{internal}`: {}", row.name, denied.body);
+        assert!(
+            !told || public,
+            "{} tells `{internal}`: {}",
+            row.name,
+            denied.body
+        );
     }
 }
 
 /// Metric and log line of a check that ran into `row`.
 async fn check_traces(row: &Row, provoked: &Provoked, id: &str, dry_run: bool) {
     let (outcome, reason) = (row.outcome, row.reason);
-    let series =
-        format!("portcullis_checks_total{{outcome=\"{outcome}\",reason=\"{reason}\"}}");
-    assert_eq!(provoked.server.metric(&series).await, Some(1.0), "{}: {series}", row.name);
+    let series = format!("portcullis_checks_total{{outcome=\"{outcome}\",reason=\"{reason}\"}}");
+    assert_eq!(
+        provoked.server.metric(&series).await,
+        Some(1.0),
+        "{}: {series}",
+        row.name
+    );
     let allowed = "portcullis_checks_total{outcome=\"allowed\",reason=\"policy\"}";
     // The line that could not be written belongs to an allow that was counted before.
     let allowed_before = if reason == "internal" { 1.0 } else { 0.0 };
-    assert_eq!(provoked.server.metric(allowed).await, Some(allowed_before), "{}", row.name);
+    assert_eq!(
+        provoked.server.metric(allowed).await,
+        Some(allowed_before),
+        "{}",
+        row.name
+    );
     let line = log::of_check(id);
     assert_eq!(line["reason"], reason, "{line}");
     if dry_run {
@@ -71,7 +96,12 @@ async fn check_traces(row: &Row, provoked: &Provoked, id: &str, dry_run: bool) {
     }
     let error = line["error"].as_str().unwrap_or_default();
     assert!(error.contains(row.cause), "{}: {error}", row.name);
-    assert_eq!(error.is_empty(), row.cause.is_empty(), "{}: {error}", row.name);
+    assert_eq!(
+        error.is_empty(),
+        row.cause.is_empty(),
+        "{}: {error}",
+        row.name
+    );
     if reason == "budget" {
         assert_eq!(line["budget.stage"], "policy", "{line}");
     }
@@ -79,7 +109,12 @@ async fn check_traces(row: &Row, provoked: &Provoked, id: &str, dry_run: bool) {
 
 /// The row was that one request's trouble.
 async fn check_alive(row: &Row, provoked: &Provoked) {
-    assert_eq!(provoked.server.get("/livez").await.status, 200, "{}", row.name);
+    assert_eq!(
+        provoked.server.get("/livez").await.status,
+        200,
+        "{}",
+        row.name
+    );
     if row.reason == "budget" || row.reason == "overload" {
         let fast = provoked.server.check(&requests::path("/fast")).await;
         assert_eq!(code(&fast), 0, "{}: {fast:?}", row.name);
@@ -87,7 +122,10 @@ async fn check_alive(row: &Row, provoked: &Provoked) {
     if row.reason == "internal" {
         let other = provoked.server.check(&requests::path("/")).await;
         assert_eq!(code(&other), 0, "{}: {other:?}", row.name);
-        assert_eq!(provoked.server.metric("portcullis_panics_total").await, Some(1.0));
+        assert_eq!(
+            provoked.server.metric("portcullis_panics_total").await,
+            Some(1.0)
+        );
     }
 }
 
@@ -150,7 +188,10 @@ async fn dry_run_lets_every_row_through_and_changes_nothing() {
     for on_error in ["denied_response", "error_response", "grpc_error"] {
         let on_error = format!("portcullis.on_error={on_error}");
         for row in ROWS {
-            let set = ["plugins.envoy_ext_authz_grpc.dry-run=true", on_error.as_str()];
+            let set = [
+                "plugins.envoy_ext_authz_grpc.dry-run=true",
+                on_error.as_str(),
+            ];
             let provoked = row.provoke(&set).await;
             let answer = provoked.answer.as_ref().expect(row.name);
             assert_eq!(code(answer), 0, "{}", row.name);

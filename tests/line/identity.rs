@@ -95,7 +95,9 @@ allow := false if contains(input.attributes.request.http.headers["x-role"], "adm
     let server = Server::start(policy, &[]).await;
     let plain = |headers: &[(&str, &str)]| {
         requests::http(GET, |http| {
-            let owned = headers.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
+            let owned = headers
+                .iter()
+                .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
             http.headers.extend(owned);
         })
     };

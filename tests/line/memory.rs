@@ -55,7 +55,12 @@ impl Process {
     fn peak(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let kib: u64 = line.unwrap().trim().trim_end_matches(" kB").parse().unwrap();
+        let kib: u64 = line
+            .unwrap()
+            .trim()
+            .trim_end_matches(" kB")
+            .parse()
+            .unwrap();
         kib / 1024
     }
 }
@@ -76,13 +81,15 @@ async fn hostile_requests_make_the_process_hold_only_a_few_times_their_size() {
     let before = process.peak();
     let attacks = [
         requests::http(POST, |http| {
-            http.headers.extend((0..100_000).map(|n| (format!("x-{n}"), String::new())));
+            http.headers
+                .extend((0..100_000).map(|n| (format!("x-{n}"), String::new())));
         }),
         requests::path(&"/".repeat(megabytes)),
         requests::http(POST, |http| http.body = "[0,".repeat(megabytes / 3)),
         requests::http(POST, |http| {
             http.body = format!("[{}0]", "0,".repeat(megabytes / 2));
-            http.headers.insert("content-length".to_owned(), http.body.len().to_string());
+            http.headers
+                .insert("content-length".to_owned(), http.body.len().to_string());
         }),
         requests::http(POST, |http| http.raw_body = vec![b'a'; megabytes]),
         vec![0xff; megabytes],

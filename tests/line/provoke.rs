@@ -252,7 +252,10 @@ pub(crate) const ROWS: &[Row] = &[
     Row {
         name: "instructions used up",
         policy: LOOPS,
-        set: &["portcullis.limits.instructions=1000", "portcullis.budget=30s"],
+        set: &[
+            "portcullis.limits.instructions=1000",
+            "portcullis.budget=30s",
+        ],
         reason: "evaluation",
         body: "denied: policy error",
         cause: "used up its 1000 instructions",
@@ -286,7 +289,11 @@ pub(crate) const ROWS: &[Row] = &[
     Row {
         name: "the time of the caller",
         by: By::Timeout("2S"),
-        set: &["portcullis.budget=30s", "portcullis.reply_margin=1s", ENDLESS],
+        set: &[
+            "portcullis.budget=30s",
+            "portcullis.reply_margin=1s",
+            ENDLESS,
+        ],
         ..BUDGET
     },
     Row {

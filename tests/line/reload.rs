@@ -144,7 +144,9 @@ async fn a_file_renamed_over_the_old_one_becomes_the_policy() {
     let server = Server::start(&allows("old"), WATCH).await;
     let old = server.json("/policy").await;
     replace(&server, &allows("new"));
-    let new = server.policy_when(|p| p["revision"] != old["revision"]).await;
+    let new = server
+        .policy_when(|p| p["revision"] != old["revision"])
+        .await;
     assert_eq!(new["last_error"], Value::Null);
     assert_eq!(code(&server.check(&requests::path("/new")).await), 0);
     assert_eq!(code(&server.check(&requests::path("/old")).await), 7);
@@ -167,7 +169,10 @@ async fn a_broken_change_keeps_the_last_good_policy_and_shows_where_it_is_broken
         assert_eq!(bad["revision"], good["revision"]);
         assert_eq!(bad["active"], true);
         let error = bad["last_error"].as_str().unwrap();
-        assert!(error.contains("policy.rego:3") || error.contains("envoy.authz"), "{error}");
+        assert!(
+            error.contains("policy.rego:3") || error.contains("envoy.authz"),
+            "{error}"
+        );
         assert_eq!(server.get("/readyz").await.status, 200);
         assert_eq!(code(&server.check(&requests::path("/old")).await), 0);
         assert_eq!(code(&server.check(&requests::path("/new")).await), 7);

@@ -62,7 +62,8 @@ pub(crate) fn principal(principal: &str) -> Vec<u8> {
 pub(crate) fn field(number: u32, content: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     prost::encoding::encode_key(number, prost::encoding::WireType::LengthDelimited, &mut out);
-    prost::encoding::encode_varint(content.len() as u64, &mut out);
+    let length = u64::try_from(content.len()).unwrap();
+    prost::encoding::encode_varint(length, &mut out);
     out.extend_from_slice(content);
     out
 }

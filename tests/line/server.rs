@@ -99,7 +99,9 @@ impl Server {
             version: Value::Null,
         };
         let config = config(set);
-        let app = App::start(&config, views, Arc::clone(&metrics)).await.unwrap();
+        let app = App::start(&config, views, Arc::clone(&metrics))
+            .await
+            .unwrap();
         let admin = tcp(app.admin());
         let check = check_options(&config);
         let service = CheckService::new(Snapshot::empty(), check, metrics, Clock::System);

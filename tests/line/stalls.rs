@@ -34,15 +34,26 @@ async fn a_policy_that_never_ends_is_stopped_and_only_that_check_fails() {
         let policy = format!(
             "package envoy.authz\n\ndefault allow := false\n\nallow if input.parsed_path[0] == \"fast\"\n\nallow if {{\n\tinput.parsed_path[0] == \"slow\"\n\t{body}\n}}\n"
         );
-        let set = ["portcullis.budget=200ms", "portcullis.limits.instructions=1000000000"];
+        let set = [
+            "portcullis.budget=200ms",
+            "portcullis.limits.instructions=1000000000",
+        ];
         let server = Server::start(&policy, &set).await;
         let began = Instant::now();
         let answer = server.check(&requests::path("/slow")).await;
         let took = began.elapsed();
         assert_eq!(code(&answer), 14, "{name}: {answer:?}");
-        assert_eq!(log::of_check(&decision_id(&answer))["reason"], "budget", "{name}");
+        assert_eq!(
+            log::of_check(&decision_id(&answer))["reason"],
+            "budget",
+            "{name}"
+        );
         assert!(took < Duration::from_secs(10), "{name} took {took:?}");
-        assert_eq!(code(&server.check(&requests::path("/fast")).await), 0, "{name}");
+        assert_eq!(
+            code(&server.check(&requests::path("/fast")).await),
+            0,
+            "{name}"
+        );
     }
 }
 
