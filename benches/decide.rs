@@ -4,7 +4,7 @@
 //! `cargo bench --bench decide` prints criterion's figures and then the ratio of interleaved pairs,
 //! which is what to trust on a noisy machine.
 
-use std::{hint::black_box, path::Path, time::Instant};
+use std::{hint::black_box, path::Path, time::{Duration, Instant}};
 
 use criterion::Criterion;
 use envoy_types::pb::envoy::service::auth::v3::CheckRequest;
@@ -22,6 +22,13 @@ use prost::Message;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const DECISION_ID: &str = "7a1d1d3e-95c4-4a2a-9d0b-0c9b0f6f6c11";
+
+/// Long enough that a busy machine changes no answer.
+const PATIENT: budget::Options = budget::Options {
+    budget: Duration::from_secs(60),
+    reply_margin: Duration::ZERO,
+    instructions: 10_000_000,
+};
 
 struct Case {
     name: &'static str,
@@ -53,7 +60,7 @@ allow if {{
 
     fn run(&self) {
         let clock = Clock::System;
-        let mut budget = budget::Budget::offline(&budget::Options::default(), clock);
+        let mut budget = budget::Budget::offline(&PATIENT, clock);
         let request = RequestView::parse(&self.request).unwrap();
         let outcome = decide(&self.active, &request, &mut budget);
         assert_eq!(

@@ -92,7 +92,8 @@ fn portcullis(policy: &Path) -> Subject {
         .arg("run")
         .args(["--set", "plugins.envoy_ext_authz_grpc.addr=127.0.0.1:0"])
         .args(["--set", "portcullis.admin.addr=127.0.0.1:0"])
-        .args(["--log-format", "json"])
+        // Long enough that a busy machine changes no answer.
+        .args(["--set", "portcullis.budget=10s", "--log-format", "json"])
         .arg(policy)
         .env("TOKIO_WORKER_THREADS", "1");
     started(command)

@@ -6,6 +6,16 @@
 //! --ignored`). The two tables hold the list: every construct with an example that runs on the
 //! virtual machine, or with one that must not. What a comparison finds leaves the first table.
 
+#![expect(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::let_underscore_must_use,
+    clippy::use_debug,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test may fail by panicking"
+)]
+
 #[path = "differential/generate.rs"]
 mod generate;
 #[path = "differential/opa.rs"]
@@ -17,7 +27,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use generate::Case;
-use portcullis::input::Value;
+use portcullis::input::{Reads, Value};
 use portcullis::policy::{
     Construct, Engine, Entrypoint, EvalError, Limits, LoadOptions, Policy, PolicyFile,
 };
@@ -46,8 +56,10 @@ fn options() -> LoadOptions {
 }
 
 fn load(policy: &str, data: &str, options: &LoadOptions) -> Result<Policy, String> {
-    Policy::load(&[file("t.rego", policy), file("data.json", data)], options)
-        .map_err(|error| error.0.iter().map(|d| format!("{d}\n")).collect())
+    Policy::load(&[file("t.rego", policy), file("data.json", data)], options).map_err(|error| {
+        let problems: Vec<String> = error.0.iter().map(ToString::to_string).collect();
+        problems.join("\n")
+    })
 }
 
 /// What an evaluation comes to, in words that both evaluators share.
@@ -118,6 +130,68 @@ fn machine_and_interpreter_agree_on_generated_policies() {
     );
 }
 
+/// What is left of a document when only `reads` is built of it.
+fn pruned(document: &serde_json::Value, reads: &Reads) -> serde_json::Value {
+    match (document, reads) {
+        (serde_json::Value::Object(fields), Reads::Keys(_)) => {
+            let kept = fields.iter().filter(|(key, _)| reads.child(key).any());
+            let kept = kept.map(|(key, value)| (key.clone(), pruned(value, reads.child(key))));
+            serde_json::Value::Object(kept.collect())
+        }
+        (serde_json::Value::Object(_), Reads::Nothing) => serde_json::json!({}),
+        (other, _) => other.clone(),
+    }
+}
+
+fn pruning_changes_nothing(policy: &Policy, input: &str) -> Result<(), TestCaseError> {
+    let document: serde_json::Value = serde_json::from_str(input).expect("JSON");
+    let pruned = pruned(&document, policy.reads()).to_string();
+    prop_assert_eq!(
+        outcome(policy, input),
+        outcome(policy, &pruned),
+        "with {} and with {}, which is what is read: {}",
+        input,
+        &pruned,
+        policy.reads()
+    );
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn pruning_the_input_to_what_is_read_changes_nothing(
+        choices in prop::collection::vec(any::<u8>(), 20..250),
+        with in 0..5_usize,
+    ) {
+        let mut case = generate::case(&choices);
+        // The generator stays on the list; `with` is not on it and changes what is read.
+        let replaced = ["input as {\"a\": input.b}", "input.a as input.c", "input.a.b as 1", "data.base as input.c"];
+        if let Some(replaced) = replaced.get(with) {
+            case.policy = case.policy.replace("decision", "inner");
+            let decision = format!("decision := x if {{ x := inner with {replaced} }}\n");
+            case.policy.push_str(&decision);
+        }
+        if let Ok(policy) = load(&case.policy, &case.data, &options()) {
+            for input in &case.inputs {
+                pruning_changes_nothing(&policy, input)?;
+            }
+        }
+    }
+}
+
+#[test]
+fn pruning_changes_no_example_of_the_tables() {
+    for row in PROVEN.iter().chain(INTERPRETED) {
+        if let Ok(policy) = load(&row.module(), tables::DATA, &options()) {
+            for input in tables::INPUTS {
+                pruning_changes_nothing(&policy, input).expect("the same result");
+            }
+        }
+    }
+}
+
 #[test]
 fn the_tables_name_each_construct_once_and_where_it_belongs() {
     let of = |rows: &[Row]| {
@@ -156,11 +230,13 @@ fn each_proven_construct_runs_on_the_machine_and_agrees() {
                 row.construct
             );
         }
+        let outcomes: Vec<String> = tables::INPUTS
+            .iter()
+            .map(|input| outcome(&policy, input))
+            .collect();
         assert!(
-            tables::INPUTS
-                .iter()
-                .any(|input| outcome(&policy, input) == row.expected),
-            "{:?} never comes to {}",
+            outcomes.iter().any(|outcome| outcome == row.expected),
+            "{:?} comes to {outcomes:?}, never to {}",
             row.construct,
             row.expected
         );
@@ -175,7 +251,7 @@ fn each_construct_without_proof_goes_to_the_interpreter() {
             Construct::RegoV0 => options.v0_compatible = true,
             Construct::StrictBuiltinErrors => options.strict_builtin_errors = true,
             Construct::DocumentEntrypoint => {
-                options.entrypoint = Entrypoint::Path(vec!["t".into()])
+                options.entrypoint = Entrypoint::Path(vec!["t".into()]);
             }
             Construct::QueryEntrypoint => {
                 options.entrypoint = Entrypoint::Query("data.t.decision".to_owned());
@@ -199,11 +275,13 @@ fn each_construct_without_proof_goes_to_the_interpreter() {
             "{:?} is not among {reasons:?}",
             row.construct
         );
+        let outcomes: Vec<String> = tables::INPUTS
+            .iter()
+            .map(|input| outcome(&policy, input))
+            .collect();
         assert!(
-            tables::INPUTS
-                .iter()
-                .any(|input| outcome(&policy, input) == row.expected),
-            "{:?} never comes to {}",
+            outcomes.iter().any(|outcome| outcome == row.expected),
+            "{:?} comes to {outcomes:?}, never to {}",
             row.construct,
             row.expected
         );

@@ -113,6 +113,8 @@ constructs! {
     LateDeclaration: interpreted, "`some` declaration behind other statements";
     /// `every x in xs {...}`.
     Every: proven, "`every`";
+    /// `every i, x in xs { ys[i] ... }`: the machine takes `i` for open and finds any `ys[_]`.
+    EveryIndex: interpreted, "index by a variable of `every`";
     /// `[x | ...]` of variables and literals.
     ArrayComprehension: proven, "array comprehension";
     /// `{x | ...}` of variables and literals.

@@ -140,7 +140,6 @@ impl Collected {
 
 /// A short name for exactly these files.
 fn digest(files: &[PolicyFile]) -> String {
-    use std::fmt::Write as _;
     let mut hash = Sha256::new();
     for file in files {
         for part in [file.name.as_bytes(), &file.bytes] {
@@ -149,11 +148,10 @@ fn digest(files: &[PolicyFile]) -> String {
             hash.update(part);
         }
     }
-    let mut text = String::from("sha256:");
-    for byte in hash.finalize().iter().take(REVISION_BYTES) {
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
+    let digest = hash.finalize();
+    let digest = digest.iter().take(REVISION_BYTES);
+    let hex: Vec<String> = digest.map(|byte| format!("{byte:02x}")).collect();
+    format!("sha256:{}", hex.concat())
 }
 
 const REVISION_BYTES: usize = 6;

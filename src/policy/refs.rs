@@ -100,10 +100,10 @@ impl<'a> Chain<'a> {
 
 /// The name of a variable.
 pub(super) fn variable(expr: &Expr) -> Option<&str> {
-    match expr {
-        Expr::Var { span, .. } => Some(span.text()),
-        _ => None,
+    if let Expr::Var { span, .. } = expr {
+        return Some(span.text());
     }
+    None
 }
 
 /// The names of all variables in what `walk` shows.
@@ -134,10 +134,10 @@ impl<'a> Visitor<'a> for Names<'a> {
 
 /// The text of a string literal of either form.
 pub(super) fn string_literal(expr: &Expr) -> Option<&str> {
-    match expr {
-        Expr::String { value, .. } | Expr::RawString { value, .. } => string_of(value),
-        _ => None,
+    if let Expr::String { value, .. } | Expr::RawString { value, .. } = expr {
+        return string_of(value);
     }
+    None
 }
 
 fn string_of(value: &regorus::Value) -> Option<&str> {
@@ -263,6 +263,7 @@ pub(super) fn walk_statement<'a>(statement: &'a LiteralStmt, visitor: &mut impl 
 }
 
 /// Shows `expr` and everything inside it to `visitor`.
+#[expect(clippy::too_many_lines, reason = "one arm for each kind of expression")]
 pub(super) fn walk_expr<'a>(expr: &'a ExprRef, visitor: &mut impl Visitor<'a>) {
     visitor.expr(expr);
     match expr.as_ref() {

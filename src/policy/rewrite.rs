@@ -10,8 +10,6 @@
 //! starts by naming `input` and `data`, because the machine loads each where a body names it first,
 //! and what is loaded inside an iteration that never runs is missing behind it.
 
-use std::fmt::Write as _;
-
 use regorus::unstable::{
     AssignOp, Expr, ExprRef, Literal, LiteralStmt, Module, Query, Rule, RuleHead, Span,
 };
@@ -51,7 +49,7 @@ impl Side {
 /// The text of module `at` of `index`, fit for both evaluators.
 pub(super) fn for_evaluation(index: &Index, at: usize) -> Option<String> {
     let info = index.modules.get(at)?;
-    let mut edits = Edits {
+    let mut edits = Rewriter {
         index,
         module: at,
         print: !info.module.policy.iter().any(|rule| defines_print(rule)),
@@ -96,7 +94,7 @@ fn apply(module: &Module, mut edits: Vec<Edit>) -> Option<String> {
     Some(text)
 }
 
-struct Edits<'e> {
+struct Rewriter<'e> {
     index: &'e Index,
     module: usize,
     print: bool,
@@ -104,7 +102,7 @@ struct Edits<'e> {
     edits: Vec<Edit>,
 }
 
-impl<'a> Visitor<'a> for Edits<'_> {
+impl<'a> Visitor<'a> for Rewriter<'_> {
     fn expr(&mut self, _expr: &'a ExprRef) {}
 
     fn query(&mut self, query: &'a Query) {
@@ -135,7 +133,7 @@ impl<'a> Visitor<'a> for Edits<'_> {
     }
 }
 
-impl Edits<'_> {
+impl Rewriter<'_> {
     /// A `print` statement becomes `true` and blanks.
     fn erased(&self, expr: &ExprRef) -> Option<Edit> {
         let Expr::Call { span, fcn, .. } = expr.as_ref() else {
@@ -228,12 +226,10 @@ impl<'a> Visitor<'a> for Guards {
             && let Some(name) = refs::variable(lhs)
             && let Ok(end) = usize::try_from(span.end)
         {
-            let mut text = String::new();
-            let _ = write!(text, "; _ = {name}");
             self.edits.push(Edit {
                 start: end,
                 end,
-                text,
+                text: format!("; _ = {name}"),
                 side: Side::Behind,
             });
         }

@@ -91,10 +91,10 @@ impl Runner {
             Some(machines) => machines.evaluate(input, limits)?,
             None => self.interpreter.evaluate(input, limits)?,
         };
-        match value {
-            Value::Undefined => Err(EvalError::Undefined),
-            defined => Ok(defined),
+        if value == Value::Undefined {
+            return Err(EvalError::Undefined);
         }
+        Ok(value)
     }
 }
 
@@ -118,10 +118,12 @@ impl Interpreter {
         engine.set_execution_timer_config(timer(limits.time));
         engine.set_input(input);
         match &self.ask {
-            Ask::Rule(path) => engine.eval_rule(path.clone()).map_err(interpreter_error),
+            Ask::Rule(path) => engine
+                .eval_rule(path.clone())
+                .map_err(|error| interpreter_error(&error)),
             Ask::Query(query) => engine
                 .eval_query(query.clone(), false)
-                .map_err(interpreter_error)
+                .map_err(|error| interpreter_error(&error))
                 .and_then(single),
         }
     }
@@ -142,7 +144,7 @@ fn single(results: QueryResults) -> Result<Value, EvalError> {
         .ok_or(EvalError::Undefined)
 }
 
-fn interpreter_error(error: anyhow::Error) -> EvalError {
+fn interpreter_error(error: &anyhow::Error) -> EvalError {
     let limit = error
         .chain()
         .find_map(|cause| cause.downcast_ref::<LimitError>());
@@ -239,6 +241,10 @@ fn guarded(sources: &[ModuleSource], data: &Value, path: &str) -> anyhow::Result
     guarded.compile_with_entrypoint(&path.into())
 }
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the limits are ours to tell apart, all else the machine reports is a failure"
+)]
 fn vm_error(error: VmError) -> EvalError {
     match error {
         VmError::TimeLimitExceeded { .. } => EvalError::TimeLimit,

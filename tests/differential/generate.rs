@@ -128,13 +128,11 @@ impl Generator<'_> {
     }
 
     fn with_default(&mut self, name: &str, rule: String) -> String {
-        match self.pick(3) {
-            0 => rule,
-            _ => {
-                let value = self.constant(1);
-                format!("default {name} := {value}\n{rule}")
-            }
+        if self.pick(3) == 0 {
+            return rule;
         }
+        let value = self.constant(1);
+        format!("default {name} := {value}\n{rule}")
     }
 
     fn flag_rule(&mut self) -> String {
@@ -414,7 +412,7 @@ impl Generator<'_> {
             };
         }
         match self.pick(14) {
-            0 => self.scalar().to_owned(),
+            0 | 8 => self.scalar().to_owned(),
             1..=4 => self.reference(scope),
             5 => {
                 let (a, b) = (self.term(scope, depth - 1), self.term(scope, depth - 1));
@@ -428,7 +426,6 @@ impl Generator<'_> {
                 let (a, b) = (self.term(scope, depth - 1), self.term(scope, depth - 1));
                 format!("{{{a}, {b}}}")
             }
-            8 => self.scalar().to_owned(),
             9 => self.comprehension(scope, depth, '[', ']'),
             10 => self.comprehension(scope, depth, '{', '}'),
             11 if !self.functions.is_empty() => {

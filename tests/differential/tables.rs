@@ -219,6 +219,12 @@ pub(crate) const INTERPRETED: &[Row] = &[
         "default decision := false\ndecision if 1, \"x\" in input.xs",
         "true",
     ),
+    // The machine iterates where the interpreter looks up.
+    row(
+        Construct::EveryIndex,
+        "default decision := false\ndecision if every i, x in [2, 1] { x == data.base.list[i] }",
+        "false",
+    ),
     // The machine does not assert inside.
     row(
         Construct::NegatedComprehension,
@@ -277,7 +283,7 @@ pub(crate) const INTERPRETED: &[Row] = &[
     row(
         Construct::ObjectComprehension,
         "decision := {k: 1 | some k in input.xs}",
-        r#"{1:1,"x":1}"#,
+        r#"{"1":1,"x":1}"#,
     ),
     row(Construct::OtherBuiltin, "decision := abs(input.a)", "1"),
     row(

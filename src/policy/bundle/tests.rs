@@ -10,7 +10,7 @@ fn entry(name: &str, kind: EntryType, bytes: &[u8]) -> Vec<u8> {
     let mut header = Header::new_gnu();
     header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
     header.set_entry_type(kind);
-    header.set_size(bytes.len() as u64);
+    header.set_size(u64::try_from(bytes.len()).unwrap());
     header.set_mode(0o644);
     if kind == EntryType::Symlink {
         header.set_link_name("/etc/passwd").unwrap();
@@ -38,7 +38,8 @@ fn compressed(mut tar: Vec<u8>) -> Vec<u8> {
 
 fn problem(bytes: &[u8]) -> String {
     let problems = read("b.tar.gz", bytes).unwrap_err();
-    problems.iter().map(|p| format!("{p}\n")).collect()
+    let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    problems.join("\n")
 }
 
 #[test]
@@ -180,7 +181,7 @@ fn what_is_no_archive_or_cut_off_is_refused() {
             "{bytes:?}"
         );
     }
-    let mut damaged = whole.clone();
+    let mut damaged = whole;
     let last = damaged.len() - 6;
     damaged[last] ^= 0xff;
     assert!(problem(&damaged).contains("not a readable bundle"));

@@ -161,16 +161,15 @@ fn longest_rule<'i>(index: &'i Index, path: &[String]) -> Option<&'i Vec<RuleId>
 
 impl<'a> Visitor<'a> for Needs<'a> {
     fn expr(&mut self, expr: &'a ExprRef) {
-        match expr.as_ref() {
-            Expr::Var { .. } | Expr::RefDot { .. } | Expr::RefBrack { .. } => {
-                self.chains.push((Chain::of(expr), false));
-            }
-            Expr::AssignExpr {
-                op: AssignOp::ColEq,
-                lhs,
-                ..
-            } => self.declare(lhs),
-            _ => {}
+        if let Expr::AssignExpr {
+            op: AssignOp::ColEq,
+            lhs,
+            ..
+        } = expr.as_ref()
+        {
+            self.declare(lhs);
+        } else {
+            self.chains.push((Chain::of(expr), false));
         }
     }
 

@@ -99,7 +99,7 @@ fn values_of(head: &RuleHead, bodies: &[RuleBody]) -> Vec<Option<Value>> {
         RuleHead::Compr { assign, .. } | RuleHead::Func { assign, .. } => assigned(assign.as_ref()),
         RuleHead::Set { .. } => None,
     };
-    let mut values = vec![of_head.clone()];
+    let mut values = vec![of_head];
     values.extend(
         bodies
             .iter()
@@ -118,6 +118,10 @@ fn assigned(assign: Option<&RuleAssign>) -> Option<Value> {
 }
 
 /// The value of an expression made of literals only.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "whatever else there is must be evaluated"
+)]
 fn constant(expr: &ExprRef) -> Option<Value> {
     match expr.as_ref() {
         Expr::String { value, .. }

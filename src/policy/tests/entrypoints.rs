@@ -195,11 +195,7 @@ fn what_is_added_for_the_machine_stays_out_of_strings() {
             r#"["b"]"#,
         ),
         (r#"d := count({x | some x in ["a", "b"]})"#, "2"),
-        (
-            r#"d := x if { x := input.a
-}"#,
-            r#""a""#,
-        ),
+        ("d := x if { x := input.a\n}", r#""a""#),
         (r#"d := 1 if input.b else := 2 if "a" == input.a"#, "2"),
         (
             r#"d if f("a")

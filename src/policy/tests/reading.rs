@@ -15,6 +15,7 @@ fn reads_of(files: &[PolicyFile], options: &LoadOptions) -> String {
     lines.collect::<Vec<_>>().join(" ")
 }
 
+#[expect(clippy::too_many_lines, reason = "a table")]
 #[test]
 fn reads_are_found_wherever_they_stand() {
     for (what, body, expected) in [

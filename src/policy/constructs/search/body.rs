@@ -40,6 +40,7 @@ fn visit(index: &Index, id: RuleId, found: &mut Findings) -> bool {
         index,
         module: id.module,
         known: scope.known,
+        of_every: scope.of_every,
         found,
         nested: 0,
         iterates: false,
@@ -55,6 +56,8 @@ fn visit(index: &Index, id: RuleId, found: &mut Findings) -> bool {
 #[derive(Default)]
 struct Scope<'a> {
     known: BTreeSet<&'a str>,
+    /// What any `every` binds.
+    of_every: BTreeSet<&'a str>,
     nested: usize,
 }
 
@@ -71,6 +74,13 @@ impl<'a> Visitor<'a> for Scope<'a> {
         }
     }
 
+    fn statement(&mut self, statement: &'a LiteralStmt) {
+        if let Literal::Every { key, value, .. } = &statement.literal {
+            let names = key.iter().chain([value]).map(Span::text);
+            self.of_every.extend(names);
+        }
+    }
+
     fn enter(&mut self) {
         self.nested = self.nested.saturating_add(1);
     }
@@ -84,6 +94,7 @@ struct Body<'b> {
     index: &'b Index,
     module: usize,
     known: BTreeSet<&'b str>,
+    of_every: BTreeSet<&'b str>,
     found: &'b mut Findings,
     nested: usize,
     /// Whether something outside of nested queries can succeed more than once.
@@ -138,6 +149,10 @@ impl Body<'_> {
         }
     }
 
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "whatever else there is may be undefined"
+    )]
     /// Whether the expression has a value wherever it stands: literals and local variables have.
     fn is_defined(&self, expr: &ExprRef) -> bool {
         match expr.as_ref() {
@@ -183,7 +198,15 @@ impl Body<'_> {
         })
     }
 
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "whatever else there is may iterate"
+    )]
     fn step(&mut self, index: &ExprRef) {
+        let names = refs::names_in(|names| refs::walk_expr(index, names));
+        if !names.is_disjoint(&self.of_every) {
+            return self.add(Construct::EveryIndex, index.span());
+        }
         let construct = match index.as_ref() {
             Expr::Number { .. } | Expr::Bool { .. } | Expr::Null { .. } => Construct::LiteralIndex,
             Expr::Var { .. } => {
@@ -310,8 +333,6 @@ impl<'a> Visitor<'a> for Body<'_> {
             self.add(Construct::With, span);
         }
         match &statement.literal {
-            // What it declares is judged with the query.
-            Literal::SomeVars { .. } => {}
             Literal::SomeIn {
                 key,
                 value,
@@ -329,13 +350,15 @@ impl<'a> Visitor<'a> for Body<'_> {
                 };
                 self.add(construct, span);
             }
-            Literal::Expr { .. } => {}
+            // What `some x` declares is judged with the query.
+            Literal::SomeVars { .. } | Literal::Expr { .. } => {}
             Literal::NotExpr { expr, .. } => {
                 self.add(Construct::Negation, span);
                 let mut inner = Body {
                     index: self.index,
                     module: self.module,
                     known: self.known.clone(),
+                    of_every: self.of_every.clone(),
                     found: &mut Findings::default(),
                     nested: 0,
                     iterates: false,
@@ -379,13 +402,17 @@ impl Body<'_> {
 
 /// The function's name where `expr` is a call, else `expr` itself.
 fn callee(expr: &ExprRef) -> Chain<'_> {
-    match expr.as_ref() {
-        Expr::Call { fcn, .. } => Chain::of(fcn),
-        _ => Chain::of(expr),
+    if let Expr::Call { fcn, .. } = expr.as_ref() {
+        return Chain::of(fcn);
     }
+    Chain::of(expr)
 }
 
 /// Whether literals, comprehensions or built-ins make it a collection.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "whatever else there is may be a scalar"
+)]
 fn is_collection(expr: &Expr) -> bool {
     match expr {
         Expr::Array { .. }
