@@ -27,7 +27,8 @@ pub fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => {
             let code = if error.use_stderr() { USAGE } else { 0 };
-            let _ = error.print().is_ok();
+            // A closed output is no reason to fail in another way.
+            error.print().ok();
             return ExitCode::from(code);
         }
     };
@@ -120,7 +121,7 @@ fn print(text: &str) -> anyhow::Result<()> {
 
 /// Writes to standard error: talk. A closed standard error is no reason to fail.
 fn complain(text: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "{text}").is_ok();
+    writeln!(std::io::stderr().lock(), "{text}").ok();
 }
 
 const USAGE: u8 = 64;

@@ -124,7 +124,7 @@ impl Context {
         match shaken {
             Ok(session) => self.speak(session).await,
             Err(HandshakeError::Handshake(error)) => {
-                HandshakeFailed { error: &error }.emit(metrics)
+                HandshakeFailed { error: &error }.emit(metrics);
             }
             Err(HandshakeError::Caller(error)) => CallerRefused { error: &error }.emit(metrics),
         }

@@ -52,7 +52,7 @@ impl Budget {
     /// A budget that begins now, bounded by the options and by the caller's `grpc-timeout`.
     pub fn of_call(options: &Options, clock: Clock, metadata: &HeaderMap) -> Self {
         let allowed = grpc_timeout(metadata).map_or(options.budget, |timeout| {
-            let margin = options.reply_margin.min(timeout / 2);
+            let margin = options.reply_margin.min(timeout.checked_div(2).unwrap_or_default());
             options.budget.min(timeout.saturating_sub(margin))
         });
         Self {

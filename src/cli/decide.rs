@@ -15,13 +15,14 @@ use crate::{
     decision::Decision,
     identity::Identity,
     input::{self, Plan},
-    outcome::{Answer, Chain, Outcome, Reason},
+    outcome::{Answer, Chain, CheckError, Outcome, Reason},
     request::RequestView,
     response::{Reply, respond},
 };
 
 /// Arguments of `decide`.
 #[derive(Args, Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(super) struct Decide {
     /// Saved CheckRequests: wire bytes, proto JSON or captures; `-` reads one from standard input
     #[arg(value_name = "REQUESTS", required = true)]
@@ -130,7 +131,7 @@ impl Decided {
         let input = view.ok().map(|view| document(&view, options));
         Ok(Self {
             answer: Answer::of(&outcome),
-            reason: outcome.as_ref().map_or_else(|error| error.reason(), |_| Reason::Policy),
+            reason: outcome.as_ref().map_or_else(CheckError::reason, |_| Reason::Policy),
             status: match &outcome {
                 Ok(Decision::Allow(_)) => None,
                 Ok(Decision::Deny(denial)) => Some(denial.http_status().get()),
@@ -170,8 +171,8 @@ impl Decided {
             ("input", arguments.input, &self.input),
             ("response", arguments.response, &self.response),
         ] {
-            if shown {
-                json[key] = value.clone();
+            if shown && let Some(fields) = json.as_object_mut() {
+                fields.insert(key.to_owned(), value.clone());
             }
         }
         json

@@ -55,10 +55,9 @@ impl<const N: usize> fmt::Display for Table<N> {
             match line {
                 Line::Below(text) => write!(f, "{text}")?,
                 Line::Row(cells) => {
-                    let mut row = String::new();
-                    for (cell, width) in cells.iter().zip(widths) {
-                        row.push_str(&format!("{cell:<width$}  "));
-                    }
+                    let padded = |(cell, width): (&String, usize)| format!("{cell:<width$}  ");
+                    let row: Vec<_> = cells.iter().zip(widths).map(padded).collect();
+                    let row = row.concat();
                     f.write_str(row.trim_end())?;
                 }
             }

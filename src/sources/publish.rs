@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::{
     check::Active,
@@ -99,14 +99,18 @@ impl Publisher {
     /// What is active, for people.
     pub fn status(&self) -> Value {
         let last = self.last();
-        let mut status = self
-            .active
-            .load_full()
-            .map_or_else(|| json!({"active": false}), |active| describe(active.policy()));
-        status["source"] = self.source.clone().into();
-        status["last_activation"] = last.activated_at.map(|at| at.as_secs()).into();
-        status["last_error"] = last.error.clone().into();
-        status
+        let active = self.active.load_full();
+        let mut status = active.map_or_else(
+            || entries([("active", false.into())]),
+            |active| describe(active.policy()),
+        );
+        let activated_at = last.activated_at.map(|at| at.as_secs());
+        status.extend(entries([
+            ("source", self.source.clone().into()),
+            ("last_activation", activated_at.into()),
+            ("last_error", last.error.clone().into()),
+        ]));
+        status.into()
     }
 
     fn last(&self) -> std::sync::MutexGuard<'_, Last> {
@@ -122,7 +126,7 @@ fn described(active: &Active) -> ActivePolicy<'_> {
 }
 
 /// What a policy is made of, as `/policy` and `portcullis inspect` show it.
-pub fn describe(policy: &Policy) -> Value {
+pub fn describe(policy: &Policy) -> Map<String, Value> {
     let summary = policy.summary();
     let reads: Vec<_> = policy.reads().to_string().lines().map(str::to_owned).collect();
     let interpreted: Vec<_> = policy
@@ -133,20 +137,26 @@ pub fn describe(policy: &Policy) -> Value {
             None => why.message.clone(),
         })
         .collect();
-    json!({
-        "active": true,
-        "revision": summary.revision,
-        "entrypoint": summary.entrypoint,
-        "packages": summary.packages,
-        "modules": summary.modules,
-        "rules": summary.rules,
-        "engine": match policy.engine() {
-            Engine::Rvm => "rvm",
-            Engine::Interpreter => "interpreter",
-        },
-        "interpreted_because": interpreted,
-        "reads": reads,
-    })
+    let engine = match policy.engine() {
+        Engine::Rvm => "rvm",
+        Engine::Interpreter => "interpreter",
+    };
+    entries([
+        ("active", true.into()),
+        ("revision", json!(summary.revision)),
+        ("entrypoint", json!(summary.entrypoint)),
+        ("packages", json!(summary.packages)),
+        ("modules", json!(summary.modules)),
+        ("rules", json!(summary.rules)),
+        ("engine", engine.into()),
+        ("interpreted_because", interpreted.into()),
+        ("reads", reads.into()),
+    ])
+}
+
+fn entries<const N: usize>(entries: [(&str, Value); N]) -> Map<String, Value> {
+    let own = |(key, value): (&str, Value)| (key.to_owned(), value);
+    entries.into_iter().map(own).collect()
 }
 
 #[cfg(test)]

@@ -178,7 +178,7 @@ async fn checks_that_never_pause_lose_nothing_over_a_stop() {
 #[tokio::test]
 async fn an_old_connection_is_asked_to_go_while_the_server_stays() {
     let server = Running::start(|config| {
-        config.portcullis.http2.max_connection_age = Some(Duration::from_millis(20));
+        config.portcullis.http2.max_connection_age = Some(Duration::from_millis(300));
     })
     .await;
     let mut raw = Raw::connect(&server.grpc).await;

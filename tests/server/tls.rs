@@ -38,7 +38,7 @@ async fn tls_without_client_certificates_answers_tls_and_refuses_plaintext() {
     let authority = Authority::new("mesh");
     authority.server().write(folder.path());
     let server = Running::start(|config| {
-        config.portcullis.tls = Some(certificates::tls(folder.path(), None))
+        config.portcullis.tls = Some(certificates::tls(folder.path(), None));
     })
     .await;
     assert!(check(&server, &authority, None).await);
@@ -124,7 +124,7 @@ async fn a_new_certificate_is_used_and_a_broken_one_is_not() {
     let (old, new) = (Authority::new("old"), Authority::new("new"));
     old.server().write(folder.path());
     let server = Running::start(|config| {
-        config.portcullis.tls = Some(certificates::tls(folder.path(), None))
+        config.portcullis.tls = Some(certificates::tls(folder.path(), None));
     })
     .await;
     assert!(check(&server, &old, None).await);

@@ -105,8 +105,8 @@ async fn a_message_over_the_limit_is_denied_and_not_a_grpc_error() {
 /// A check of `length` bytes that the policy allows.
 fn friend_of(length: usize) -> CheckRequest {
     let named = |padding: usize| client::request(format!("friend{}", "x".repeat(padding)));
-    let frame = named(length).encoded_len() - length;
-    named(length - frame)
+    let frame = named(length).encoded_len().abs_diff(length);
+    named(length.abs_diff(frame))
 }
 
 #[tokio::test]

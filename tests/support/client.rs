@@ -26,7 +26,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Io for T {}
 /// Connects in plaintext.
 pub(crate) async fn dial(bound: &Bound) -> std::io::Result<Box<dyn Io>> {
     Ok(match bound {
-        Bound::Tcp(address) => Box::new(TcpStream::connect(address).await?),
+        Bound::Tcp(address) => {
+            let stream = TcpStream::connect(address).await?;
+            // As Envoy does.
+            stream.set_nodelay(true)?;
+            Box::new(stream)
+        }
         Bound::Unix(path) => Box::new(UnixStream::connect(path).await?),
         Bound::Abstract(name) => {
             let address = std::os::unix::net::SocketAddr::from_abstract_name(name)?;

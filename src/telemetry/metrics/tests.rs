@@ -224,11 +224,10 @@ fn what_happens_to_connections_is_counted_each_by_itself() {
     let error = &std::io::Error::other("out of files");
     let problem = &"no certificate";
     let counted = |name: &str| samples(&metrics, name).concat();
-    for (name, emit) in [
-        (
-            "portcullis_connections_accepted_total",
-            &(|| ConnectionAccepted.emit(&metrics)) as &dyn Fn(),
-        ),
+    let events: [(&str, &dyn Fn()); 6] = [
+        ("portcullis_connections_accepted_total", &|| {
+            ConnectionAccepted.emit(&metrics)
+        }),
         ("portcullis_connection_accept_failures_total", &|| {
             AcceptFailed { error }.emit(&metrics);
         }),
@@ -246,7 +245,8 @@ fn what_happens_to_connections_is_counted_each_by_itself() {
             r#"portcullis_certificate_reloads_total{result="failure"}"#,
             &|| CertificateRejected { problem }.emit(&metrics),
         ),
-    ] {
+    ];
+    for (name, emit) in events {
         assert_eq!(counted(name), format!("{name} 0"));
         emit();
         assert_eq!(counted(name), format!("{name} 1"));
