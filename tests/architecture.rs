@@ -31,7 +31,8 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("envoy_types", &["request", "response"]),
     ("regorus", &["policy", "input"]),
     ("jsonwebtoken", &["identity"]),
-    ("anyhow", &["cli", "main"]),
+    // The errors of regorus are anyhow's; `policy` takes them apart.
+    ("anyhow", &["cli", "main", "policy"]),
 ];
 
 const MAX_LINES: usize = 500;

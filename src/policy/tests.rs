@@ -1,3 +1,5 @@
+//! What loading and evaluating promise together; the parts have their own files.
+
 use super::*;
 
 fn module(text: &str) -> PolicyFile {

@@ -1,3 +1,5 @@
+//! Bundle archives, good and hostile.
+
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use std::io::Write as _;

@@ -1,3 +1,5 @@
+//! Paths and queries as entrypoints.
+
 use super::*;
 
 fn evaluated(policy: &str, options: &LoadOptions, input: &str) -> Result<Value, EvalError> {

@@ -1,3 +1,5 @@
+//! Policies made to hurt: each is refused or bounded.
+
 use super::*;
 
 #[test]

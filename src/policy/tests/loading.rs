@@ -1,3 +1,5 @@
+//! What loads, and what is said about what does not.
+
 use super::*;
 
 #[test]

@@ -1,3 +1,5 @@
+//! What of the input a policy is found to read.
+
 use super::*;
 
 /// The reads of `data.a.allow`, one a line without the leading `input`.

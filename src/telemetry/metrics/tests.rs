@@ -226,7 +226,7 @@ fn what_happens_to_connections_is_counted_each_by_itself() {
     let counted = |name: &str| samples(&metrics, name).concat();
     let events: [(&str, &dyn Fn()); 6] = [
         ("portcullis_connections_accepted_total", &|| {
-            ConnectionAccepted.emit(&metrics)
+            ConnectionAccepted.emit(&metrics);
         }),
         ("portcullis_connection_accept_failures_total", &|| {
             AcceptFailed { error }.emit(&metrics);
