@@ -24,7 +24,7 @@ use std::{fmt, time::Duration};
 
 use crate::input::{Reads, Value};
 
-pub use constructs::Construct;
+pub use constructs::{Construct, proven_builtins};
 pub use diagnostic::Diagnostic;
 pub use summary::Summary;
 
@@ -157,6 +157,9 @@ impl Policy {
                 return Err(LoadError(problems));
             }
         };
+        if let Some(query) = target.query() {
+            problems.extend(check::names::unknown_in_query(&parsed.index, query));
+        }
         if !problems.is_empty() {
             return Err(LoadError(problems));
         }

@@ -2,7 +2,7 @@
 //! one place, recursion, unsafe variables. Found when the set is loaded, all in one run.
 
 mod analysis;
-mod names;
+pub(super) mod names;
 mod recursion;
 
 use regorus::Value;

@@ -173,6 +173,11 @@ constructs! {
     StrictBuiltinErrors: interpreted, "strict built-in errors";
 }
 
+/// The built-ins behind [`Construct::Builtin`], each with its number of arguments.
+pub const fn proven_builtins() -> &'static [(&'static str, usize)] {
+    search::PROVEN_BUILTINS
+}
+
 /// Everything in the rules of `reachable` that is not proven, each construct where it comes first.
 pub(super) fn unproven(
     index: &Index,

@@ -53,6 +53,12 @@ allow if {
 "#;
 
 #[test]
+fn a_policy_is_shared_by_threads() {
+    fn shared<T: Send + Sync + 'static>() {}
+    shared::<Policy>();
+}
+
+#[test]
 fn the_published_skeleton_reads_two_paths_and_runs_on_the_machine() {
     let policy = Policy::load(&[module(SKELETON)], &at("envoy/authz/allow")).unwrap();
     assert_eq!(

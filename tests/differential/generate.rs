@@ -7,6 +7,8 @@
 
 use std::fmt::Write as _;
 
+use portcullis::policy::proven_builtins;
+
 /// One generated case.
 #[derive(Clone, Debug)]
 pub(crate) struct Case {
@@ -107,8 +109,7 @@ impl Generator<'_> {
                 1 => self.value_rule(),
                 2 => self.set_rule(),
                 3 => self.constants_rule(),
-                4 => self.function(),
-                _ => self.flag_function(),
+                _ => self.function(),
             };
             text.push_str(&rule);
             text.push('\n');
@@ -176,16 +177,10 @@ impl Generator<'_> {
         let name = self.name("f");
         let parameters = self.parameters();
         let head = format!("{name}({})", parameters.join(", "));
-        let rule = self.value_definition(&head, &parameters);
-        self.functions.push((name, parameters.len()));
-        rule
-    }
-
-    fn flag_function(&mut self) -> String {
-        let name = self.name("f");
-        let parameters = self.parameters();
-        let head = format!("{name}({})", parameters.join(", "));
-        let rule = self.flag_definitions(&head, &parameters);
+        let rule = match self.pick(2) {
+            0 => self.value_definition(&head, &parameters),
+            _ => self.flag_definitions(&head, &parameters),
+        };
         self.functions.push((name, parameters.len()));
         rule
     }
@@ -483,7 +478,7 @@ impl Generator<'_> {
     }
 
     fn builtin(&mut self, scope: &[String], depth: usize) -> String {
-        let (name, arguments) = BUILTINS[self.pick(BUILTINS.len())];
+        let (name, arguments) = proven_builtins()[self.pick(proven_builtins().len())];
         let arguments: Vec<String> = (0..arguments)
             .map(|_| self.term(scope, depth - 1))
             .collect();
@@ -499,39 +494,3 @@ fn led(term: String) -> String {
         term
     }
 }
-
-/// The proven built-ins with their numbers of arguments.
-pub(crate) const BUILTINS: &[(&str, usize)] = &[
-    ("count", 1),
-    ("startswith", 2),
-    ("endswith", 2),
-    ("contains", 2),
-    ("lower", 1),
-    ("upper", 1),
-    ("split", 2),
-    ("concat", 2),
-    ("trim", 2),
-    ("trim_prefix", 2),
-    ("trim_suffix", 2),
-    ("trim_space", 1),
-    ("replace", 3),
-    ("indexof", 2),
-    ("substring", 3),
-    ("sprintf", 2),
-    ("max", 1),
-    ("min", 1),
-    ("sum", 1),
-    ("object.get", 3),
-    ("regex.match", 2),
-    ("glob.match", 3),
-    ("is_string", 1),
-    ("is_array", 1),
-    ("is_object", 1),
-    ("is_boolean", 1),
-    ("is_number", 1),
-    ("is_null", 1),
-    ("to_number", 1),
-    ("union", 1),
-    ("array.concat", 2),
-    ("net.cidr_contains", 2),
-];

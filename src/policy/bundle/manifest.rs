@@ -35,6 +35,11 @@ impl Manifest {
             let message = format!("rego version `{version}` is unknown: there are 0 and 1");
             return Err(Diagnostic::of_file(file, message));
         }
+        let stars = |pattern: &&String| pattern.matches('*').count() > MAX_STARS;
+        if let Some(pattern) = manifest.file_rego_versions.keys().find(stars) {
+            let message = format!("the pattern `{pattern}` has more than {MAX_STARS} stars");
+            return Err(Diagnostic::of_file(file, message));
+        }
         manifest.revision = manifest.revision.filter(|revision| !revision.is_empty());
         Ok(manifest)
     }
@@ -169,6 +174,9 @@ fn glob(pattern: &[u8], text: &[u8]) -> bool {
         },
     }
 }
+
+/// Matching tries every way to share a path out among the stars of a pattern.
+const MAX_STARS: usize = 4;
 
 #[cfg(test)]
 mod tests {

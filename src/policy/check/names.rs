@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use regorus::unstable::{BUILTINS, ExprRef, Rule, RuleHead, Span};
+use regorus::unstable::{BUILTINS, ExprRef, Query, Rule, RuleHead, Span};
 
 use crate::policy::diagnostic::Diagnostic;
 use crate::policy::index::{Index, Meaning};
@@ -18,7 +18,7 @@ pub(super) fn unknown_functions(index: &Index, complete: bool) -> Vec<Diagnostic
     for (at, info) in index.modules.iter().enumerate() {
         let mut calls = Calls {
             index,
-            module: at,
+            module: Some(at),
             complete,
             functions: &functions,
             problems: &mut problems,
@@ -30,8 +30,23 @@ pub(super) fn unknown_functions(index: &Index, complete: bool) -> Vec<Diagnostic
     problems
 }
 
+/// The problems of the calls in a query.
+pub(in crate::policy) fn unknown_in_query(index: &Index, query: &Query) -> Vec<Diagnostic> {
+    let functions = user_functions(index);
+    let mut problems = Vec::new();
+    let mut calls = Calls {
+        index,
+        module: None,
+        complete: true,
+        functions: &functions,
+        problems: &mut problems,
+    };
+    refs::walk_query(query, &mut calls);
+    problems
+}
+
 /// Whether `name` is a function of the evaluator.
-pub(in crate::policy) fn is_builtin(name: &str) -> bool {
+fn is_builtin(name: &str) -> bool {
     name == "print" || (BUILTINS.contains_key(name) && !name.starts_with("__"))
 }
 
@@ -58,7 +73,8 @@ fn user_functions(index: &Index) -> BTreeMap<Vec<String>, usize> {
 
 struct Calls<'c> {
     index: &'c Index,
-    module: usize,
+    /// A query has none.
+    module: Option<usize>,
     complete: bool,
     functions: &'c BTreeMap<Vec<String>, usize>,
     problems: &'c mut Vec<Diagnostic>,
@@ -76,7 +92,7 @@ impl<'a> Visitor<'a> for Calls<'_> {
                 .push(Diagnostic::at(span, "a function is called by its name"));
             return;
         };
-        let meanings = self.index.meanings(Some(self.module), &chain);
+        let meanings = self.index.meanings(self.module, &chain);
         let mut paths = meanings.iter().filter_map(|meaning| match meaning {
             Meaning::Data(path) => self.functions.get(path),
             Meaning::Input(_) => None,

@@ -11,6 +11,7 @@ use super::Construct;
 use crate::policy::diagnostic::Diagnostic;
 use crate::policy::index::{Index, RuleId};
 use crate::policy::refs::{self, Chain};
+pub(super) use body::PROVEN_BUILTINS;
 
 /// The constructs found, each with the place where it comes first.
 #[derive(Debug, Default)]

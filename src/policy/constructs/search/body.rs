@@ -434,7 +434,7 @@ const COLLECTING_BUILTINS: &[&str] = &["array.concat", "split", "union"];
 
 /// The built-ins that both evaluators call with the same arguments and none of which iterates,
 /// reads the clock or returns a new value each time; with their numbers of arguments.
-pub(in crate::policy) const PROVEN_BUILTINS: &[(&str, usize)] = &[
+pub(in crate::policy::constructs) const PROVEN_BUILTINS: &[(&str, usize)] = &[
     ("concat", 2),
     ("contains", 2),
     ("count", 1),
