@@ -392,6 +392,11 @@ proptest! {
         for path in &chosen {
             let path: Vec<&str> = path.iter().map(String::as_str).collect();
             prop_assert_eq!(lookup(&partial, &path), lookup(&full, &path), "{:?}", path);
+            // A variable may stand for any part on the way: it is there whenever the part is.
+            for end in 0..path.len() {
+                let (partial, full) = (lookup(&partial, &path[..end]), lookup(&full, &path[..end]));
+                prop_assert_eq!(partial.is_some(), full.is_some(), "{:?}", &path[..end]);
+            }
         }
     }
 

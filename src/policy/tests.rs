@@ -63,7 +63,7 @@ fn the_published_skeleton_reads_two_paths_and_runs_on_the_machine() {
     let policy = Policy::load(&[module(SKELETON)], &at("envoy/authz/allow")).unwrap();
     assert_eq!(
         policy.reads().to_string(),
-        "input.attributes.metadata_context.filter_metadata[\"envoy.filters.http.jwt_authn\"].fields\n\
+        "input.attributes.metadata_context.filter_metadata[\"envoy.filters.http.jwt_authn\"].fields.tier\n\
          input.attributes.source.principal"
     );
     assert_eq!(policy.interpreted_because(), &[]);

@@ -100,7 +100,33 @@ fn reads_are_found_wherever_they_stand() {
             ".x .y",
         ),
         ("package", "allow := data.a.other\nother if input.x", ".x"),
-        ("assigned", "allow if { x := input.x.y; x.z }", ".x.y"),
+        ("assigned", "allow if { x := input.x.y; x.z }", ".x.y.z"),
+        (
+            "assigned and read twice",
+            "allow if { x := input.x; x.y; x[\"z\"].a == x.y }",
+            ".x.y .x.z.a",
+        ),
+        ("assigned alone", "allow if { x := input.x.y }", ".x.y"),
+        (
+            "assigned and used as a whole",
+            "allow if { x := input.x; x.y; count(x) > 1 }",
+            ".x",
+        ),
+        (
+            "assigned and looked up by a value",
+            "allow if { x := input.x; x.y; x[data.b] }",
+            ".x",
+        ),
+        (
+            "assigned in two bodies",
+            "allow if { x := input.x; x.z }\nelse if { x := input.y; x.z }",
+            ".x .y",
+        ),
+        (
+            "assigned by an unknown step",
+            "allow if { x := input.x[data.b]; x.z }",
+            ".x",
+        ),
         ("membership", "allow if input.x in input.y", ".x .y"),
         ("arithmetic", "allow if input.x + input.y > 1", ".x .y"),
         (
@@ -135,7 +161,7 @@ fn input_as_a_whole_is_everything() {
         "allow if input",
         "allow if input[data.x]",
         "allow if f(input)\nf(x) if x.y",
-        "allow if { x := input; x.y }",
+        "allow if { x := input; count(x) > 1 }",
         "allow if walk(input, [_, \"x\"])",
         "allow if { some x in input; x }",
         "allow if object.get(input, \"x\", 1)",
