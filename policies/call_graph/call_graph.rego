@@ -45,7 +45,7 @@ plain_path if {
 
 	# As many segments before decoding as after it: no slash was encoded or doubled.
 	undecoded := split(path, "?")
-	count(split(undecoded[0], "/")) == count(input.parsed_path) + 1
+	count(split(undecoded[0], "/")) == count(array.concat([""], input.parsed_path))
 
 	every segment in input.parsed_path {
 		not segment in {"", ".", ".."}
@@ -62,7 +62,7 @@ segments(path) := [segment | some segment in split(path, "/"); segment != ""]
 # The pattern is at most as long as the path; the callers have seen to that.
 agree(pattern) if {
 	different := [segment |
-		some position, segment in pattern
+		segment := pattern[position]
 		segment != "*"
 		segment != steps[position]
 	]
