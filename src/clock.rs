@@ -34,6 +34,14 @@ impl Clock {
             Self::Fixed(now) => *now,
         }
     }
+
+    /// Reads the monotonic clock alone.
+    pub fn instant(&self) -> Instant {
+        match self {
+            Self::System => Instant::now(),
+            Self::Fixed(now) => now.instant,
+        }
+    }
 }
 
 #[expect(

@@ -1,13 +1,13 @@
 //! Which method answers a request: the check on the short way, everything else by tonic.
 
-use std::time::Duration;
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use http::{Request, Response};
 use http_body_util::Either;
 use hyper::body::Incoming;
 use tonic::body::Body;
 use tonic_health::pb::health_server::HealthServer;
-use tower_service::Service as _;
+use tower::ServiceExt as _;
 
 use super::{
     health, reflection,
@@ -46,19 +46,20 @@ impl Routes {
         })
     }
 
-    /// Answers one request.
-    pub(super) async fn answer(&self, request: Request<Incoming>) -> Response<Either<Reply, Body>> {
+    /// Answers one request. What is awaited here is part of the future of every check, which is
+    /// moved several times: so the other methods are boxed.
+    pub(super) async fn answer(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+    ) -> Result<Response<Either<Reply, Body>>, Infallible> {
         if request.uri().path() == CHECK {
-            return unary::call(&self.check, &self.intake, request)
-                .await
-                .map(Either::Left);
+            let (head, body) = request.into_parts();
+            let response = unary::call(&self.check, &self.intake, &head.headers, body).await;
+            return Ok(response.map(Either::Left));
         }
-        let request = request.map(Body::new);
-        let response = match self.beside.clone().call(request).await {
-            Ok(response) => response,
-            Err(never) => match never {},
-        };
-        response.map(Either::Right)
+        let beside = self.beside.clone();
+        let response = Box::pin(beside.oneshot(request.map(Body::new))).await?;
+        Ok(response.map(Either::Right))
     }
 }
 

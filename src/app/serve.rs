@@ -135,10 +135,8 @@ impl Context {
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let routes = Arc::clone(&self.routes);
-        let service = service_fn(move |request: http::Request<Incoming>| {
-            let routes = Arc::clone(&routes);
-            async move { Ok::<_, std::convert::Infallible>(routes.answer(request).await) }
-        });
+        let service =
+            service_fn(move |request: http::Request<Incoming>| Arc::clone(&routes).answer(request));
         let mut connection = pin!(self.http2.serve_connection(TokioIo::new(io), service));
         // Polled only when one of them wakes: the tokens behind them take a lock that all
         // connections share, which no check should wait for.

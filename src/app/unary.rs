@@ -14,7 +14,7 @@ use std::{
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use futures_util::FutureExt as _;
-use http::{HeaderMap, HeaderValue, Request, Response, header::CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Response, header::CONTENT_TYPE};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body, Frame};
 use tokio::sync::Semaphore;
@@ -22,17 +22,17 @@ use tonic::Status;
 
 use crate::check::CheckService;
 
-/// Answers the unary call in `request` with `check`.
+/// Answers the unary call with these headers and this body with `check`.
 pub(super) async fn call<B>(
     check: &CheckService,
     intake: &Intake,
-    request: Request<B>,
+    headers: &HeaderMap,
+    body: B,
 ) -> Response<Reply>
 where
     B: Body<Data = Bytes> + Unpin,
 {
-    let (head, body) = request.into_parts();
-    if !is_grpc(&head.headers) {
+    if !is_grpc(headers) {
         let mut response = Response::new(Reply::default());
         *response.status_mut() = http::StatusCode::UNSUPPORTED_MEDIA_TYPE;
         return response;
@@ -45,7 +45,7 @@ where
             Bytes::from_static(UNREADABLE_MESSAGE)
         }
     };
-    match check.check(&head.headers, &message) {
+    match check.check(headers, &message) {
         Ok(message) => reply(&message),
         Err(status) => status.into_http(),
     }

@@ -3,12 +3,12 @@
 //! The evaluator is handed what is left as a hard limit of its own; everything else on the line is
 //! short and bounded by the size of the request, so asking between stages is enough.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::HeaderMap;
 
 use crate::{
-    clock::{Clock, Now},
+    clock::Clock,
     outcome::{CheckError, Stage},
     policy::Limits,
     telemetry::StageTimes,
@@ -40,7 +40,7 @@ impl Default for Options {
 #[derive(Clone, Debug)]
 pub struct Budget {
     clock: Clock,
-    began: Now,
+    began: Instant,
     allowed: Duration,
     instructions: usize,
     /// When the last stage ended, counted from `began`.
@@ -59,7 +59,7 @@ impl Budget {
         });
         Self {
             clock,
-            began: clock.now(),
+            began: clock.instant(),
             allowed,
             instructions: options.instructions,
             spent: Duration::ZERO,
@@ -89,20 +89,17 @@ impl Budget {
         &self.times
     }
 
-    /// What the evaluator may still use.
+    /// What the evaluator may still use, as of the last stage border.
     pub fn limits(&self) -> Limits {
         Limits {
-            time: self.allowed.saturating_sub(self.elapsed()),
+            time: self.allowed.saturating_sub(self.spent),
             instructions: self.instructions,
         }
     }
 
     /// Time since the check arrived.
     pub fn elapsed(&self) -> Duration {
-        self.clock
-            .now()
-            .instant
-            .saturating_duration_since(self.began.instant)
+        self.clock.instant().saturating_duration_since(self.began)
     }
 }
 
@@ -129,6 +126,7 @@ fn grpc_timeout(metadata: &HeaderMap) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Now;
 
     fn budget(grpc_timeout: Option<&str>) -> Duration {
         let mut metadata = HeaderMap::new();
@@ -195,7 +193,10 @@ mod tests {
             at_time(100).spend(Stage::Input),
             Err(CheckError::Budget(Stage::Input))
         ));
-        assert_eq!(at_time(99).limits().time, Duration::from_millis(1));
-        assert_eq!(at_time(200).limits().time, Duration::ZERO);
+        for (after, left) in [(99, 1), (200, 0)] {
+            let mut budget = at_time(after);
+            let _ = budget.spend(Stage::Input);
+            assert_eq!(budget.limits().time, Duration::from_millis(left));
+        }
     }
 }
