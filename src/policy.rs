@@ -111,7 +111,9 @@ impl fmt::Display for LoadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let plural = if self.0.len() == 1 { "" } else { "s" };
         write!(f, "{} problem{plural} in the policy", self.0.len())?;
-        self.0.iter().try_for_each(|problem| write!(f, "\n{problem}"))
+        self.0
+            .iter()
+            .try_for_each(|problem| write!(f, "\n{problem}"))
     }
 }
 
@@ -159,6 +161,7 @@ impl Policy {
         };
         if let Some(query) = target.query() {
             problems.extend(check::names::unknown_in_query(&parsed.index, query));
+            problems.extend(rewrite::refused_query(&parsed.index, query));
         }
         if !problems.is_empty() {
             return Err(LoadError(problems));

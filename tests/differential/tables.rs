@@ -272,8 +272,8 @@ pub(crate) const INTERPRETED: &[Row] = &[
     ),
     row(
         Construct::NegatedIteration,
-        "decision if not data.base.empty[_]",
-        "undefined",
+        "decision if { some i in [0, 1]; not data.base.empty[i] }",
+        "true",
     ),
     row(
         Construct::SomeInPattern,
