@@ -228,7 +228,7 @@ pub(crate) const INTERPRETED: &[Row] = &[
     // The machine does not assert inside.
     row(
         Construct::NegatedComprehension,
-        "default decision := false\ndecision if not count([x | some x in input.xs; x == 9]) == 1",
+        "default decision := false\ndecision if not [x | some x in input.xs; x == 9] == [1]",
         "true",
     ),
     // The machine does not compile them.

@@ -56,7 +56,9 @@ impl<'r> Renderer<'r> {
         let here: usize = texts.iter().map(|text| newlines(text)).sum();
         let missing = newlines(statement.span.text()).saturating_sub(here);
         if let Some(last) = texts.last_mut() {
-            last.insert_str(0, &"\n".repeat(missing));
+            // What has lines of its own keeps them.
+            let at = if newlines(last) == 0 { 0 } else { last.len() };
+            last.insert_str(at, &"\n".repeat(missing));
         }
         Some(texts.join("; "))
     }
