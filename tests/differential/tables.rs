@@ -281,6 +281,11 @@ pub(crate) const INTERPRETED: &[Row] = &[
         r#""x""#,
     ),
     row(
+        Construct::LateIteration,
+        "default decision := false\ndecision if count([1 | input.missing]) == 1",
+        "false",
+    ),
+    row(
         Construct::ObjectComprehension,
         "decision := {k: 1 | some k in input.xs}",
         r#"{"1":1,"x":1}"#,

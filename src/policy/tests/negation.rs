@@ -14,7 +14,8 @@ fn with_body(body: &str) -> Vec<PolicyFile> {
 }
 
 fn holds(files: &[PolicyFile], what: &str) -> bool {
-    let policy = Policy::load(files, &at("t/d")).unwrap_or_else(|error| panic!("{what}: {error:?}"));
+    let policy =
+        Policy::load(files, &at("t/d")).unwrap_or_else(|error| panic!("{what}: {error:?}"));
     let outcomes = [&policy, &policy.on_interpreter()].map(|policy| {
         match policy.evaluate(json(INPUT), LIMITS) {
             Ok(value) => value == Value::from(true),
@@ -51,7 +52,6 @@ const ENDING: &[&str] = &[
     r##"not {"a": input.x}.a"##,
     "not [input.x]",
     "not {input.x | true}",
-
     "x := (1 in input.x); x == false",
     "(1 in input.x) == false",
     "y := [1 in input.x]; y",
@@ -113,7 +113,6 @@ const HOLDING: &[&str] = &[
     r##"not startswith("q\"w", "`")"##,
     r##"not input["o"]["k"] == 2"##,
     "not (input.o.k + 1) * 2 == 5",
-
     r##"not {"z"} & {input.u} == {"z"}"##,
     r##"count({"z"} | {1 | 1 in input.x}) == 1"##,
     r##"not count([w | some w in input.l; not startswith(w, "b")]) > 1"##,
@@ -292,13 +291,5 @@ fn a_query_that_needs_an_operand_in_front_is_refused() {
     }
     for text in ["not data.t.d", "not input.x == 1", "1 in input.x"] {
         assert!(Policy::load(&files, &query(text)).is_ok(), "{text}");
-    }
-}
-
-#[test]
-fn zz_probe() {
-    for body in ["count([1 | not input.x]) == 1", "count([1 | x := input.x; not startswith(x,\"a\")]) == 0", "count([1 | x := input.u; not startswith(x,\"a\")]) == 1","count([1 | some w in input.l; x := input.x; not startswith(x, w)]) == 0", "count([1 | input.u; x := input.x; not startswith(x,\"a\")]) == 0","count([1 | input.x; not startswith(input.u,\"a\")]) == 0","count([1 | some w in input.l; not input.u; input.x]) == 0", "count([1 | x := input.x; not input.u]) == 0", "count([1 | input.u; not input.z]) == 1", "count([1 | some w in input.l; input.u; not input.z; w]) == 2"] {
-        let r = std::panic::catch_unwind(|| holds(&with_body(body), body));
-        eprintln!("PROBE {body} {:?} ", r.is_ok());
     }
 }
