@@ -161,6 +161,7 @@ impl Policy {
         };
         if let Some(query) = target.query() {
             problems.extend(check::names::unknown_in_query(&parsed.index, query));
+            problems.extend(rewrite::refused_query(&parsed.index, query));
         }
         if !problems.is_empty() {
             return Err(LoadError(problems));

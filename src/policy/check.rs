@@ -3,6 +3,7 @@
 
 mod analysis;
 pub(super) mod names;
+mod negation;
 mod recursion;
 
 use regorus::Value;
@@ -26,6 +27,7 @@ pub(super) fn check(prepared: &mut Prepared, problems: &mut Vec<Diagnostic>) {
     let complete = problems.is_empty();
     let index = &prepared.parsed.index;
     problems.extend(names::unknown_functions(index, complete));
+    problems.extend(negation::open_variables(index));
     problems.extend(ambiguous_imports(index));
     problems.extend(rules_over_data(index, &prepared.data));
     problems.extend(outside_roots(prepared));

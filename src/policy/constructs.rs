@@ -121,6 +121,8 @@ constructs! {
     SetComprehension: proven, "set comprehension";
     /// `[x.a | ...]`: the machine keeps terms that are undefined.
     ComputedTerm: interpreted, "comprehension of a computed term";
+    /// `[1 | input.x]`: the machine runs in circles where it does not begin with an iteration.
+    LateIteration: interpreted, "comprehension that does not begin with an iteration";
     /// `{k: v | ...}`.
     ObjectComprehension: interpreted, "object comprehension";
     /// `e with t as v`.

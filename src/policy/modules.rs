@@ -52,8 +52,13 @@ pub(super) fn parse(sources: Vec<ModuleSource>, problems: &mut Vec<Diagnostic>) 
     let mut rewritten = Vec::new();
     for (at, source) in parsed.iter().enumerate() {
         let mut changed = source.clone();
-        if let Some(text) = rewrite::for_evaluation(&index, at) {
-            changed.text = text;
+        match rewrite::for_evaluation(&index, at) {
+            Ok(Some(text)) => changed.text = text,
+            Ok(None) => {}
+            // What was not rewritten would mean something else: the set must not load.
+            Err(error) => {
+                problems.push(Diagnostic::from_regorus(&source.name, &source.text, &error));
+            }
         }
         if let Err(error) = add(&mut engine, &changed) {
             problems.push(Diagnostic::from_regorus(&source.name, &source.text, &error));

@@ -1,7 +1,8 @@
 //! Changes to the text of modules that keep their meaning, made where an evaluator would not keep
 //! it. Text and not syntax tree, because regorus compiles nothing else; lines stay where they are.
 //!
-//! For both evaluators: `print` is erased, as OPA does without a print hook, and `some x in xs`
+//! For both evaluators: operands stand in front of what they must not fail in ([`hoist`]), `print`
+//! is erased, as OPA does without a print hook, and `some x in xs`
 //! becomes an iteration by reference, because the interpreter fails the whole evaluation where
 //! `xs` is no collection and OPA goes on to the next rule.
 //!
@@ -10,9 +11,15 @@
 //! starts by naming `input` and `data`, because the machine loads each where a body names it first,
 //! and what is loaded inside an iteration that never runs is missing behind it.
 
+mod hoist;
+mod render;
+
 use regorus::unstable::{
-    AssignOp, Expr, ExprRef, Literal, LiteralStmt, Module, Query, Rule, RuleHead, Span,
+    AssignOp, Expr, ExprRef, Literal, LiteralStmt, Module, Parser, Query, Rule, RuleHead, Source,
+    Span,
 };
+
+pub(super) use hoist::refused_query;
 
 use super::index::Index;
 use super::refs::{self, Chain, Visitor};
@@ -47,19 +54,41 @@ impl Side {
 }
 
 /// The text of module `at` of `index`, fit for both evaluators.
-pub(super) fn for_evaluation(index: &Index, at: usize) -> Option<String> {
-    let info = index.modules.get(at)?;
+pub(super) fn for_evaluation(index: &Index, at: usize) -> Result<Option<String>, String> {
+    let Some(info) = index.modules.get(at) else {
+        return Ok(None);
+    };
+    let original: &Module = &info.module;
+    let hoisted = match hoist::hoisted(index, at) {
+        Some(text) => Some(parsed_again(original, text)?),
+        None => None,
+    };
+    let module = hoisted.as_ref().unwrap_or(original);
     let mut edits = Rewriter {
         index,
         module: at,
-        print: !info.module.policy.iter().any(|rule| defines_print(rule)),
+        print: !module.policy.iter().any(|rule| defines_print(rule)),
         nested: 0,
         edits: Vec::new(),
     };
-    for rule in &info.module.policy {
+    for rule in &module.policy {
         refs::walk_rule(rule, &mut edits);
     }
-    apply(&info.module, edits.edits)
+    Ok(apply(module, edits.edits))
+}
+
+/// The syntax tree of `text`, which `module` was made into.
+fn parsed_again(module: &Module, text: String) -> Result<Module, String> {
+    let path = module.package.span.source.get_path().clone();
+    let parse = || {
+        let source = Source::from_contents(path, text)?;
+        let mut parser = Parser::new(&source)?;
+        if module.rego_v1 {
+            parser.enable_rego_v1()?;
+        }
+        parser.parse()
+    };
+    parse().map_err(|error: anyhow::Error| error.to_string())
 }
 
 /// The text of a module made fit for evaluation, made fit for the virtual machine as well.

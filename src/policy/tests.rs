@@ -93,4 +93,5 @@ fn the_published_skeleton_reads_two_paths_and_runs_on_the_machine() {
 mod entrypoints;
 mod hostile;
 mod loading;
+mod negation;
 mod reading;

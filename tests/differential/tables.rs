@@ -228,7 +228,7 @@ pub(crate) const INTERPRETED: &[Row] = &[
     // The machine does not assert inside.
     row(
         Construct::NegatedComprehension,
-        "default decision := false\ndecision if not count([x | some x in input.xs; x == 9]) == 1",
+        "default decision := false\ndecision if not [x | some x in input.xs; x == 9] == [1]",
         "true",
     ),
     // The machine does not compile them.
@@ -272,13 +272,18 @@ pub(crate) const INTERPRETED: &[Row] = &[
     ),
     row(
         Construct::NegatedIteration,
-        "decision if not data.base.empty[_]",
-        "undefined",
+        "decision if { some i in [0, 1]; not data.base.empty[i] }",
+        "true",
     ),
     row(
         Construct::SomeInPattern,
         "decision := y if some [1, y] in [[1, input.b]]",
         r#""x""#,
+    ),
+    row(
+        Construct::LateIteration,
+        "default decision := false\ndecision if count([1 | input.missing]) == 1",
+        "false",
     ),
     row(
         Construct::ObjectComprehension,

@@ -197,7 +197,7 @@ fn what_is_added_for_the_machine_stays_out_of_strings() {
         (r#"d if "a" == input.a"#, "true"),
         (
             r#"d := x if { # {
-  x := [y | y := "b"] # x := "c"
+  x := [y | some y in ["b"]] # x := "c"
 }"#,
             r#"["b"]"#,
         ),

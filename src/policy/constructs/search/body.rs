@@ -260,6 +260,11 @@ impl<'a> Visitor<'a> for Body<'_> {
             {
                 Construct::ComputedTerm
             }
+            Expr::ArrayCompr { query, .. } | Expr::SetCompr { query, .. }
+                if !begins_with_iteration(query) =>
+            {
+                Construct::LateIteration
+            }
             Expr::ArrayCompr { .. } => Construct::ArrayComprehension,
             Expr::SetCompr { .. } => Construct::SetComprehension,
             Expr::ObjectCompr { .. } => Construct::ObjectComprehension,
@@ -398,6 +403,26 @@ impl Body<'_> {
                 Rule::Spec { .. } | Rule::Default { .. } => None,
             })
     }
+}
+
+/// Whether the first statement iterates whatever variables are known: `some x in xs`, `x := xs[_]`
+/// or `xs[_]`.
+fn begins_with_iteration(query: &Query) -> bool {
+    let Some(first) = query.stmts.first() else {
+        return false;
+    };
+    let expr = match &first.literal {
+        Literal::SomeIn { .. } => return true,
+        Literal::Expr { expr, .. } => expr,
+        Literal::SomeVars { .. } | Literal::NotExpr { .. } | Literal::Every { .. } => return false,
+    };
+    let iterated = match expr.as_ref() {
+        Expr::AssignExpr { rhs, .. } => rhs,
+        _ => expr,
+    };
+    let is_blank = |segment: &Segment<'_>| matches!(segment, Segment::Index(index) if refs::variable(index) == Some("_"));
+    let chain = Chain::of(iterated);
+    chain.root_name().is_some() && chain.segments.iter().any(is_blank)
 }
 
 /// The function's name where `expr` is a call, else `expr` itself.
