@@ -4,11 +4,7 @@
 //! `cargo bench --bench decide` prints criterion's figures and then the ratio of interleaved pairs,
 //! which is what to trust on a noisy machine.
 
-use std::{
-    hint::black_box,
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::{hint::black_box, path::Path, time::{Duration, Instant}};
 
 use criterion::Criterion;
 use envoy_types::pb::envoy::service::auth::v3::CheckRequest;
@@ -17,8 +13,8 @@ use portcullis::{
     clock::Clock,
     input,
     policy::{Entrypoint, LoadOptions, Policy, PolicyFile},
-    request::RequestView,
     response::{self, Reply, respond},
+    request::RequestView,
 };
 use prost::Message;
 
@@ -95,10 +91,7 @@ fn active(rego: &str) -> Active {
         v0_compatible: false,
         strict_builtin_errors: false,
     };
-    Active::new(
-        Policy::load(&[file], &options).unwrap(),
-        &input::Options::default(),
-    )
+    Active::new(Policy::load(&[file], &options).unwrap(), &input::Options::default())
 }
 
 fn capture(name: &str) -> Vec<u8> {
@@ -113,18 +106,8 @@ fn cases() -> Vec<Case> {
     let sleep = "spiffe://cluster.local/ns/foo/sa/sleep";
     vec![
         Case::skeleton("skeleton_allow", sleep, r#"claims["num"] == 7"#, true),
-        Case::skeleton(
-            "skeleton_deny",
-            sleep,
-            r#"claims["tier"] == "premium""#,
-            false,
-        ),
-        Case::skeleton(
-            "skeleton_other_caller",
-            "spiffe://x/ns/a/sa/b",
-            "claims",
-            false,
-        ),
+        Case::skeleton("skeleton_deny", sleep, r#"claims["tier"] == "premium""#, false),
+        Case::skeleton("skeleton_other_caller", "spiffe://x/ns/a/sa/b", "claims", false),
     ]
 }
 

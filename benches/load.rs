@@ -55,9 +55,7 @@ fn main() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("policy.rego"), SKELETON).unwrap();
     let mut rounds: Vec<(f64, f64)> = Vec::new();
-    println!(
-        "server CPU a request, one core each for server and load, {REQUESTS} requests a round"
-    );
+    println!("server CPU a request, one core each for server and load, {REQUESTS} requests a round");
     for round in 1..=ROUNDS {
         let ours = measure(&mut portcullis(folder.path()));
         let typed = measure(&mut typed());
@@ -130,10 +128,7 @@ fn started(mut command: Command) -> Subject {
 
 /// Microseconds of server CPU a request.
 fn measure(subject: &mut Subject) -> f64 {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let mut clients = Vec::new();
         for _ in 0..CONNECTIONS {
@@ -160,20 +155,14 @@ async fn drive(clients: &[Channel], requests: u32) {
         async move {
             for _ in 0..each {
                 client.ready().await.unwrap();
-                let path = "/envoy.service.auth.v3.Authorization/Check"
-                    .parse()
-                    .unwrap();
+                let path = "/envoy.service.auth.v3.Authorization/Check".parse().unwrap();
                 let answer = client
                     .unary(Request::new(request.clone()), path, Raw)
                     .await
                     .unwrap()
                     .into_inner();
                 let answer = CheckResponse::decode(answer).unwrap();
-                assert_eq!(
-                    answer.status.map(|s| s.code),
-                    Some(0),
-                    "the request was not allowed"
-                );
+                assert_eq!(answer.status.map(|s| s.code), Some(0), "the request was not allowed");
             }
         }
     });
@@ -215,10 +204,7 @@ fn serve_typed() {
         .unwrap();
     runtime.block_on(async {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        eprintln!(
-            "{{\"grpc.address\":\"{}\"}}",
-            listener.local_addr().unwrap()
-        );
+        eprintln!("{{\"grpc.address\":\"{}\"}}", listener.local_addr().unwrap());
         Server::builder()
             .tcp_nodelay(true)
             .add_service(AuthorizationServer::new(Typed))

@@ -163,6 +163,7 @@ fn what_is_open_under_not_is_refused() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one line for each place")]
 fn all_places_of_a_rule_are_reached() {
     for (rules, expected) in [
         ("d if not startswith(input.x, \"a\")", false),
