@@ -19,13 +19,14 @@ allow := decisions[0]
 
 decisions := array.concat(permits, denials)
 
-permits := [permit |
+permits := [permit | some permit in permit_set]
+
+permit_set contains {
+	"allowed": true,
+	"headers": {"x-portcullis-caller": input.source.spiffe.id},
+} if {
 	permitted
-	permit := {
-		"allowed": true,
-		"headers": {"x-portcullis-caller": input.source.spiffe.id},
-	}
-]
+}
 
 permitted if {
 	every check in checks {

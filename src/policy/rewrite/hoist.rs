@@ -159,6 +159,10 @@ impl Hoister<'_> {
 }
 
 impl<'a> Visitor<'a> for Hoister<'_> {
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "only comprehensions have terms"
+    )]
     fn expr(&mut self, expr: &'a ExprRef) {
         let mut hoists = Vec::new();
         let query = match expr.as_ref() {
@@ -190,7 +194,8 @@ impl<'a> Visitor<'a> for Hoister<'_> {
             || (Vec::new(), false),
             |Tail { hoists, bare }| (hoists, bare),
         );
-        let behind: String = hoists.iter().map(|hoist| format!("; {hoist}")).collect();
+        let behind: Vec<&str> = hoists.iter().flat_map(|hoist| ["; ", hoist]).collect();
+        let behind = behind.concat();
         let (open, close) = if bare { ("{ ", " }") } else { ("", "") };
         let count = query.stmts.len();
         for (at, statement) in query.stmts.iter().enumerate() {

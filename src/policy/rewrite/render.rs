@@ -81,7 +81,9 @@ impl<'r> Renderer<'r> {
             } else {
                 self.expr(&modifier.r#as, &mut hoists)
             };
-            with.push_str(&format!(" with {target} as {value}"));
+            for text in [" with ", &target, " as ", &value] {
+                with.push_str(text);
+            }
         }
         self.with = with;
         let text = match &statement.literal {
@@ -325,7 +327,7 @@ impl<'r> Renderer<'r> {
                     BinOp::Intersection => "&",
                     BinOp::Union => "|",
                 };
-                self.infix(lhs, op, rhs, hoists, part)
+                self.infix((lhs, op, rhs), hoists, part)
             }
             Expr::BoolExpr { op, lhs, rhs, .. } => {
                 let op = match op {
@@ -336,7 +338,7 @@ impl<'r> Renderer<'r> {
                     BoolOp::Gt => ">",
                     BoolOp::Ne => "!=",
                 };
-                self.infix(lhs, op, rhs, hoists, part)
+                self.infix((lhs, op, rhs), hoists, part)
             }
             Expr::ArithExpr { op, lhs, rhs, .. } => {
                 let op = match op {
@@ -346,14 +348,14 @@ impl<'r> Renderer<'r> {
                     ArithOp::Div => "/",
                     ArithOp::Mod => "%",
                 };
-                self.infix(lhs, op, rhs, hoists, part)
+                self.infix((lhs, op, rhs), hoists, part)
             }
             Expr::AssignExpr { op, lhs, rhs, .. } => {
                 let op = match op {
                     AssignOp::Eq => "=",
                     AssignOp::ColEq => ":=",
                 };
-                self.infix(lhs, op, rhs, hoists, part)
+                self.infix((lhs, op, rhs), hoists, part)
             }
             Expr::Membership {
                 key,
@@ -372,9 +374,7 @@ impl<'r> Renderer<'r> {
 
     fn infix(
         &mut self,
-        lhs: &ExprRef,
-        op: &str,
-        rhs: &ExprRef,
+        (lhs, op, rhs): (&ExprRef, &str, &ExprRef),
         hoists: &mut Vec<String>,
         part: Part<'r>,
     ) -> String {

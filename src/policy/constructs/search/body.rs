@@ -416,9 +416,10 @@ fn begins_with_iteration(query: &Query) -> bool {
         Literal::Expr { expr, .. } => expr,
         Literal::SomeVars { .. } | Literal::NotExpr { .. } | Literal::Every { .. } => return false,
     };
-    let iterated = match expr.as_ref() {
-        Expr::AssignExpr { rhs, .. } => rhs,
-        _ => expr,
+    let iterated = if let Expr::AssignExpr { rhs, .. } = expr.as_ref() {
+        rhs
+    } else {
+        expr
     };
     let is_blank = |segment: &Segment<'_>| matches!(segment, Segment::Index(index) if refs::variable(index) == Some("_"));
     let chain = Chain::of(iterated);
