@@ -61,10 +61,11 @@ segments(path) := [segment | some segment in split(path, "/"); segment != ""]
 
 # The pattern is at most as long as the path; the callers have seen to that.
 agree(pattern) if {
-	different := [segment |
-		segment := pattern[position]
-		segment != "*"
-		segment != steps[position]
-	]
-	count(different) == 0
+	every position, segment in pattern {
+		fits(segment, position)
+	}
 }
+
+fits(segment, _) if segment == "*"
+
+fits(segment, position) if segment == steps[position]
