@@ -3,6 +3,13 @@
 //!
 //! `cargo bench --bench decide` prints criterion's figures and then the ratio of interleaved pairs,
 //! which is what to trust on a noisy machine.
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::unreachable,
+    clippy::indexing_slicing,
+    reason = "a measurement fails by panicking and prints what it found"
+)]
 
 use std::{
     hint::black_box,

@@ -4,6 +4,15 @@
 //! `cargo bench --bench load` runs both as processes of one worker thread, one after the other in
 //! each round, and prints user + system time over requests answered and the median ratio. Loopback
 //! only, bounded in count. Every answer is checked.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "a measurement fails by panicking and prints what it found"
+)]
 
 use std::{
     fs,

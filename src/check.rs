@@ -52,11 +52,7 @@ impl Active {
 
 /// Decides one request. Deterministic in its arguments while the budget lasts; a stage that ends
 /// after the budget ends the check.
-pub fn decide(
-    active: &Active,
-    request: &RequestView<'_>,
-    budget: &mut Budget,
-) -> Outcome {
+pub fn decide(active: &Active, request: &RequestView<'_>, budget: &mut Budget) -> Outcome {
     let identity = Identity::from_principal(request.source_principal());
     let input = active.plan.build(request, &identity)?;
     budget.spend(Stage::Input)?;
@@ -120,8 +116,7 @@ impl CheckService {
         let answered = catch_unwind(AssertUnwindSafe(|| {
             gate.answer(request, &mut budget, &decision_id)
         }));
-        let reply =
-            answered.unwrap_or_else(|_panic| gate.answer_a_panic(&budget, &decision_id));
+        let reply = answered.unwrap_or_else(|_panic| gate.answer_a_panic(&budget, &decision_id));
         match reply {
             Reply::Response(bytes) => Ok(bytes),
             Reply::GrpcError { code, message } => Err(tonic::Status::new(code, message)),

@@ -108,7 +108,9 @@ struct Usage(String);
 
 fn print_version() -> anyhow::Result<ExitCode> {
     let commit = COMMIT.unwrap_or("unknown");
-    print(&format!("portcullis {VERSION}\ncommit {commit}\nregorus {REGORUS}"))?;
+    print(&format!(
+        "portcullis {VERSION}\ncommit {commit}\nregorus {REGORUS}"
+    ))?;
     Ok(ExitCode::SUCCESS)
 }
 

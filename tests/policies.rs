@@ -1,5 +1,6 @@
 //! The policy library's own `test_` rules, run by the evaluator that serves them, and what the
 //! embedded default is made of.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{
     fs,
@@ -82,7 +83,9 @@ fn every_test_rule_of_the_library_holds() {
     let mut run = 0;
     for folder in folders() {
         let files = files(&folder);
-        let modules = files.iter().filter(|file| file.name.ends_with("_test.rego"));
+        let modules = files
+            .iter()
+            .filter(|file| file.name.ends_with("_test.rego"));
         let tests: Vec<_> = modules
             .flat_map(|file| test_rules(std::str::from_utf8(&file.bytes).unwrap()))
             .collect();
@@ -91,7 +94,10 @@ fn every_test_rule_of_the_library_holds() {
             let name = test.join(".");
             let policy = Policy::load(&files, &options(test)).unwrap_or_else(|e| panic!("{e}"));
             let answer = policy.evaluate(Value::new_object(), LIMITS);
-            assert!(matches!(answer, Ok(Value::Bool(true))), "{name}: {answer:?}");
+            assert!(
+                matches!(answer, Ok(Value::Bool(true))),
+                "{name}: {answer:?}"
+            );
             run += 1;
         }
     }
@@ -107,9 +113,18 @@ fn every_pattern_has_allowing_and_denying_tests_and_a_readme() {
             .filter(|file| file.name.ends_with("_test.rego"))
             .map(|file| String::from_utf8(file.bytes.clone()).unwrap())
             .collect();
-        let tests: Vec<_> = test_rules(&text).into_iter().filter_map(|mut t| t.pop()).collect();
-        let denies = tests.iter().any(|t| t.contains("denied") || t.contains("not_"));
-        assert!(denies, "{}: no test of a denial in {tests:?}", folder.display());
+        let tests: Vec<_> = test_rules(&text)
+            .into_iter()
+            .filter_map(|mut t| t.pop())
+            .collect();
+        let denies = tests
+            .iter()
+            .any(|t| t.contains("denied") || t.contains("not_"));
+        assert!(
+            denies,
+            "{}: no test of a denial in {tests:?}",
+            folder.display()
+        );
     }
 }
 
@@ -126,7 +141,15 @@ fn the_embedded_default_is_the_quick_start_and_runs_on_the_fast_evaluator() {
         .collect();
     assert_eq!(embedded, listed.lines().collect::<Vec<_>>());
     let entrypoint = ["envoy", "authz", "allow"].map(str::to_owned);
-    let policy = Policy::load(&portcullis::sources::embedded::quickstart(), &options(entrypoint));
+    let policy = Policy::load(
+        &portcullis::sources::embedded::quickstart(),
+        &options(entrypoint),
+    );
     let policy = policy.unwrap_or_else(|e| panic!("{e}"));
-    assert_eq!(policy.engine(), Engine::Rvm, "{:#?}", policy.interpreted_because());
+    assert_eq!(
+        policy.engine(),
+        Engine::Rvm,
+        "{:#?}",
+        policy.interpreted_because()
+    );
 }

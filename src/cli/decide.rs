@@ -115,7 +115,12 @@ struct Decided {
 }
 
 impl Decided {
-    fn of(active: &Active, bytes: &[u8], config: &Config, options: &input::Options) -> Result<Self> {
+    fn of(
+        active: &Active,
+        bytes: &[u8],
+        config: &Config,
+        options: &input::Options,
+    ) -> Result<Self> {
         let check = check_options(config);
         let mut budget = Budget::offline(&check.budget, Clock::System);
         let view = RequestView::parse(bytes);
@@ -126,12 +131,16 @@ impl Decided {
         let elapsed = budget.elapsed();
         let response = match respond(&outcome, OFFLINE, &check.response) {
             Reply::Response(bytes) => requests::response_json(&bytes)?,
-            Reply::GrpcError { code, message } => json!({"grpc_error": format!("{code}: {message}")}),
+            Reply::GrpcError { code, message } => {
+                json!({"grpc_error": format!("{code}: {message}")})
+            }
         };
         let input = view.ok().map(|view| document(&view, options));
         Ok(Self {
             answer: Answer::of(&outcome),
-            reason: outcome.as_ref().map_or_else(CheckError::reason, |_| Reason::Policy),
+            reason: outcome
+                .as_ref()
+                .map_or_else(CheckError::reason, |_| Reason::Policy),
             status: match &outcome {
                 Ok(Decision::Allow(_)) => None,
                 Ok(Decision::Deny(denial)) => Some(denial.http_status().get()),
@@ -150,7 +159,9 @@ impl Decided {
     fn row(&self, name: String) -> [String; 6] {
         [
             self.answer.as_str().to_uppercase(),
-            self.status.map(|status| status.to_string()).unwrap_or_default(),
+            self.status
+                .map(|status| status.to_string())
+                .unwrap_or_default(),
             self.reason.as_str().to_owned(),
             format!("{} µs", self.elapsed.as_micros()),
             name,

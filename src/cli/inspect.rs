@@ -33,14 +33,19 @@ pub(super) fn run(arguments: &Inspect) -> Result<ExitCode> {
     }
     for key in ["revision", "entrypoint", "engine", "modules", "rules"] {
         let value = description.get(key).unwrap_or(&Value::Null);
-        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let value = value
+            .as_str()
+            .map_or_else(|| value.to_string(), str::to_owned);
         print(&format!("{key:<12} {value}"))?;
     }
     for key in ["packages", "interpreted_because", "reads"] {
         let values = description.get(key).and_then(Value::as_array);
         for (at, value) in values.into_iter().flatten().enumerate() {
             let label = if at == 0 { key } else { "" };
-            print(&format!("{label:<12} {}", value.as_str().unwrap_or_default()))?;
+            print(&format!(
+                "{label:<12} {}",
+                value.as_str().unwrap_or_default()
+            ))?;
         }
     }
     Ok(ExitCode::SUCCESS)

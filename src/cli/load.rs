@@ -21,7 +21,10 @@ pub(super) fn config(arguments: &ConfigArguments) -> Result<Config> {
     Config::load(given, &environment).map_err(usage)
 }
 
-#[expect(clippy::disallowed_methods, reason = "the command line reads the environment for all")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the command line reads the environment for all"
+)]
 fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }

@@ -82,7 +82,12 @@ mod tests {
 
     #[test]
     fn json_that_is_no_check_request_is_refused() {
-        for text in [r#"{"atributes":{}}"#, r#"{"attributes":1}"#, "{", r#"{"check_request":3}"#] {
+        for text in [
+            r#"{"atributes":{}}"#,
+            r#"{"attributes":1}"#,
+            "{",
+            r#"{"check_request":3}"#,
+        ] {
             assert!(from_json(text.as_bytes()).is_err(), "{text}");
         }
     }

@@ -15,7 +15,6 @@ use crate::{
     outcome::{CheckError, Reason},
 };
 
-
 /// The policy's answer; `None` when it has nothing to say: Envoy sends an empty 403 then.
 pub(super) fn by_policy(
     denial: &Denial,

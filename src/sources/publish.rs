@@ -128,7 +128,12 @@ fn described(active: &Active) -> ActivePolicy<'_> {
 /// What a policy is made of, as `/policy` and `portcullis inspect` show it.
 pub fn describe(policy: &Policy) -> Map<String, Value> {
     let summary = policy.summary();
-    let reads: Vec<_> = policy.reads().to_string().lines().map(str::to_owned).collect();
+    let reads: Vec<_> = policy
+        .reads()
+        .to_string()
+        .lines()
+        .map(str::to_owned)
+        .collect();
     let interpreted: Vec<_> = policy
         .interpreted_because()
         .iter()
@@ -171,7 +176,13 @@ mod tests {
             strict_builtin_errors: false,
         };
         let metrics = Arc::new(Metrics::new(None));
-        Publisher::new(load, input::Options::default(), "test".into(), metrics, Clock::System)
+        Publisher::new(
+            load,
+            input::Options::default(),
+            "test".into(),
+            metrics,
+            Clock::System,
+        )
     }
 
     fn file(text: &str) -> PolicyFile {
@@ -185,14 +196,25 @@ mod tests {
     #[test]
     fn a_broken_policy_keeps_the_active_one_and_shows_why() {
         let publisher = publisher();
-        publisher.publish(&[file("package envoy.authz\nallow := true")]).unwrap();
+        publisher
+            .publish(&[file("package envoy.authz\nallow := true")])
+            .unwrap();
         let before = publisher.status();
-        publisher.publish(&[file("package envoy.authz\nallow := {{")]).unwrap_err();
+        publisher
+            .publish(&[file("package envoy.authz\nallow := {{")])
+            .unwrap_err();
         let after = publisher.status();
         assert_eq!(before["revision"], after["revision"]);
         assert_eq!(before["last_error"], Value::Null);
-        assert!(after["last_error"].as_str().unwrap().contains("policy.rego:2"));
-        publisher.publish(&[file("package envoy.authz\nallow := false")]).unwrap();
+        assert!(
+            after["last_error"]
+                .as_str()
+                .unwrap()
+                .contains("policy.rego:2")
+        );
+        publisher
+            .publish(&[file("package envoy.authz\nallow := false")])
+            .unwrap();
         assert_eq!(publisher.status()["last_error"], Value::Null);
         assert_ne!(publisher.status()["revision"], before["revision"]);
     }
@@ -200,7 +222,9 @@ mod tests {
     #[test]
     fn nothing_is_active_after_a_first_failure() {
         let publisher = publisher();
-        publisher.publish(&[file("package envoy.authz\nallow := {{")]).unwrap_err();
+        publisher
+            .publish(&[file("package envoy.authz\nallow := {{")])
+            .unwrap_err();
         assert!(publisher.active().load().is_none());
         assert_eq!(publisher.status()["active"], false);
     }
