@@ -93,5 +93,6 @@ fn the_published_skeleton_reads_two_paths_and_runs_on_the_machine() {
 mod entrypoints;
 mod hostile;
 mod loading;
+mod lookups;
 mod negation;
 mod reading;
