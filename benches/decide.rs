@@ -36,7 +36,7 @@ const DECISION_ID: &str = "7a1d1d3e-95c4-4a2a-9d0b-0c9b0f6f6c11";
 
 /// Long enough that a busy machine changes no answer.
 const PATIENT: budget::Options = budget::Options {
-    budget: Duration::from_secs(60),
+    budget: Duration::from_mins(1),
     reply_margin: Duration::ZERO,
     instructions: 10_000_000,
 };

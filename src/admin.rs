@@ -102,7 +102,7 @@ const MAX_CONNECTIONS: usize = 64;
 /// How long a request's head may take, and how long a connection may stay idle.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a connection may live, however slowly its answers are read.
-const MAX_AGE: Duration = Duration::from_secs(300);
+const MAX_AGE: Duration = Duration::from_mins(5);
 /// Largest head of a request in bytes.
 const MAX_HEAD: usize = 16 * 1024;
 /// Pause after a failed accept.

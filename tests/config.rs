@@ -186,11 +186,11 @@ fn every_key_of_ours() -> Portcullis {
             max_header_list_size: 8192,
             keepalive_interval: Duration::from_secs(15),
             keepalive_timeout: Duration::from_secs(5),
-            max_connection_age: Some(Duration::from_secs(1800)),
+            max_connection_age: Some(Duration::from_mins(30)),
         },
         shutdown: Shutdown {
             grace: Duration::ZERO,
-            drain_timeout: Duration::from_secs(60),
+            drain_timeout: Duration::from_mins(1),
         },
         log: Log {
             level: Level::Debug,
@@ -415,7 +415,7 @@ fn a_connection_may_stay_for_ever_only_when_that_is_said_in_a_word() {
         let config = set(&[&format!("portcullis.http2.max_connection_age={word}")])?;
         Ok(config.portcullis.http2.max_connection_age)
     };
-    let hour = Some(Duration::from_secs(3600));
+    let hour = Some(Duration::from_hours(1));
     assert_eq!(Config::default().portcullis.http2.max_connection_age, hour);
     assert_eq!(age("null"), Ok(hour));
     assert_eq!(age("never"), Ok(None));

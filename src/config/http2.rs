@@ -47,7 +47,7 @@ impl Default for Http2 {
             max_header_list_size: 16 * 1024,
             keepalive_interval: Duration::from_secs(30),
             keepalive_timeout: Duration::from_secs(10),
-            max_connection_age: Some(Duration::from_secs(3600)),
+            max_connection_age: Some(Duration::from_hours(1)),
         }
     }
 }
@@ -56,7 +56,7 @@ impl Http2 {
     pub(super) fn read(section: &mut Section<'_>) -> Self {
         let default = Self::default();
         let windows = || SMALLEST_WINDOW..=LARGEST_WINDOW;
-        let seconds = || Duration::from_secs(1)..=Duration::from_secs(3600);
+        let seconds = || Duration::from_secs(1)..=Duration::from_hours(1);
         Self {
             max_connections: section
                 .value("max_connections", integer(1..=MOST_CONNECTIONS))
@@ -100,8 +100,7 @@ fn age(value: &Value) -> Result<Option<Duration>, Complaint> {
 
 /// No end to a connection's age.
 const NEVER: &str = "never";
-const CONNECTION_AGE: RangeInclusive<Duration> =
-    Duration::from_secs(1)..=Duration::from_secs(7 * 24 * 3600);
+const CONNECTION_AGE: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(168);
 /// More need more file descriptors than a process is given.
 const MOST_CONNECTIONS: usize = 1_000_000;
 const MOST_STREAMS: u32 = 100_000;
@@ -122,7 +121,7 @@ mod tests {
     fn an_age_is_a_time_span_or_never() {
         let read = |word: &str| age(&Value::from(word)).ok();
         assert_eq!(read("never"), Some(None));
-        assert_eq!(read("2h"), Some(Some(Duration::from_secs(7200))));
+        assert_eq!(read("2h"), Some(Some(Duration::from_hours(2))));
         for word in ["", "0", "0s", "Never", "none", "8000h"] {
             assert_eq!(read(word), None, "{word}");
         }

@@ -194,7 +194,7 @@ impl Admission {
             retry_after: section
                 .value(
                     "retry_after",
-                    duration(Duration::from_secs(1)..=Duration::from_secs(3600)),
+                    duration(Duration::from_secs(1)..=Duration::from_hours(1)),
                 )
                 .unwrap_or(default.retry_after),
         }
@@ -293,7 +293,7 @@ const DEFAULT_ADMIN_PORT: u16 = 8282;
 /// A shorter budget than this ends before the first stage does.
 const SHORTEST_BUDGET: Duration = Duration::from_micros(100);
 /// Nobody's proxy waits longer than this.
-const LONGEST_BUDGET: Duration = Duration::from_secs(60);
-const LONGEST_SHUTDOWN: Duration = Duration::from_secs(600);
+const LONGEST_BUDGET: Duration = Duration::from_mins(1);
+const LONGEST_SHUTDOWN: Duration = Duration::from_mins(10);
 const MOST_IN_FLIGHT: usize = 1_000_000;
 const MOST_INSTRUCTIONS: usize = 1_000_000_000;

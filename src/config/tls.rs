@@ -114,8 +114,7 @@ fn required(section: &mut Section<'_>, key: &'static str) -> Option<PathBuf> {
 }
 
 const DEFAULT_RELOAD_INTERVAL: Duration = Duration::from_secs(10);
-const RELOAD_INTERVAL: RangeInclusive<Duration> =
-    Duration::from_secs(1)..=Duration::from_secs(3600);
+const RELOAD_INTERVAL: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(1);
 
 #[cfg(test)]
 mod tests {

@@ -145,6 +145,6 @@ pub(crate) fn binary() -> PathBuf {
     local
 }
 
-const START_TIME: Duration = Duration::from_secs(60);
+const START_TIME: Duration = Duration::from_mins(1);
 /// Between two looks at a starting Envoy, which offers nothing to wait on.
 const POLL: Duration = Duration::from_millis(20);

@@ -62,7 +62,7 @@ fn active(policy: &str) -> Active {
 /// The line from bytes to bytes, without what isolates panics.
 fn judge(active: &Active, bytes: &[u8]) -> Outcome {
     let options = budget::Options {
-        budget: Duration::from_secs(60),
+        budget: Duration::from_mins(1),
         ..budget::Options::default()
     };
     let mut budget = Budget::offline(&options, Clock::System);

@@ -44,7 +44,7 @@ impl Process {
                 }
             }
         });
-        let address = address.recv_timeout(Duration::from_secs(60)).unwrap();
+        let address = address.recv_timeout(Duration::from_mins(1)).unwrap();
         Self {
             child,
             grpc: address,

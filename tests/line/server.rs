@@ -248,7 +248,7 @@ fn tcp(bound: &Bound) -> SocketAddr {
 
 /// Fails a test that would hang.
 pub(crate) async fn soon<F: Future>(future: F) -> F::Output {
-    let limit = Duration::from_secs(60);
+    let limit = Duration::from_mins(1);
     let done = tokio::time::timeout(limit, future).await;
     done.expect("within a minute")
 }

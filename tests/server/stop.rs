@@ -133,7 +133,7 @@ async fn a_caller_that_never_finishes_is_dropped_after_the_drain_time() {
 #[tokio::test]
 async fn checks_are_taken_during_the_grace_and_a_second_signal_cuts_it_short() {
     let server = Running::start(|config| {
-        config.portcullis.shutdown.grace = Duration::from_secs(3600);
+        config.portcullis.shutdown.grace = Duration::from_hours(1);
     })
     .await;
     let mut readiness = server.ready.watch();

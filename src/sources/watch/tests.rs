@@ -47,7 +47,7 @@ fn follow_path(path: &Path, rescan: Duration) -> Following {
 }
 
 /// So long that only events can be the cause of a callback.
-const NEVER: Duration = Duration::from_secs(3600);
+const NEVER: Duration = Duration::from_hours(1);
 const PATIENCE: Duration = Duration::from_secs(30);
 
 impl Following {
