@@ -4,3 +4,13 @@ pub mod embedded;
 pub mod file;
 pub mod publish;
 pub mod watch;
+
+use crate::policy::PolicyFile;
+
+/// Reads what is given; the embedded default when nothing is. Blocks.
+pub fn read(files: &file::Files) -> Result<Vec<PolicyFile>, file::SourceError> {
+    if files.is_empty() {
+        return Ok(embedded::quickstart());
+    }
+    Ok(files.read()?.files)
+}

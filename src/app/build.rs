@@ -22,7 +22,7 @@ use crate::{
     ready::Ready,
     response, shutdown,
     sources::{
-        embedded,
+        self,
         file::{Digest, Files, SourceError},
         publish::Publisher,
         watch::watch,
@@ -113,11 +113,7 @@ impl Running {
 async fn publish_first(files: &Files, publisher: &Arc<Publisher>) -> Result<Digest, BuildError> {
     let (files, publisher) = (files.clone(), Arc::clone(publisher));
     let publish = move || {
-        let initial = if files.is_empty() {
-            embedded::quickstart()
-        } else {
-            files.read()?.files
-        };
+        let initial = sources::read(&files)?;
         publisher.publish(&initial)?;
         Ok(Digest::of(&initial))
     };

@@ -7,8 +7,8 @@ use anyhow::Result;
 use super::{ConfigArguments, PolicyArguments, Usage};
 use crate::{
     config::{Config, Given},
-    policy::{Policy, PolicyFile},
-    sources::{embedded, file::Files},
+    policy::Policy,
+    sources::{self, file::Files},
 };
 
 /// The configuration that the arguments name.
@@ -44,17 +44,9 @@ pub(super) fn files(arguments: &PolicyArguments, config: &Config) -> Result<File
     Ok(files)
 }
 
-/// Reads the files; the embedded default when there are none.
-pub(super) fn read(files: &Files) -> Result<Vec<PolicyFile>> {
-    if files.is_empty() {
-        return Ok(embedded::quickstart());
-    }
-    Ok(files.read().map_err(usage)?.files)
-}
-
 /// Compiles the policy that the arguments name.
 pub(super) fn policy(arguments: &PolicyArguments, config: &Config) -> Result<Policy> {
-    let files = read(&files(arguments, config)?)?;
+    let files = sources::read(&files(arguments, config)?).map_err(usage)?;
     let mut options = config.load_options();
     options.v0_compatible |= arguments.v0_compatible;
     Policy::load(&files, &options).map_err(usage)

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound;
 
-use regorus::unstable::{ExprRef, Import, Module, Query, Ref, Rule, RuleHead, Span};
+use regorus::unstable::{Expr, ExprRef, Import, Module, Query, Ref, Rule, RuleHead, Span};
 
 use super::refs::{self, Chain, Segment, Visitor};
 
@@ -83,6 +83,50 @@ impl Index {
     /// The syntax tree of `id`.
     pub(super) fn rule(&self, id: RuleId) -> Option<&Ref<Rule>> {
         self.modules.get(id.module)?.module.policy.get(id.rule)
+    }
+
+    /// Whether `expr` has a value wherever it stands in `module`: literals, comprehensions and local
+    /// variables have.
+    pub(super) fn is_defined(&self, module: Option<usize>, expr: &ExprRef) -> bool {
+        match expr.as_ref() {
+            Expr::String { .. }
+            | Expr::RawString { .. }
+            | Expr::Number { .. }
+            | Expr::Bool { .. }
+            | Expr::Null { .. }
+            | Expr::ArrayCompr { .. }
+            | Expr::SetCompr { .. }
+            | Expr::ObjectCompr { .. } => true,
+            Expr::Var { .. } => self.meanings(module, &Chain::of(expr)).is_empty(),
+            Expr::Array { items, .. } | Expr::Set { items, .. } => {
+                items.iter().all(|item| self.is_defined(module, item))
+            }
+            Expr::Object { fields, .. } => fields.iter().all(|(_, key, value)| {
+                self.is_defined(module, key) && self.is_defined(module, value)
+            }),
+            Expr::Call { .. }
+            | Expr::UnaryExpr { .. }
+            | Expr::RefDot { .. }
+            | Expr::RefBrack { .. }
+            | Expr::BinExpr { .. }
+            | Expr::BoolExpr { .. }
+            | Expr::ArithExpr { .. }
+            | Expr::AssignExpr { .. }
+            | Expr::Membership { .. } => false,
+        }
+    }
+
+    /// Whether `id` defines a function.
+    pub(super) fn is_function(&self, id: RuleId) -> bool {
+        self.rule(id).is_none_or(|rule| {
+            matches!(
+                rule.as_ref(),
+                Rule::Spec {
+                    head: RuleHead::Func { .. },
+                    ..
+                }
+            )
+        })
     }
 
     /// The path of `id` below `data`.

@@ -1,8 +1,7 @@
 //! Syntax trees back to text, operands hoisted on the way.
 
 use regorus::unstable::{
-    ArithOp, AssignOp, BUILTINS, BinOp, BoolOp, Expr, ExprRef, Literal, LiteralStmt, Query, Rule,
-    RuleHead, Span,
+    ArithOp, AssignOp, BUILTINS, BinOp, BoolOp, Expr, ExprRef, Literal, LiteralStmt, Query, Span,
 };
 
 use crate::policy::index::{Index, Meaning};
@@ -161,7 +160,7 @@ impl<'r> Renderer<'r> {
     /// An operand: what may be undefined is hoisted.
     fn operand(&mut self, expr: &ExprRef, hoists: &mut Vec<String>) -> String {
         let text = self.expr(expr, hoists);
-        if self.is_defined(expr) {
+        if self.index.is_defined(self.module, expr) {
             return text;
         }
         self.hoist(&text, hoists)
@@ -400,56 +399,14 @@ impl<'r> Renderer<'r> {
         format!("{} | {query}", terms.join(": "))
     }
 
-    /// Whether `expr` has a value wherever it stands.
-    fn is_defined(&self, expr: &ExprRef) -> bool {
-        match expr.as_ref() {
-            Expr::String { .. }
-            | Expr::RawString { .. }
-            | Expr::Number { .. }
-            | Expr::Bool { .. }
-            | Expr::Null { .. }
-            | Expr::ArrayCompr { .. }
-            | Expr::SetCompr { .. }
-            | Expr::ObjectCompr { .. } => true,
-            Expr::Var { .. } => self
-                .index
-                .meanings(self.module, &Chain::of(expr))
-                .is_empty(),
-            Expr::Array { items, .. } | Expr::Set { items, .. } => {
-                items.iter().all(|item| self.is_defined(item))
-            }
-            Expr::Object { fields, .. } => fields
-                .iter()
-                .all(|(_, key, value)| self.is_defined(key) && self.is_defined(value)),
-            Expr::Call { .. }
-            | Expr::UnaryExpr { .. }
-            | Expr::RefDot { .. }
-            | Expr::RefBrack { .. }
-            | Expr::BinExpr { .. }
-            | Expr::BoolExpr { .. }
-            | Expr::ArithExpr { .. }
-            | Expr::AssignExpr { .. }
-            | Expr::Membership { .. } => false,
-        }
-    }
-
     /// Whether `expr` names a function, which `with` can put in another's place.
     fn is_function(&self, expr: &ExprRef) -> bool {
         let chain = Chain::of(expr);
         let is_own = |meaning: &Meaning| match meaning {
-            Meaning::Data(path) => self.index.rules.get(path).is_some_and(|ids| {
-                ids.iter().any(|id| {
-                    self.index.rule(*id).is_some_and(|rule| {
-                        matches!(
-                            rule.as_ref(),
-                            Rule::Spec {
-                                head: RuleHead::Func { .. },
-                                ..
-                            }
-                        )
-                    })
-                })
-            }),
+            Meaning::Data(path) => {
+                let ids = self.index.rules.get(path);
+                ids.is_some_and(|ids| ids.iter().any(|id| self.index.is_function(*id)))
+            }
             Meaning::Input(_) => false,
         };
         let meanings = self.index.meanings(self.module, &chain);

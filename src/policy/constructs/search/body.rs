@@ -140,40 +140,14 @@ impl Body<'_> {
             .filter_map(|end| path.get(..end))
             .find_map(|prefix| self.index.rules.get(prefix));
         match rule {
-            Some(ids) if ids.iter().any(|id| self.is_function(*id)) => Construct::VirtualDocument,
+            Some(ids) if ids.iter().any(|id| self.index.is_function(*id)) => {
+                Construct::VirtualDocument
+            }
             Some(_) if self.index.rules_below(path).count() <= 1 => Construct::RuleReference,
             None if self.index.rules_below(path).next().is_none() && !path.is_empty() => {
                 Construct::DataReference
             }
             Some(_) | None => Construct::VirtualDocument,
-        }
-    }
-
-    #[expect(
-        clippy::wildcard_enum_match_arm,
-        reason = "whatever else there is may be undefined"
-    )]
-    /// Whether the expression has a value wherever it stands: literals and local variables have.
-    fn is_defined(&self, expr: &ExprRef) -> bool {
-        match expr.as_ref() {
-            Expr::Var { .. } => self
-                .index
-                .meanings(Some(self.module), &Chain::of(expr))
-                .is_empty(),
-            Expr::Array { items, .. } | Expr::Set { items, .. } => {
-                items.iter().all(|item| self.is_defined(item))
-            }
-            Expr::Object { fields, .. } => fields
-                .iter()
-                .all(|(_, key, value)| self.is_defined(key) && self.is_defined(value)),
-            Expr::String { .. }
-            | Expr::RawString { .. }
-            | Expr::Number { .. }
-            | Expr::Bool { .. }
-            | Expr::Null { .. }
-            | Expr::ArrayCompr { .. }
-            | Expr::SetCompr { .. } => true,
-            _ => false,
         }
     }
 
@@ -184,18 +158,6 @@ impl Body<'_> {
                 .index
                 .meanings(Some(self.module), &callee(expr))
                 .is_empty()
-    }
-
-    fn is_function(&self, id: RuleId) -> bool {
-        self.index.rule(id).is_none_or(|rule| {
-            matches!(
-                rule.as_ref(),
-                Rule::Spec {
-                    head: RuleHead::Func { .. },
-                    ..
-                }
-            )
-        })
     }
 
     #[expect(
@@ -256,7 +218,7 @@ impl<'a> Visitor<'a> for Body<'_> {
                 }
             }
             Expr::ArrayCompr { term, .. } | Expr::SetCompr { term, .. }
-                if !self.is_defined(term) =>
+                if !self.index.is_defined(Some(self.module), term) =>
             {
                 Construct::ComputedTerm
             }
