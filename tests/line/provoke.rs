@@ -1,6 +1,7 @@
 //! Every row of the failure table, and how a caller runs into it.
 
 use envoy_types::pb::envoy::service::auth::v3::CheckResponse;
+use tokio::task::JoinHandle;
 use tonic::Status;
 
 use crate::{
@@ -118,26 +119,28 @@ impl Row {
     }
 
     /// One check loops until its budget ends; another one comes meanwhile.
-    ///
-    /// Where the machine is so busy that the first one ends unseen, it is asked again: what is
-    /// repeated is the situation, never the check that is judged.
     async fn overload(&self, set: &[&str]) -> Provoked {
         let server = self.server(set).await;
-        let looping = soon(async {
-            loop {
-                let (channel, slow) = (server.channel(), requests::path("/slow"));
-                let looping = tokio::spawn(async move { check(&channel, &slow, None).await });
-                while !looping.is_finished() {
-                    if server.metric("portcullis_in_flight").await == Some(1.0) {
-                        return looping;
-                    }
-                }
-            }
-        })
-        .await;
+        let looping = soon(loop_in(&server)).await;
         let answer = server.try_check(&requests::path("/fast"), None).await;
         looping.await.unwrap().ok();
         Provoked { server, answer }
+    }
+}
+
+/// A check that is seen to be in flight.
+///
+/// Where the machine is so busy that one ends unseen, the next is asked: what is repeated is the
+/// situation, never the check that is judged.
+async fn loop_in(server: &Server) -> JoinHandle<Result<CheckResponse, Status>> {
+    loop {
+        let (channel, slow) = (server.channel(), requests::path("/slow"));
+        let looping = tokio::spawn(async move { check(&channel, &slow, None).await });
+        while !looping.is_finished() {
+            if server.metric("portcullis_in_flight").await == Some(1.0) {
+                return looping;
+            }
+        }
     }
 }
 
