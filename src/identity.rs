@@ -1,5 +1,7 @@
 //! Stage 3: who calls. Today the peer's SPIFFE ID from `attributes.source.principal`.
 
+pub mod jose;
+pub mod jwt;
 pub mod spiffe;
 
 use spiffe::SpiffeId;

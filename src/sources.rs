@@ -2,6 +2,7 @@
 
 pub mod embedded;
 pub mod file;
+pub mod jwks;
 pub mod publish;
 pub mod watch;
 
