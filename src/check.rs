@@ -1,7 +1,7 @@
 //! Stage 1, and the whole line on one screen: what happens to one Check from arrival to answer.
 //!
 //! [`decide`] is the line itself, synchronous and without I/O: tests, benchmarks, `portcullis decide`
-//! and the server all call it. [`CheckService`] puts around it what a server needs: admission, one
+//! and the server all call it. Its answer depends on the policy, the keys, the request and the time. [`CheckService`] puts around it what a server needs: admission, one
 //! policy snapshot, panic isolation, the answer and its event.
 
 pub mod admission;
@@ -18,14 +18,17 @@ use http::HeaderMap;
 use crate::{
     clock::Clock,
     decision::Decision,
-    identity::Identity,
-    input::{self, Plan},
+    identity::{
+        Identity, Xfcc,
+        jwt::{self, JwtError, Presented},
+    },
+    input::{self, Plan, TokenDocument},
     outcome::{CheckError, Outcome, Stage},
     policy::Policy,
     request::RequestView,
     response::{self, Reply, respond},
     snapshot::Snapshot,
-    telemetry::{CheckDecided, Metrics, Seen, event::ActivePolicy},
+    telemetry::{CheckDecided, Metrics, Seen, SeenToken, event::ActivePolicy},
 };
 use admission::Admission;
 use budget::Budget;
@@ -50,15 +53,82 @@ impl Active {
     }
 }
 
+/// Verifies the tokens of callers.
+pub type Tokens = jwt::Verifier<TokenDocument>;
+
+/// Who may be believed, and how: all that identifies callers.
+#[derive(Debug)]
+pub struct Callers {
+    /// Verifies tokens, with the keys that are current.
+    pub tokens: Tokens,
+    /// Whether a header may name the caller.
+    pub xfcc: Xfcc,
+}
+
+/// Nobody but the peers that mTLS proves.
+impl Default for Callers {
+    fn default() -> Self {
+        Self {
+            tokens: Tokens::new(jwt::Options::default()),
+            xfcc: Xfcc::default(),
+        }
+    }
+}
+
+/// How one request was decided, and on whose behalf.
+#[derive(Debug)]
+pub struct Decided<'r> {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The peer.
+    pub identity: Identity<'r>,
+    /// The caller's token; `None` when nobody wants to know.
+    pub token: Option<Presented<'r, TokenDocument>>,
+}
+
 /// Decides one request. Deterministic in its arguments while the budget lasts; a stage that ends
 /// after the budget ends the check.
-pub fn decide(active: &Active, request: &RequestView<'_>, budget: &mut Budget) -> Outcome {
-    let identity = Identity::from_principal(request.source_principal());
-    let input = active.plan.build(request, &identity)?;
+pub fn decide<'r>(
+    active: &Active,
+    callers: &'r Callers,
+    request: &'r RequestView<'_>,
+    budget: &mut Budget,
+) -> Decided<'r> {
+    let identity = Identity::of(request, callers.xfcc);
+    let wanted = active.plan.reads_token() || callers.tokens.acts_alone();
+    let token = wanted.then(|| callers.tokens.present(request, budget.now()));
+    let outcome = judge(active, request, &identity, token.as_ref(), budget);
+    Decided {
+        outcome,
+        identity,
+        token,
+    }
+}
+
+fn judge(
+    active: &Active,
+    request: &RequestView<'_>,
+    identity: &Identity<'_>,
+    token: Option<&Presented<'_, TokenDocument>>,
+    budget: &mut Budget,
+) -> Outcome {
+    budget.spend(Stage::Identity)?;
+    let document = match token {
+        None => Err(JwtError::Missing),
+        Some(token) => match &token.token {
+            Ok(verified) => Ok(&verified.document),
+            Err(error) if token.denied => return Err(CheckError::Token(*error)),
+            Err(error) => Err(*error),
+        },
+    };
+    let input = active.plan.build(request, identity, document)?;
     budget.spend(Stage::Input)?;
     let answer = active.policy.evaluate(input, budget.limits())?;
     budget.spend(Stage::Policy)?;
-    let decision = Decision::parse(&answer)?;
+    let mut decision = Decision::parse(&answer)?;
+    for location in token.iter().flat_map(|token| &token.strip) {
+        decision.strip(location, request);
+    }
     budget.spend(Stage::Response)?;
     Ok(decision)
 }
@@ -81,6 +151,7 @@ pub struct CheckService(Arc<Gate>);
 #[derive(Debug)]
 struct Gate {
     active: Snapshot<Active>,
+    callers: Arc<Callers>,
     admission: Admission,
     metrics: Arc<Metrics>,
     options: Options,
@@ -91,12 +162,14 @@ impl CheckService {
     /// A service that decides by whatever `active` holds when a check arrives.
     pub fn new(
         active: Snapshot<Active>,
+        callers: Arc<Callers>,
         options: Options,
         metrics: Arc<Metrics>,
         clock: Clock,
     ) -> Self {
         Self(Arc::new(Gate {
             active,
+            callers,
             admission: Admission::new(options.max_in_flight),
             metrics,
             options,
@@ -109,9 +182,14 @@ impl CheckService {
     ///
     /// # Errors
     /// A gRPC error only where `on_error: grpc_error` asks for one; never to say no.
-    pub fn check(&self, metadata: &HeaderMap, request: &[u8]) -> Result<Bytes, tonic::Status> {
+    pub async fn check(
+        &self,
+        metadata: &HeaderMap,
+        request: &[u8],
+    ) -> Result<Bytes, tonic::Status> {
         let gate = &*self.0;
         let mut budget = Budget::of_call(&gate.options.budget, gate.clock, metadata);
+        gate.wait_for_key(request, &mut budget).await;
         let decision_id = DecisionId::random();
         let answered = catch_unwind(AssertUnwindSafe(|| {
             gate.answer(request, &mut budget, &decision_id)
@@ -125,17 +203,42 @@ impl CheckService {
 }
 
 impl Gate {
+    /// Where a provider wants it: gives a key that is being fetched some time to arrive, at most half
+    /// of what is left. What comes of it is seen by the check itself.
+    async fn wait_for_key(&self, request: &[u8], budget: &mut Budget) {
+        if !self.callers.tokens.waits_for_keys() {
+            return;
+        }
+        let look = || {
+            let view = RequestView::parse(request).ok()?;
+            self.callers.tokens.awaited_key(&view, budget.now())
+        };
+        let awaited = catch_unwind(AssertUnwindSafe(look)).ok().flatten();
+        if let Some(key) = awaited {
+            key.arrives(budget.left() / 2).await;
+            // The check ends at its first stage when this took all there was.
+            drop(budget.spend(Stage::Admission));
+        }
+    }
+
     fn answer(&self, request: &[u8], budget: &mut Budget, decision_id: &DecisionId) -> Reply {
         let active = self.active.load();
         let active = active.as_deref();
-        let check = match (self.admission.enter(), active) {
-            (None, _) => Checked::unread(CheckError::Overload),
-            (_, None) => Checked::unread(CheckError::NotReady),
-            (Some(_in_flight), Some(active)) => {
-                let _in_flight = self.metrics.enter();
-                Checked::decide(active, request, budget)
-            }
+        let unread = |error: CheckError, budget: &Budget| {
+            self.conclude(&Checked::unread(error), active, budget, decision_id)
         };
+        let Some(_admitted) = self.admission.enter() else {
+            return unread(CheckError::Overload, budget);
+        };
+        let Some(policy) = active else {
+            return unread(CheckError::NotReady, budget);
+        };
+        let _in_flight = self.metrics.enter();
+        let view = match RequestView::parse(request) {
+            Ok(view) => view,
+            Err(error) => return unread(error.into(), budget),
+        };
+        let check = Checked::decide(policy, &self.callers, &view, budget);
         self.conclude(&check, active, budget, decision_id)
     }
 
@@ -181,6 +284,7 @@ impl Gate {
             duration: budget.elapsed(),
             stages: budget.times(),
             request: check.seen,
+            token: check.token,
             policy: active.map(|active| ActivePolicy {
                 revision: active.policy.revision(),
                 engine: active.policy.engine(),
@@ -191,39 +295,53 @@ impl Gate {
 }
 
 /// How one check ended and what is known of it.
-struct Checked<'a> {
+struct Checked<'r> {
     outcome: Outcome,
-    seen: Option<Seen<'a>>,
+    seen: Option<Seen<'r>>,
+    token: Option<SeenToken<'r>>,
 }
 
-impl<'a> Checked<'a> {
+impl<'r> Checked<'r> {
     /// A check that ended before its request was read.
     fn unread(error: CheckError) -> Self {
         Self {
             outcome: Err(error),
             seen: None,
+            token: None,
         }
     }
 
-    fn decide(active: &Active, request: &'a [u8], budget: &mut Budget) -> Self {
-        let view = match RequestView::parse(request) {
-            Ok(view) => view,
-            Err(error) => return Self::unread(error.into()),
+    fn decide(
+        active: &Active,
+        callers: &'r Callers,
+        view: &'r RequestView<'_>,
+        budget: &mut Budget,
+    ) -> Self {
+        let Decided {
+            outcome,
+            identity,
+            token,
+        } = match budget.spend(Stage::Request) {
+            Ok(()) => decide(active, callers, view, budget),
+            Err(error) => return Self::unread(error),
         };
-        let outcome = budget
-            .spend(Stage::Request)
-            .and_then(|()| decide(active, &view, budget));
-        let principal = view.source_principal();
         let http = view.http();
         let seen = Seen {
-            caller: (!principal.is_empty()).then_some(principal),
+            caller: (!identity.principal.is_empty()).then_some(identity.principal),
             method: http.map_or("", |http| http.method()),
             path: http.map_or("", |http| http.path()),
             host: http.map_or("", |http| http.host()),
         };
+        let token = token.map(|token| SeenToken {
+            provider: token.provider.map(|provider| &*provider.name),
+            error: token.token.err(),
+            cached: token.cached,
+            nudge: token.nudge,
+        });
         Self {
             outcome,
             seen: Some(seen),
+            token,
         }
     }
 }

@@ -21,6 +21,9 @@ pub enum Clock {
     System,
     /// Always the same reading.
     Fixed(Now),
+    /// Always this wall time, since the Unix epoch, while the monotonic clock runs: a saved request
+    /// judged as of its own day.
+    AsOf(Duration),
 }
 
 impl Clock {
@@ -32,13 +35,17 @@ impl Clock {
                 instant: Instant::now(),
             },
             Self::Fixed(now) => *now,
+            Self::AsOf(unix) => Now {
+                unix: *unix,
+                instant: Instant::now(),
+            },
         }
     }
 
     /// Reads the monotonic clock alone.
     pub fn instant(&self) -> Instant {
         match self {
-            Self::System => Instant::now(),
+            Self::System | Self::AsOf(_) => Instant::now(),
             Self::Fixed(now) => now.instant,
         }
     }

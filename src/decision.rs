@@ -14,6 +14,7 @@ mod metadata;
 mod query;
 mod read;
 mod status;
+mod strip;
 
 use std::sync::Arc;
 

@@ -28,6 +28,7 @@ pub use metadata::InvalidMetadata;
 pub use path::InvalidPath;
 pub use reads::Reads;
 pub use regorus::Value;
+pub use token::{Token, TokenDocument};
 
 use document::DocumentPlan;
 
@@ -102,7 +103,13 @@ impl Plan {
         &self,
         request: &RequestView<'_>,
         identity: &Identity<'_>,
+        token: Token<'_>,
     ) -> Result<Value, InvalidInput> {
-        self.document.build(&self.options, request, identity)
+        self.document.build(&self.options, request, identity, token)
+    }
+
+    /// Whether the document depends on the caller's token.
+    pub fn reads_token(&self) -> bool {
+        self.document.reads_token()
     }
 }

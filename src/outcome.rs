@@ -11,6 +11,7 @@ pub use reason::{Answer, Reason};
 
 use crate::{
     decision::{Decision, MalformedDecision},
+    identity::jwt::JwtError,
     input::InvalidInput,
     policy::EvalError,
     request::InvalidRequest,
@@ -28,6 +29,9 @@ pub enum CheckError {
     /// No input document can be built.
     #[error("the request cannot be parsed")]
     Input(#[from] InvalidInput),
+    /// A provider denies requests whose token is missing or does not verify.
+    #[error("no valid token: {}", .0.as_str())]
+    Token(JwtError),
     /// The evaluation gave no decision.
     #[error("the policy gave no decision")]
     Evaluation(#[from] EvalError),
@@ -59,6 +63,7 @@ impl CheckError {
                 EvalError::Failed(_) | EvalError::InstructionLimit(_) => Reason::Evaluation,
                 EvalError::TimeLimit => Reason::Budget,
             },
+            Self::Token(_) => Reason::Token,
             Self::Decision(_) => Reason::MalformedDecision,
             Self::Budget(_) => Reason::Budget,
             Self::Overload => Reason::Overload,
@@ -71,6 +76,7 @@ impl CheckError {
     pub fn http_status(&self) -> u16 {
         match self.reason() {
             Reason::Request => 400,
+            Reason::Token => 401,
             Reason::Policy
             | Reason::Undefined
             | Reason::Conflict
@@ -94,6 +100,7 @@ impl CheckError {
             )
             | Self::Request(_)
             | Self::Input(_)
+            | Self::Token(_)
             | Self::Decision(_)
             | Self::Overload
             | Self::NotReady
@@ -121,10 +128,12 @@ impl fmt::Display for Chain<'_> {
 /// The stages of the line, for budgets and timings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Stage {
-    /// Waiting for admission.
+    /// Waiting: for admission, or for a key that is being fetched.
     Admission,
     /// Reading the request.
     Request,
+    /// Finding out who calls: the token work.
+    Identity,
     /// Building the input document.
     Input,
     /// Evaluating the policy.
@@ -135,9 +144,10 @@ pub enum Stage {
 
 impl Stage {
     /// Every stage, in the order of the line.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Admission,
         Self::Request,
+        Self::Identity,
         Self::Input,
         Self::Policy,
         Self::Response,
@@ -148,6 +158,7 @@ impl Stage {
         match self {
             Self::Admission => "admission",
             Self::Request => "request",
+            Self::Identity => "identity",
             Self::Input => "input",
             Self::Policy => "policy",
             Self::Response => "response",

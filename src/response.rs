@@ -138,6 +138,12 @@ impl Status {
 
     fn of_failure(reason: Reason) -> Self {
         let code = match reason {
+            Reason::Token => {
+                return Self {
+                    message: denied::public_text(reason),
+                    ..Self::UNAUTHENTICATED
+                };
+            }
             Reason::Policy
             | Reason::Undefined
             | Reason::Conflict

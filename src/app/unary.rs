@@ -45,7 +45,7 @@ where
             Bytes::from_static(UNREADABLE_MESSAGE)
         }
     };
-    match check.check(headers, &message) {
+    match check.check(headers, &message).await {
         Ok(message) => reply(&message),
         Err(status) => status.into_http(),
     }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use http::HeaderMap;
 
 use crate::{
-    clock::Clock,
+    clock::{Clock, Now},
     outcome::{CheckError, Stage},
     policy::Limits,
     telemetry::StageTimes,
@@ -95,6 +95,16 @@ impl Budget {
             time: self.allowed.saturating_sub(self.spent),
             instructions: self.instructions,
         }
+    }
+
+    /// The time that claims are judged by.
+    pub fn now(&self) -> Now {
+        self.clock.now()
+    }
+
+    /// What is left of the budget.
+    pub fn left(&self) -> Duration {
+        self.allowed.saturating_sub(self.elapsed())
     }
 
     /// Time since the check arrived.

@@ -1,6 +1,6 @@
 //! `portcullis decide`: saved CheckRequests against a policy, offline, by the same code that serves.
 
-use std::{path::PathBuf, process::ExitCode, time::Duration};
+use std::{fs, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
@@ -8,14 +8,17 @@ use serde_json::{Value, json};
 
 use super::{ConfigArguments, PolicyArguments, load, print, requests, table::Table};
 use crate::{
-    app::build::{check_options, input_options},
-    check::{self, Active, budget::Budget},
+    app::build::{self, check_options, input_options},
+    check::{self, Active, Callers, budget::Budget},
     clock::Clock,
     config::Config,
     decision::Decision,
-    identity::Identity,
+    identity::{
+        Identity,
+        jwt::{KeySet, ProviderKeys},
+    },
     input::{self, Plan},
-    outcome::{Answer, Chain, CheckError, Outcome, Reason},
+    outcome::{Answer, Chain, CheckError, Reason},
     request::RequestView,
     response::{Reply, respond},
 };
@@ -35,6 +38,12 @@ pub(super) struct Decide {
     v0_compatible: bool,
     #[command(flatten)]
     config: ConfigArguments,
+    /// Key set of a token provider whose keys come over HTTP
+    #[arg(long, value_name = "PROVIDER=FILE")]
+    keys: Vec<String>,
+    /// Judge tokens as of this time, in seconds since the Unix epoch; default: now
+    #[arg(long, value_name = "SECONDS")]
+    at: Option<u64>,
     /// Show the input document that the policy saw
     #[arg(long)]
     input: bool,
@@ -74,13 +83,21 @@ pub(super) fn run(arguments: &Decide) -> Result<ExitCode> {
         ..PolicyArguments::default()
     };
     let options = input_options(&config).map_err(load::usage)?;
-    let active = Active::new(load::policy(&policy, &config)?, &options);
+    let offline = Offline {
+        active: Active::new(load::policy(&policy, &config)?, &options),
+        callers: callers(&config, &arguments.keys)?,
+        check: check_options(&config),
+        clock: arguments
+            .at
+            .map_or(Clock::System, |at| Clock::AsOf(Duration::from_secs(at))),
+        input: options,
+    };
     let mut verdicts = Table::new(["VERDICT", "STATUS", "REASON", "TIME", "REQUEST", ""]);
     let mut unexpected = false;
     for path in &arguments.requests {
         let name = path.display().to_string();
         let bytes = requests::read(path).with_context(|| format!("cannot read `{name}`"))?;
-        let decided = Decided::of(&active, &bytes, &config, &options)?;
+        let decided = Decided::of(&offline, &bytes)?;
         unexpected |= arguments.expect.is_some_and(|e| !e.is(decided.answer));
         if arguments.json {
             print(&decided.json(&name, arguments).to_string())?;
@@ -114,28 +131,53 @@ struct Decided {
     response: Value,
 }
 
+/// What requests are decided by.
+struct Offline {
+    active: Active,
+    callers: Callers,
+    check: check::Options,
+    clock: Clock,
+    input: input::Options,
+}
+
+/// The providers of the configuration, with the keys that need no network.
+fn callers(config: &Config, keys: &[String]) -> Result<Callers> {
+    let callers = build::callers(config);
+    for argument in keys {
+        let (name, file) = argument
+            .split_once('=')
+            .with_context(|| format!("`--keys {argument}` is not of the form `PROVIDER=FILE`"))?;
+        let mut providers = callers.tokens.providers().iter();
+        let at = providers
+            .position(|provider| &*provider.name == name)
+            .with_context(|| format!("`--keys`: there is no provider `{name}`"))?;
+        let json = fs::read(file).with_context(|| format!("cannot read `{file}`"))?;
+        let set = KeySet::parse(&json).with_context(|| format!("`{file}`"))?;
+        let keys = ProviderKeys {
+            set: Some(Arc::new(set)),
+            usable_until: None,
+        };
+        callers.tokens.keys().set(at, keys);
+    }
+    Ok(callers)
+}
+
 impl Decided {
-    fn of(
-        active: &Active,
-        bytes: &[u8],
-        config: &Config,
-        options: &input::Options,
-    ) -> Result<Self> {
-        let check = check_options(config);
-        let mut budget = Budget::offline(&check.budget, Clock::System);
+    fn of(offline: &Offline, bytes: &[u8]) -> Result<Self> {
+        let mut budget = Budget::offline(&offline.check.budget, offline.clock);
         let view = RequestView::parse(bytes);
-        let outcome: Outcome = match &view {
-            Ok(view) => check::decide(active, view, &mut budget),
+        let outcome = match &view {
+            Ok(view) => check::decide(&offline.active, &offline.callers, view, &mut budget).outcome,
             Err(error) => Err((*error).into()),
         };
         let elapsed = budget.elapsed();
-        let response = match respond(&outcome, OFFLINE, &check.response) {
+        let response = match respond(&outcome, OFFLINE, &offline.check.response) {
             Reply::Response(bytes) => requests::response_json(&bytes)?,
             Reply::GrpcError { code, message } => {
                 json!({"grpc_error": format!("{code}: {message}")})
             }
         };
-        let input = view.ok().map(|view| document(&view, options));
+        let input = view.ok().map(|view| document(&view, offline));
         Ok(Self {
             answer: Answer::of(&outcome),
             reason: outcome
@@ -191,9 +233,12 @@ impl Decided {
 }
 
 /// The full document, whatever the policy reads of it.
-fn document(view: &RequestView<'_>, options: &input::Options) -> Value {
-    let identity = Identity::from_principal(view.source_principal());
-    match Plan::everything(options).build(view, &identity) {
+fn document(view: &RequestView<'_>, offline: &Offline) -> Value {
+    let identity = Identity::of(view, offline.callers.xfcc);
+    let token = offline.callers.tokens.present(view, offline.clock.now());
+    let token = token.token.as_ref().map(|verified| &verified.document);
+    let plan = Plan::everything(&offline.input);
+    match plan.build(view, &identity, token.map_err(|error| *error)) {
         Ok(document) => serde_json::to_value(document).unwrap_or_default(),
         Err(error) => json!({"error": Chain(&error).to_string()}),
     }

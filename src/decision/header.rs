@@ -21,14 +21,14 @@ const MAX_NAME_BYTES: usize = 256;
 
 /// A header name, lower case.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HeaderName(Arc<str>);
+pub struct HeaderName(pub(super) Arc<str>);
 
 /// One header to set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
-    name: HeaderName,
-    value: Arc<str>,
-    append: Option<AppendAction>,
+    pub(super) name: HeaderName,
+    pub(super) value: Arc<str>,
+    pub(super) append: Option<AppendAction>,
 }
 
 /// What to do when the header is there already (`HeaderValueOption.HeaderAppendAction`).

@@ -29,7 +29,7 @@ impl PeerPlan {
         }
     }
 
-    pub(super) fn build(&self, peer: &Peer<'_>) -> Value {
+    pub(super) fn build(&self, peer: &Peer<'_>, principal: &str) -> Value {
         let mut fields = Fields::default();
         if let Some(address) = &peer.address {
             self.address
@@ -40,7 +40,7 @@ impl PeerPlan {
             self.labels
                 .put_with(&mut fields, |pick| pick.object(peer.labels.iter().copied()));
         }
-        self.principal.put_text(&mut fields, peer.principal);
+        self.principal.put_text(&mut fields, principal);
         self.certificate.put_text(&mut fields, peer.certificate);
         fields.into()
     }

@@ -8,8 +8,12 @@ use super::{
     http::HttpPlan,
     metadata::MetadataPlan,
     select::{Fields, Pick, Slot, text},
+    token::Token,
 };
-use crate::request::{Attributes, Request, Time};
+use crate::{
+    identity::Identity,
+    request::{Attributes, Metadata, Request, Time},
+};
 
 /// What to build of `attributes`.
 #[derive(Debug)]
@@ -41,14 +45,20 @@ impl AttributesPlan {
         }
     }
 
-    pub(super) fn build(&self, attributes: &Attributes<'_>) -> Result<Value, InvalidInput> {
+    pub(super) fn build(
+        &self,
+        attributes: &Attributes<'_>,
+        identity: &Identity<'_>,
+        token: Token<'_>,
+    ) -> Result<Value, InvalidInput> {
         let mut fields = Fields::default();
         if let Some(peer) = &attributes.source {
-            self.source.put_with(&mut fields, |plan| plan.build(peer));
+            self.source
+                .put_with(&mut fields, |plan| plan.build(peer, identity.principal));
         }
         if let Some(peer) = &attributes.destination {
             self.destination
-                .put_with(&mut fields, |plan| plan.build(peer));
+                .put_with(&mut fields, |plan| plan.build(peer, peer.principal));
         }
         if let (Some(request), true) = (&attributes.request, self.request.wanted()) {
             let value = self.request.plan.build(request);
@@ -59,17 +69,7 @@ impl AttributesPlan {
                 pick.object(attributes.context_extensions.iter().copied())
             });
         }
-        for (slot, metadata) in [
-            (&self.metadata_context, &attributes.metadata_context),
-            (
-                &self.route_metadata_context,
-                &attributes.route_metadata_context,
-            ),
-        ] {
-            if let (Some(metadata), true) = (metadata, slot.wanted()) {
-                slot.put(&mut fields, slot.plan.build(metadata)?);
-            }
-        }
+        self.put_metadata(&mut fields, attributes, token)?;
         if let Some(sni) = attributes.tls_session {
             self.tls_session.put_with(&mut fields, |slot| {
                 let mut session = Fields::default();
@@ -78,6 +78,31 @@ impl AttributesPlan {
             });
         }
         Ok(fields.into())
+    }
+
+    /// Whether claims of a verified token are wanted.
+    pub(super) fn wants_claims(&self) -> bool {
+        self.metadata_context.wanted() && self.metadata_context.plan.wants_claims()
+    }
+
+    fn put_metadata(
+        &self,
+        fields: &mut Fields,
+        attributes: &Attributes<'_>,
+        token: Token<'_>,
+    ) -> Result<(), InvalidInput> {
+        let slot = &self.metadata_context;
+        let sent = attributes.metadata_context.as_ref();
+        if slot.wanted() && (sent.is_some() || token.is_ok()) {
+            let none = Metadata::default();
+            let value = slot.plan.build(sent.unwrap_or(&none), token.ok())?;
+            slot.put(fields, value);
+        }
+        let slot = &self.route_metadata_context;
+        if let (Some(metadata), true) = (&attributes.route_metadata_context, slot.wanted()) {
+            slot.put(fields, slot.plan.build(metadata, None)?);
+        }
+        Ok(())
     }
 }
 

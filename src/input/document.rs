@@ -8,7 +8,7 @@ use super::{
     body,
     path::Target,
     select::{Fields, Slot, text},
-    token,
+    token::{self, Token},
 };
 use crate::{
     identity::{Identity, spiffe::SpiffeId},
@@ -20,6 +20,7 @@ use crate::{
 pub(super) struct DocumentPlan {
     attributes: Slot<AttributesPlan>,
     source: Slot<Slot<SpiffePlan>>,
+    jwt: Slot,
     jwt_error: Slot<token::Codes>,
     parsed_path: Slot,
     parsed_query: Slot,
@@ -42,6 +43,7 @@ impl DocumentPlan {
                 AttributesPlan::new(r, options.encoding)
             }),
             source: Slot::new(reads, "source", |r| Slot::new(r, "spiffe", SpiffePlan::new)),
+            jwt: Slot::leaf(reads, "jwt"),
             jwt_error: Slot::new(reads, "jwt_error", |_| token::Codes::new()),
             parsed_path: Slot::leaf(reads, "parsed_path"),
             parsed_query: Slot::leaf(reads, "parsed_query"),
@@ -52,11 +54,18 @@ impl DocumentPlan {
         }
     }
 
+    /// Whether anything is wanted that only a look at the caller's token can tell.
+    pub(super) fn reads_token(&self) -> bool {
+        let claims = self.attributes.wanted() && self.attributes.plan.wants_claims();
+        claims || self.jwt.wanted() || self.jwt_error.wanted()
+    }
+
     pub(super) fn build(
         &self,
         options: &Options,
         request: &RequestView<'_>,
         identity: &Identity<'_>,
+        token: Token<'_>,
     ) -> Result<Value, InvalidInput> {
         let target = match request.http() {
             Some(http) => Target::parse(http.method(), http.path(), options.lenient_query)?,
@@ -64,7 +73,7 @@ impl DocumentPlan {
         };
         let mut fields = Fields::default();
         if let (Some(attributes), true) = (&request.attributes, self.attributes.wanted()) {
-            let value = self.attributes.plan.build(attributes)?;
+            let value = self.attributes.plan.build(attributes, identity, token)?;
             self.attributes.put(&mut fields, value);
         }
         if let Some(peer) = &identity.peer {
@@ -74,15 +83,20 @@ impl DocumentPlan {
                 source.into()
             });
         }
-        self.jwt_error
-            .put_with(&mut fields, |codes| codes.jwt_error(request));
+        match token {
+            Ok(token) => self.jwt.put_with(&mut fields, |()| token.jwt.clone()),
+            Err(error) => {
+                self.jwt_error
+                    .put_with(&mut fields, |codes| codes.get(error));
+            }
+        }
         self.parsed_path
             .put_with(&mut fields, |()| target.parsed_path());
         self.parsed_query
             .put_with(&mut fields, |()| target.parsed_query());
         self.put_body(&mut fields, options, request, &target)?;
         self.source_principal
-            .put_text(&mut fields, request.source_principal());
+            .put_text(&mut fields, identity.principal);
         self.version.put_with(&mut fields, Value::clone);
         Ok(fields.into())
     }

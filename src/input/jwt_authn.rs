@@ -3,11 +3,13 @@
 //! Widely published policies look for the claims at
 //! `filter_metadata["envoy.filters.http.jwt_authn"].fields`. The filter itself puts them under the
 //! key its `payload_in_metadata` names, usually `payload`. `fields` is that object once more; what
-//! Envoy sent is neither changed nor replaced.
+//! Envoy sent is neither changed nor replaced. Where Envoy sent nothing and the gate itself has verified a
+//! token, as always in Istio, the claims of that stand in both places.
 
 use super::{
     Reads,
     select::{Fields, text, union},
+    token::TokenDocument,
 };
 use regorus::Value;
 
@@ -29,12 +31,24 @@ pub(super) fn with_payload(filter_metadata: &Reads) -> Reads {
     union(filter_metadata, &payload).into_owned()
 }
 
-/// Adds `fields` to the filter's metadata, when its `payload` is an object.
-pub(super) fn add_fields(metadata: &mut Fields) {
-    if let Some(claims @ Value::Object(_)) = metadata.0.get(&text(PAYLOAD)) {
-        let claims = claims.clone();
+/// Adds `fields` to the filter's metadata: its `payload` when that is an object, else the claims that
+/// were verified here.
+pub(super) fn add_fields(metadata: &mut Fields, token: Option<&TokenDocument>) {
+    let claims = match metadata.0.get(&text(PAYLOAD)) {
+        Some(payload @ Value::Object(_)) => Some(payload.clone()),
+        Some(_) | None => token.map(|token| token.claims.clone()),
+    };
+    if let Some(claims) = claims {
         metadata.0.entry(text(FIELDS)).or_insert(claims);
     }
+}
+
+/// What the filter would have sent of these claims.
+pub(super) fn of_claims(claims: &Value) -> Value {
+    let mut metadata = Fields::default();
+    metadata.0.insert(text(PAYLOAD), claims.clone());
+    metadata.0.insert(text(FIELDS), claims.clone());
+    metadata.into()
 }
 
 const FIELDS: &str = "fields";
@@ -51,7 +65,7 @@ mod tests {
 
     fn with_fields(entries: &[(&str, &str)]) -> String {
         let mut metadata = metadata(entries);
-        add_fields(&mut metadata);
+        add_fields(&mut metadata, None);
         Value::from(metadata).to_string()
     }
 

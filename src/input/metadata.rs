@@ -11,6 +11,7 @@ use super::{
     attributes::rfc3339,
     jwt_authn,
     select::{Fields, Pick, Slot, text},
+    token::TokenDocument,
 };
 use crate::request::{Cursor, Metadata, Time, WireError, message_entry};
 
@@ -56,23 +57,41 @@ impl MetadataPlan {
         }
     }
 
-    pub(super) fn build(&self, metadata: &Metadata<'_>) -> Result<Value, InvalidInput> {
+    /// Whether claims of a verified token are wanted.
+    pub(super) fn wants_claims(&self) -> bool {
+        let namespace = self.filter.plan.find(jwt_authn::NAMESPACE);
+        self.jwt_fields && self.filter.wanted() && namespace.is_some()
+    }
+
+    pub(super) fn build(
+        &self,
+        metadata: &Metadata<'_>,
+        token: Option<&TokenDocument>,
+    ) -> Result<Value, InvalidInput> {
         let mut fields = Fields::default();
-        if !metadata.filter.is_empty() && self.filter.wanted() {
-            let namespaces = each(&self.filter.plan, &metadata.filter, |name, bytes, pick| {
+        let token = token.filter(|_| self.wants_claims());
+        if (!metadata.filter.is_empty() || token.is_some()) && self.filter.wanted() {
+            let mut namespaces = each(&self.filter.plan, &metadata.filter, |name, bytes, pick| {
                 let mut object = object(bytes, pick, MAX_DEPTH)?;
                 if self.jwt_fields && name == jwt_authn::NAMESPACE {
-                    jwt_authn::add_fields(&mut object);
+                    jwt_authn::add_fields(&mut object, token);
                 }
                 Ok(object.into())
             })?;
-            self.filter.put(&mut fields, namespaces);
+            if let Some(token) = token {
+                let key = text(jwt_authn::NAMESPACE);
+                namespaces
+                    .0
+                    .entry(key)
+                    .or_insert_with(|| token.jwt_authn.clone());
+            }
+            self.filter.put(&mut fields, namespaces.into());
         }
         if !metadata.typed.is_empty() && self.typed.wanted() {
             let namespaces = each(&self.typed.plan, &metadata.typed, |_, bytes, _| {
                 self.any.build(bytes)
             })?;
-            self.typed.put(&mut fields, namespaces);
+            self.typed.put(&mut fields, namespaces.into());
         }
         Ok(fields.into())
     }
@@ -83,7 +102,7 @@ fn each<'a>(
     pick: &Pick,
     namespaces: &[(&'a str, &'a [u8])],
     build: impl Fn(&'a str, &'a [u8], &Pick) -> Result<Value, InvalidMetadata>,
-) -> Result<Value, InvalidInput> {
+) -> Result<Fields, InvalidInput> {
     let mut fields = Fields::default();
     for &(name, bytes) in namespaces {
         if let Some((key, rest)) = pick.find(name) {
@@ -94,7 +113,7 @@ fn each<'a>(
             fields.0.insert(key, value);
         }
     }
-    Ok(fields.into())
+    Ok(fields)
 }
 
 /// The wanted fields of a `google.protobuf.Struct`.

@@ -16,6 +16,8 @@ pub enum Reason {
     MalformedDecision,
     /// The evaluation failed or used up its instructions.
     Evaluation,
+    /// A provider denies requests without a valid token.
+    Token,
     /// The request cannot be read or parsed.
     Request,
     /// The time budget is used up.
@@ -30,12 +32,13 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Policy,
         Self::Undefined,
         Self::Conflict,
         Self::MalformedDecision,
         Self::Evaluation,
+        Self::Token,
         Self::Request,
         Self::Budget,
         Self::Overload,
@@ -51,6 +54,7 @@ impl Reason {
             Self::Conflict => "conflict",
             Self::MalformedDecision => "malformed_decision",
             Self::Evaluation => "evaluation",
+            Self::Token => "token",
             Self::Request => "request",
             Self::Budget => "budget",
             Self::Overload => "overload",
@@ -67,6 +71,7 @@ impl Reason {
             | Self::Conflict
             | Self::MalformedDecision
             | Self::Evaluation
+            | Self::Token
             | Self::Request
             | Self::Internal => Answer::Denied,
             Self::Budget | Self::Overload | Self::NotReady => Answer::Error,

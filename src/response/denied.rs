@@ -12,6 +12,7 @@ use envoy_types::pb::envoy::{
 use super::{Options, header, permitted::downstream};
 use crate::{
     decision::{Denial, HttpStatus},
+    identity::jwt::JwtError,
     outcome::{CheckError, Reason},
 };
 
@@ -49,6 +50,9 @@ pub(super) fn by_failure(
     if matches!(reason, Reason::Overload | Reason::NotReady) {
         headers.push(header("retry-after", &options.retry_after.to_string()));
     }
+    if let CheckError::Token(error) = error {
+        headers.push(header("www-authenticate", &challenge(*error)));
+    }
     let text = public_text(reason);
     DeniedHttpResponse {
         status: Some(status(error.http_status())),
@@ -67,11 +71,32 @@ pub(super) fn public_text(reason: Reason) -> &'static str {
     match reason {
         Reason::Policy | Reason::Undefined => "",
         Reason::Conflict | Reason::MalformedDecision | Reason::Evaluation => "denied: policy error",
+        Reason::Token => "denied: a valid token is required",
         Reason::Request => "denied: malformed request",
         Reason::Internal => "denied: internal error",
         Reason::Budget => "unavailable: authorization timed out",
         Reason::Overload => "unavailable: authorization is overloaded",
         Reason::NotReady => "unavailable: authorization is not ready",
+    }
+}
+
+/// What a caller must bring (RFC 6750, section 3). Only a token that is at fault gets an error code: a
+/// client that brought none shall learn nothing more, and one whose token nobody could check shall not
+/// fetch a new one.
+fn challenge(error: JwtError) -> String {
+    match error {
+        JwtError::Missing | JwtError::KeysUnavailable => format!("Bearer realm=\"{REALM}\""),
+        JwtError::Malformed
+        | JwtError::UnknownIssuer
+        | JwtError::UnknownKey
+        | JwtError::BadSignature
+        | JwtError::Expired
+        | JwtError::NotYetValid
+        | JwtError::Audience
+        | JwtError::Algorithm
+        | JwtError::Claim => format!(
+            "Bearer realm=\"{REALM}\", error=\"invalid_token\", error_description=\"{error}\""
+        ),
     }
 }
 
@@ -84,6 +109,9 @@ impl Options {
             .collect()
     }
 }
+
+/// The protection space that challenges name.
+const REALM: &str = "portcullis";
 
 fn status(code: u16) -> WireStatus {
     WireStatus { code: code.into() }

@@ -12,6 +12,7 @@ use super::{
     per::PerStage,
 };
 use crate::{
+    identity::jwt::{JwtError, Nudge},
     outcome::{Answer, Chain, Outcome, Reason, Stage},
     policy::Engine,
     redact,
@@ -39,6 +40,8 @@ pub struct CheckDecided<'a> {
     pub stages: &'a StageTimes,
     /// The request; `None` when it was not read.
     pub request: Option<Seen<'a>>,
+    /// The caller's token; `None` when nobody wanted to know.
+    pub token: Option<SeenToken<'a>>,
     /// The policy; `None` when none was active.
     pub policy: Option<ActivePolicy<'a>>,
 }
@@ -54,6 +57,19 @@ pub struct Seen<'a> {
     pub path: &'a str,
     /// The authority.
     pub host: &'a str,
+}
+
+/// What became of a caller's token.
+#[derive(Clone, Copy, Debug)]
+pub struct SeenToken<'a> {
+    /// The provider that it names, by the provider's own name.
+    pub provider: Option<&'a str>,
+    /// Why it was not verified.
+    pub error: Option<JwtError>,
+    /// Whether the result was remembered.
+    pub cached: bool,
+    /// What became of asking for an unknown key.
+    pub nudge: Option<Nudge>,
 }
 
 /// The policy that decided.
@@ -96,6 +112,8 @@ macro_rules! write_line {
             duration_us = line.duration_us,
             budget.stage = line.budget_stage,
             peer.id = line.peer.as_deref(),
+            token.provider = line.token_provider,
+            token.error = line.token_error,
             http.method = line.method.as_deref(),
             http.host = line.host.as_deref(),
             http.path = line.path.as_deref(),
@@ -161,6 +179,11 @@ impl CheckDecided<'_> {
             duration_us: u64::try_from(self.duration.as_micros()).unwrap_or(u64::MAX),
             budget_stage: self.budget_stage().map(Stage::as_str),
             peer: self.request.and_then(|seen| seen.caller).map(shown),
+            token_provider: self.token.and_then(|token| token.provider),
+            token_error: self
+                .token
+                .and_then(|token| token.error)
+                .map(JwtError::as_str),
             method: self.request.and_then(|seen| present(seen.method)),
             host: self.request.and_then(|seen| present(seen.host)),
             path: self
@@ -184,6 +207,8 @@ struct Line<'a> {
     duration_us: u64,
     budget_stage: Option<&'static str>,
     peer: Option<Cow<'a, str>>,
+    token_provider: Option<&'a str>,
+    token_error: Option<&'static str>,
     method: Option<Cow<'a, str>>,
     host: Option<Cow<'a, str>>,
     path: Option<Cow<'a, str>>,

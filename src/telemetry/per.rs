@@ -7,6 +7,7 @@ use crate::outcome::{Reason, Stage};
 pub(super) struct PerStage<T> {
     admission: T,
     request: T,
+    identity: T,
     input: T,
     policy: T,
     response: T,
@@ -17,6 +18,7 @@ impl<T> PerStage<T> {
         Self {
             admission: make(Stage::Admission),
             request: make(Stage::Request),
+            identity: make(Stage::Identity),
             input: make(Stage::Input),
             policy: make(Stage::Policy),
             response: make(Stage::Response),
@@ -27,6 +29,7 @@ impl<T> PerStage<T> {
         match stage {
             Stage::Admission => &self.admission,
             Stage::Request => &self.request,
+            Stage::Identity => &self.identity,
             Stage::Input => &self.input,
             Stage::Policy => &self.policy,
             Stage::Response => &self.response,
@@ -37,6 +40,7 @@ impl<T> PerStage<T> {
         match stage {
             Stage::Admission => &mut self.admission,
             Stage::Request => &mut self.request,
+            Stage::Identity => &mut self.identity,
             Stage::Input => &mut self.input,
             Stage::Policy => &mut self.policy,
             Stage::Response => &mut self.response,
@@ -52,6 +56,7 @@ pub(super) struct PerReason<T> {
     conflict: T,
     malformed_decision: T,
     evaluation: T,
+    token: T,
     request: T,
     budget: T,
     overload: T,
@@ -67,6 +72,7 @@ impl<T> PerReason<T> {
             conflict: make(Reason::Conflict),
             malformed_decision: make(Reason::MalformedDecision),
             evaluation: make(Reason::Evaluation),
+            token: make(Reason::Token),
             request: make(Reason::Request),
             budget: make(Reason::Budget),
             overload: make(Reason::Overload),
@@ -82,6 +88,7 @@ impl<T> PerReason<T> {
             Reason::Conflict => &self.conflict,
             Reason::MalformedDecision => &self.malformed_decision,
             Reason::Evaluation => &self.evaluation,
+            Reason::Token => &self.token,
             Reason::Request => &self.request,
             Reason::Budget => &self.budget,
             Reason::Overload => &self.overload,

@@ -123,6 +123,12 @@ impl<D: Document> Verifier<D> {
         todo!("verifier")
     }
 
+    /// Whether any provider wants checks to wait for keys.
+    pub fn waits_for_keys(&self) -> bool {
+        let mut providers = self.options.providers.iter();
+        providers.any(|provider| !provider.wait_for_key.is_zero())
+    }
+
     /// The token of a request. Deterministic in the request, the keys and the time.
     pub fn present(&self, request: &RequestView<'_>, now: Now) -> Presented<'_, D> {
         let _ = (request, now, &self.document);

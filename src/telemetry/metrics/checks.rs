@@ -94,6 +94,7 @@ impl Checks {
             | Reason::Conflict
             | Reason::MalformedDecision
             | Reason::Evaluation
+            | Reason::Token
             | Reason::Request
             | Reason::Budget
             | Reason::NotReady => {}

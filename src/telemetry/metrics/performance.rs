@@ -71,7 +71,9 @@ fn code(reason: Reason) -> &'static str {
         Reason::Evaluation => "eval_internal_error",
         Reason::Request => "request_parse_error",
         Reason::Budget => "check_request_timeout",
-        Reason::Policy | Reason::Overload | Reason::NotReady | Reason::Internal => reason.as_str(),
+        Reason::Policy | Reason::Token | Reason::Overload | Reason::NotReady | Reason::Internal => {
+            reason.as_str()
+        }
     }
 }
 
