@@ -20,7 +20,7 @@ use std::{
 use criterion::Criterion;
 use envoy_types::pb::envoy::service::auth::v3::CheckRequest;
 use portcullis::{
-    check::{Active, budget, decide},
+    check::{Active, Callers, budget, decide},
     clock::Clock,
     input,
     policy::{Entrypoint, LoadOptions, Policy, PolicyFile},
@@ -44,6 +44,7 @@ const PATIENT: budget::Options = budget::Options {
 struct Case {
     name: &'static str,
     active: Active,
+    callers: Callers,
     request: Vec<u8>,
     allowed: bool,
 }
@@ -64,6 +65,7 @@ allow if {{
         Self {
             name,
             active: active(&rego),
+            callers: Callers::default(),
             request: capture("rich-headers-mtls-jwt-sni"),
             allowed,
         }
@@ -73,7 +75,7 @@ allow if {{
         let clock = Clock::System;
         let mut budget = budget::Budget::offline(&PATIENT, clock);
         let request = RequestView::parse(&self.request).unwrap();
-        let outcome = decide(&self.active, &request, &mut budget);
+        let outcome = decide(&self.active, &self.callers, &request, &mut budget).outcome;
         assert_eq!(
             matches!(outcome, Ok(portcullis::decision::Decision::Allow(_))),
             self.allowed

@@ -331,6 +331,8 @@ impl<'r> Checked<'r> {
             method: http.map_or("", |http| http.method()),
             path: http.map_or("", |http| http.path()),
             host: http.map_or("", |http| http.host()),
+            forwarded_client_cert: identity.peer.is_none()
+                && view.header("x-forwarded-client-cert").is_some(),
         };
         let token = token.map(|token| SeenToken {
             provider: token.provider.map(|provider| &*provider.name),

@@ -118,6 +118,21 @@ impl<'a> RequestView<'a> {
             .map(|(_, value)| *value)
     }
 
+    /// A request for the tests of later stages.
+    #[cfg(test)]
+    pub(crate) fn for_tests(path: &'a str, headers: &[(&'a str, &'a str)]) -> Self {
+        let request = Request {
+            http: Some(Http::for_tests(path, headers)),
+            ..Request::default()
+        };
+        Self {
+            attributes: Some(Attributes {
+                request: Some(request),
+                ..Attributes::default()
+            }),
+        }
+    }
+
     fn request(&self) -> Option<&Request<'a>> {
         self.attributes.as_ref()?.request.as_ref()
     }

@@ -15,8 +15,8 @@ use std::{fs, path::PathBuf};
 
 use envoy_types::pb::envoy::service::auth::v3::CheckRequest;
 use portcullis::{
-    identity::Identity,
-    input::{Encoding, InvalidInput, InvalidPath, Options, Plan, Reads, Value},
+    identity::{Identity, Xfcc, jwt::JwtError},
+    input::{Encoding, InvalidInput, InvalidPath, Options, Plan, Reads, Token, Value},
     request::{InvalidRequest, RequestView, WireError},
 };
 use proptest::{prelude::*, sample::Index};
@@ -41,6 +41,8 @@ fn captures() -> Vec<(String, Vec<u8>)> {
     captures
 }
 
+const NO_TOKEN: Token<'static> = Err(JwtError::Missing);
+
 fn capture(name: &str) -> CheckRequest {
     let (_, bytes) = captures().into_iter().find(|(n, _)| n == name).unwrap();
     CheckRequest::decode(bytes.as_slice()).unwrap()
@@ -48,7 +50,8 @@ fn capture(name: &str) -> CheckRequest {
 
 fn build(plan: &Plan, bytes: &[u8]) -> Result<Value, InvalidInput> {
     let view = RequestView::parse(bytes).expect("a readable CheckRequest");
-    plan.build(&view, &Identity::from_principal(view.source_principal()))
+    let identity = Identity::of(&view, Xfcc::Ignored);
+    plan.build(&view, &identity, NO_TOKEN)
 }
 
 fn document(bytes: &[u8], options: &Options) -> Value {
@@ -447,12 +450,12 @@ fn judge(bytes: &[u8]) -> Result<(), TestCaseError> {
         }
     };
     let plan = Plan::new(&reads, &Options::default());
-    match plan.build(&view, &Identity::default()) {
+    match plan.build(&view, &Identity::default(), NO_TOKEN) {
         Ok(_) => prop_assert!(theirs.is_ok(), "prost refuses what we accept"),
         // Not a question of the encoding, or one that is asked only when metadata is read.
         Err(InvalidInput::Path(_) | InvalidInput::Body(_) | InvalidInput::Metadata { .. }) => {}
     }
     // Whatever it is, the full document is built or refused, and nothing panics.
-    drop(Plan::everything(&Options::default()).build(&view, &Identity::default()));
+    drop(Plan::everything(&Options::default()).build(&view, &Identity::default(), NO_TOKEN));
     Ok(())
 }

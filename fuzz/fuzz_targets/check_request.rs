@@ -5,11 +5,14 @@ use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
 use portcullis::{
-    check::{Active, budget::Budget, decide},
+    check::{Active, Callers, budget::Budget, decide},
     clock::Clock,
     request::RequestView,
 };
 use portcullis_fuzz::{active, answer, unhurried};
+
+/// Nobody is trusted to issue tokens.
+static CALLERS: LazyLock<Callers> = LazyLock::new(Callers::default);
 
 /// Reads everything, and denies.
 static DENIES: LazyLock<Active> = LazyLock::new(|| {
@@ -25,7 +28,7 @@ fuzz_target!(|bytes: &[u8]| {
     for (policy, may_allow) in [(&*DENIES, false), (&*ALLOWS, true)] {
         let mut budget = Budget::offline(&unhurried(), Clock::System);
         let outcome = match RequestView::parse(bytes) {
-            Ok(view) => decide(policy, &view, &mut budget),
+            Ok(view) => decide(policy, &CALLERS, &view, &mut budget).outcome,
             Err(error) => Err(error.into()),
         };
         let allowed = answer(&outcome).status.is_some_and(|status| status.code == 0);

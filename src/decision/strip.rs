@@ -89,3 +89,81 @@ impl Header {
 }
 
 const COOKIE: &str = "cookie";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::input::Value;
+
+    /// What is left of `decision` when the token at `location` is taken out: headers set, headers
+    /// removed, parameters removed.
+    fn stripped(decision: &str, location: &Location, cookie: &str, path: &str) -> [String; 3] {
+        let headers = [("cookie", cookie), ("authorization", "Bearer x")];
+        let view = RequestView::for_tests(path, &headers);
+        let value = Value::from_json_str(decision).unwrap();
+        let mut decision = Decision::parse(&value).unwrap();
+        decision.strip(location, &view);
+        let Decision::Allow(permit) = decision else {
+            panic!("an allow")
+        };
+        let set = permit.request_headers().iter();
+        let set = set.map(|h| format!("{}: {} {:?}", h.name().as_str(), h.value(), h.append()));
+        let removed = permit.request_headers_to_remove().iter();
+        [
+            set.collect::<Vec<_>>().join(", "),
+            removed
+                .map(HeaderName::as_str)
+                .collect::<Vec<_>>()
+                .join(", "),
+            permit.query_parameters_to_remove().join(", "),
+        ]
+    }
+
+    #[test]
+    fn the_header_of_the_token_is_removed() {
+        let [set, removed, parameters] = stripped("true", &Location::bearer(), "", "/");
+        assert_eq!((&*set, &*removed, &*parameters), ("", "authorization", ""));
+    }
+
+    #[test]
+    fn what_the_policy_puts_in_its_place_stays_and_does_not_bring_it_along() {
+        for value in [
+            r#""mine""#,
+            r#"{"value": "mine", "append_action": "APPEND_IF_EXISTS_OR_ADD"}"#,
+        ] {
+            let decision =
+                format!(r#"{{"allowed": true, "headers": {{"Authorization": {value}}}}}"#);
+            let [set, removed, _] = stripped(&decision, &Location::bearer(), "", "/");
+            assert_eq!((&*set, &*removed), ("authorization: mine None", ""));
+        }
+    }
+
+    #[test]
+    fn the_cookie_of_the_token_is_cut_out_of_the_others() {
+        let location = Location::Cookie("session".into());
+        for (cookie, set, removed) in [
+            ("a=1; session=x; b=2", "cookie: a=1; b=2", ""),
+            ("session=x; session=y;a=1", "cookie: a=1", ""),
+            ("sessions=1; session=x", "cookie: sessions=1", ""),
+            ("session=x", "", "cookie"),
+        ] {
+            let [was_set, was_removed, _] = stripped("true", &location, cookie, "/");
+            assert_eq!(was_removed, removed, "{cookie}");
+            assert!(
+                was_set.starts_with(set) && was_set.is_empty() == set.is_empty(),
+                "{was_set}"
+            );
+            assert!(!was_set.contains("session="), "{was_set}");
+        }
+    }
+
+    #[test]
+    fn the_parameter_of_the_token_is_removed_in_every_spelling() {
+        let location = Location::Param("access_token".into());
+        let path = "/x?access_token=1&a=2&access%5Ftoken=3&access_token=4#access_token";
+        let [_, _, removed] = stripped("true", &location, "", path);
+        assert_eq!(removed, "access%5Ftoken, access_token");
+        let [_, _, none] = stripped("true", &location, "", "/access_token?b=access_token");
+        assert_eq!(none, "");
+    }
+}

@@ -57,6 +57,32 @@ pub struct Seen<'a> {
     pub path: &'a str,
     /// The authority.
     pub host: &'a str,
+    /// Whether the request has an `x-forwarded-client-cert` header.
+    pub forwarded_client_cert: bool,
+}
+
+/// A caller has no principal: it came in plaintext, or through an ambient waypoint.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PrincipalMissing<'a> {
+    /// How many there were, this one included.
+    pub(super) seen: u64,
+    /// What it asked.
+    pub(super) request: &'a Seen<'a>,
+}
+
+impl PrincipalMissing<'_> {
+    /// Logs every time that the number has doubled: often enough to be found, never a flood.
+    pub(super) fn emit(&self) {
+        if self.seen.is_power_of_two() {
+            tracing::info!(
+                target: TARGET,
+                callers = self.seen,
+                forwarded_client_cert = self.request.forwarded_client_cert,
+                http.host = present(self.request.host).as_deref(),
+                "caller without a principal; in an ambient waypoint see portcullis.identity.xfcc"
+            );
+        }
+    }
 }
 
 /// What became of a caller's token.

@@ -7,6 +7,7 @@ mod checks;
 mod connections;
 mod histogram;
 mod performance;
+mod tokens;
 
 use std::{sync::atomic::AtomicU64, time::Duration};
 
@@ -16,7 +17,7 @@ use prometheus_client::{
     registry::{Metric, Registry},
 };
 
-use self::{checks::Checks, connections::Connections, performance::Performance};
+use self::{checks::Checks, connections::Connections, performance::Performance, tokens::Tokens};
 use super::event::CheckDecided;
 use crate::{
     policy::Engine,
@@ -38,6 +39,7 @@ type Label = (&'static str, String);
 pub struct Metrics {
     registry: Registry,
     checks: Checks,
+    tokens: Tokens,
     pub(super) connections: Connections,
     performance: Option<Performance>,
     policy_info: Family<[Label; 2], Gauge>,
@@ -83,6 +85,7 @@ impl Metrics {
             |result: &str| activations.get_or_create_owned(&[("result", result.to_owned())]);
         Self {
             checks: Checks::register(ours),
+            tokens: Tokens::register(ours),
             connections: Connections::register(ours),
             performance,
             policy_info: registered(
@@ -117,6 +120,9 @@ impl Metrics {
 
     pub(super) fn check_decided(&self, check: &CheckDecided<'_>) {
         self.checks.record(check);
+        if let Some(token) = &check.token {
+            self.tokens.record(token);
+        }
         if let Some(performance) = &self.performance {
             let error = check.outcome.as_ref().err();
             performance.record(error.map(|_| check.reason()), check.duration);

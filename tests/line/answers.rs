@@ -6,10 +6,11 @@ use envoy_types::pb::{
     envoy::service::auth::v3::{CheckResponse, check_response::HttpResponse},
     google::protobuf::value::Kind,
 };
+use futures_util::FutureExt as _;
 use portcullis::{
     app::build::check_options,
     check::{
-        Active, CheckService,
+        Active, Callers, CheckService,
         budget::{self, Budget},
         decide,
     },
@@ -149,11 +150,19 @@ fn a_log_that_always_panics_takes_no_answer_away() {
     let service = || {
         let metrics = Arc::new(Metrics::new(None));
         let options = check_options(&config(&[]));
-        CheckService::new(Snapshot::of(allows()), options, metrics, Clock::System)
+        CheckService::new(
+            Snapshot::of(allows()),
+            Arc::default(),
+            options,
+            metrics,
+            Clock::System,
+        )
     };
     let request = requests::capture(requests::GET).encode_to_vec();
     let check = |service: &CheckService| {
-        let bytes = service.check(&http::HeaderMap::new(), &request).unwrap();
+        let metadata = http::HeaderMap::new();
+        let checked = service.check(&metadata, &request).now_or_never();
+        let bytes = checked.expect("nothing to wait for").unwrap();
         code(&CheckResponse::decode(bytes).unwrap())
     };
     let log = subscriber(Level::Debug, Format::Json, false, || Panics);
@@ -216,7 +225,8 @@ fn an_allow_that_comes_after_the_budget_is_none() {
             budget: std::time::Duration::from_secs(budget),
             ..budget::Options::default()
         };
-        decide(&active, &view, &mut Budget::offline(&options, clock))
+        let mut budget = Budget::offline(&options, clock);
+        decide(&active, &Callers::default(), &view, &mut budget).outcome
     };
     assert!(matches!(with(0), Err(CheckError::Budget(_))));
     assert!(matches!(

@@ -8,7 +8,7 @@ use envoy_types::pb::{
 };
 use portcullis::{
     check::{
-        Active,
+        Active, Callers,
         budget::{self, Budget},
         decide,
     },
@@ -67,7 +67,7 @@ fn judge(active: &Active, bytes: &[u8]) -> Outcome {
     };
     let mut budget = Budget::offline(&options, Clock::System);
     let outcome = match RequestView::parse(bytes) {
-        Ok(view) => decide(active, &view, &mut budget),
+        Ok(view) => decide(active, &Callers::default(), &view, &mut budget).outcome,
         Err(error) => Err(error.into()),
     };
     let Reply::Response(answer) = respond(&outcome, "id", &Options::default()) else {

@@ -104,7 +104,13 @@ impl Server {
             .unwrap();
         let admin = tcp(app.admin());
         let check = check_options(&config);
-        let service = CheckService::new(Snapshot::empty(), check, metrics, Clock::System);
+        let service = CheckService::new(
+            Snapshot::empty(),
+            Arc::default(),
+            check,
+            metrics,
+            Clock::System,
+        );
         let bound = app.listen(service).await.unwrap();
         let grpc = connect(tcp(bound.grpc())).await;
         let (stop, stopping) = shutdown::channel();

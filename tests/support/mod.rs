@@ -102,6 +102,7 @@ pub(crate) fn check_service(config: &Config, metrics: &Arc<Metrics>) -> CheckSer
     let metrics = Arc::clone(metrics);
     CheckService::new(
         Snapshot::of(active),
+        Arc::default(),
         check_options(config),
         metrics,
         Clock::System,

@@ -1,6 +1,7 @@
 //! The failure table, row by row, on the wire.
 
 use super::*;
+use crate::identity::jwt::JwtError;
 
 struct Row {
     outcome: Outcome,
@@ -34,7 +35,34 @@ fn judged() -> Vec<Row> {
         row(failed, 403, 7, policy),
         row(EvalError::InstructionLimit(9), 403, 7, policy),
         row(CheckError::Internal, 500, 13, "denied: internal error"),
+        token(
+            JwtError::Missing,
+            &["www-authenticate: Bearer realm=\"portcullis\" [0]"],
+        ),
+        token(
+            JwtError::KeysUnavailable,
+            &["www-authenticate: Bearer realm=\"portcullis\" [0]"],
+        ),
+        token(
+            JwtError::Expired,
+            &[
+                "www-authenticate: Bearer realm=\"portcullis\", error=\"invalid_token\", error_description=\"expired\" [0]",
+            ],
+        ),
     ]
+}
+
+/// A provider that denies on its own.
+fn token(error: JwtError, headers: &'static [&'static str]) -> Row {
+    Row {
+        headers,
+        ..row(
+            CheckError::Token(error),
+            401,
+            16,
+            "denied: a valid token is required",
+        )
+    }
 }
 
 fn not_judged() -> Vec<Row> {

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::identity::jwt::JwtError;
 
 fn errors() -> impl Strategy<Value = CheckError> {
     let stages = proptest::sample::select(Stage::ALL.to_vec());
@@ -11,6 +12,7 @@ fn errors() -> impl Strategy<Value = CheckError> {
         Just(()).prop_map(|()| CheckError::Overload),
         Just(()).prop_map(|()| CheckError::NotReady),
         Just(()).prop_map(|()| CheckError::Internal),
+        proptest::sample::select(JwtError::ALL.to_vec()).prop_map(CheckError::Token),
         Just(()).prop_map(|()| EvalError::Undefined.into()),
         Just(()).prop_map(|()| EvalError::Conflict(None).into()),
         Just(()).prop_map(|()| EvalError::TimeLimit.into()),

@@ -40,6 +40,7 @@ fn lines(
             duration: Duration::from_micros(42),
             stages: &StageTimes::default(),
             request,
+            token: None,
             policy: Some(ActivePolicy {
                 revision: "r1",
                 engine: Engine::Rvm,

@@ -12,7 +12,7 @@ use crate::{
     outcome::{Answer, Reason, Stage},
     telemetry::{
         StageTimes,
-        event::CheckDecided,
+        event::{CheckDecided, PrincipalMissing},
         per::{PerReason, PerStage},
     },
 };
@@ -102,11 +102,11 @@ impl Checks {
         if let Some(stage) = check.budget_stage() {
             self.budget_exceeded.get(stage).inc();
         }
-        if check
-            .request
-            .is_some_and(|request| request.caller.is_none())
+        if let Some(request) = &check.request
+            && request.caller.is_none()
         {
-            self.principal_missing.inc();
+            let seen = self.principal_missing.inc().saturating_add(1);
+            PrincipalMissing { seen, request }.emit();
         }
         self.times(check.duration, check.stages);
     }

@@ -3,12 +3,14 @@
 use super::{histogram::Histogram, *};
 use crate::{
     decision::Decision,
+    identity::jwt::{JwtError, Nudge},
     input::Value,
     outcome::{CheckError, Outcome, Reason, Stage},
     policy::EvalError,
     telemetry::{
         AcceptFailed, ActivePolicy, CallerRefused, CertificateRejected, CertificateReplaced,
-        ConnectionAccepted, HandshakeFailed, PolicyActivated, PolicyRejected, Seen, StageTimes,
+        ConnectionAccepted, HandshakeFailed, PolicyActivated, PolicyRejected, Seen, SeenToken,
+        StageTimes,
     },
 };
 
@@ -30,6 +32,15 @@ fn has(metrics: &Metrics, sample: &str) {
 }
 
 fn record(metrics: &Metrics, outcome: &Outcome, caller: Option<&str>) {
+    record_with(metrics, outcome, caller, None);
+}
+
+fn record_with(
+    metrics: &Metrics,
+    outcome: &Outcome,
+    caller: Option<&str>,
+    token: Option<SeenToken<'_>>,
+) {
     let mut stages = StageTimes::default();
     stages.record(Stage::Policy, Duration::from_micros(15));
     CheckDecided {
@@ -43,6 +54,7 @@ fn record(metrics: &Metrics, outcome: &Outcome, caller: Option<&str>) {
             path: "/secret/path",
             ..Seen::default()
         }),
+        token,
         policy: None,
     }
     .emit(metrics);
@@ -66,6 +78,7 @@ fn errors() -> Vec<CheckError> {
         CheckError::Overload,
         CheckError::NotReady,
         CheckError::Internal,
+        CheckError::Token(JwtError::Expired),
     ]
 }
 
@@ -111,7 +124,7 @@ fn every_reason_is_counted_under_its_own_labels() {
         &metrics,
         r#"portcullis_budget_exceeded_total{stage="policy"} 0"#,
     );
-    has(&metrics, "portcullis_principal_missing_total 9");
+    has(&metrics, "portcullis_principal_missing_total 10");
 }
 
 #[test]
@@ -272,4 +285,55 @@ fn performance_metrics_are_opa_envoys_and_off_by_default() {
     );
     has(&on, r#"error_counter{reason="envoyauth_eval_error"} 1"#);
     has(&on, r#"error_counter{reason="request_parse_error"} 0"#);
+}
+
+#[test]
+fn every_result_of_a_token_is_counted() {
+    let metrics = Metrics::new(None);
+    let token = |error, cached, nudge| SeenToken {
+        provider: Some("main"),
+        error,
+        cached,
+        nudge,
+    };
+    let allowed = Ok(Decision::parse(&Value::from(true)).expect("a decision"));
+    let count = |token| record_with(&metrics, &allowed, None, Some(token));
+    count(token(None, true, None));
+    count(token(None, false, None));
+    for error in JwtError::ALL {
+        count(token(Some(error), false, None));
+    }
+    count(token(
+        Some(JwtError::UnknownKey),
+        false,
+        Some(Nudge::Accepted),
+    ));
+    count(token(
+        Some(JwtError::UnknownKey),
+        false,
+        Some(Nudge::Throttled),
+    ));
+    has(
+        &metrics,
+        r#"portcullis_token_verifications_total{result="verified"} 2"#,
+    );
+    has(
+        &metrics,
+        r#"portcullis_token_verifications_total{result="unknown_key"} 3"#,
+    );
+    for error in JwtError::ALL.map(JwtError::as_str) {
+        assert_eq!(
+            samples(
+                &metrics,
+                &format!("portcullis_token_verifications_total{{result=\"{error}\"")
+            )
+            .len(),
+            1
+        );
+    }
+    has(&metrics, "portcullis_token_cache_hits_total 1");
+    has(
+        &metrics,
+        r#"portcullis_jwks_unknown_kid_throttled_total{provider="main"} 1"#,
+    );
 }
