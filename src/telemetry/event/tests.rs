@@ -20,6 +20,7 @@ fn seen() -> Seen<'static> {
         method: "GET",
         path: "/cart?token=hidden",
         host: "shop:80",
+        forwarded_client_cert: false,
     }
 }
 
@@ -142,6 +143,7 @@ fn what_comes_from_outside_is_cut_and_masked() {
         method: "GET\n{\"level\":\"INFO\"}",
         path: &format!("/reset/{token}/\u{e9}{}", "x".repeat(5_000)),
         host: "h",
+        forwarded_client_cert: false,
     };
     let lines = lines(log::Level::Info, &outcome, false, Some(request));
     let [line] = lines.as_slice() else {
