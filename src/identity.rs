@@ -3,8 +3,11 @@
 pub mod jose;
 pub mod jwt;
 pub mod spiffe;
+mod xfcc;
 
 use spiffe::SpiffeId;
+
+pub use xfcc::Xfcc;
 
 /// The caller as far as it is proven.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
