@@ -11,7 +11,9 @@ mod address;
 mod bundles;
 mod document;
 mod environment;
+mod file;
 mod http2;
+mod jwt;
 mod opa;
 mod overrides;
 mod plugin;
@@ -25,9 +27,7 @@ mod value;
 
 use std::{
     collections::BTreeSet,
-    fmt,
-    fs::File,
-    io::{self, Read as _},
+    fmt, io,
     path::{Path, PathBuf},
 };
 
@@ -37,8 +37,9 @@ pub use self::{
     address::{InvalidAddress, ListenAddr},
     environment::Environment,
     http2::Http2,
+    jwt::Jwt,
     plugin::Plugin,
-    portcullis::{Admin, Admission, EvaluationLimits, Log, Portcullis, Shutdown},
+    portcullis::{Admin, Admission, EvaluationLimits, Identity, Log, Portcullis, Shutdown},
     problem::{MAX_PROBLEMS, Problem, Problems},
     tls::{AllowedCaller, Tls},
 };
@@ -58,6 +59,9 @@ pub struct Config {
     /// `bundles` whose resource is `file://`: archives or folders to load beside the command
     /// line's paths.
     pub bundles: Vec<PathBuf>,
+    /// `persistence_directory`: where the last good keys of token providers are kept, so that a
+    /// restart without their issuer still serves; `None`: nowhere.
+    pub persistence_directory: Option<PathBuf>,
     /// What an operator should know: unset variables, keys without effect.
     pub warnings: Vec<String>,
     document: Document,
@@ -103,7 +107,7 @@ impl Config {
         let mut document = match given.file {
             None => Map::new(),
             Some(path) => {
-                let text = read_text(path).map_err(|source| ConfigError::Unreadable {
+                let text = file::text(path).map_err(|source| ConfigError::Unreadable {
                     path: path.to_owned(),
                     source,
                 })?;
@@ -163,18 +167,24 @@ impl Config {
                     }
                 }
             }
+            let persistence_directory = persistence_directory(root);
             let bundles = bundles::read(root);
             let plugin = root.section("plugins", |plugins| read_plugin(plugins));
             let portcullis = root.section("portcullis", Portcullis::read);
             check_addresses(report, &plugin, &portcullis);
+            if persistence_directory.is_some() && !portcullis.jwt.fetches() {
+                without_effect.push(format!("`{PERSISTENCE}`"));
+            }
             if plugin.max_send_msg_size.is_some() {
                 without_effect.push(format!("`plugins.{PLUGIN}.{}`", plugin::MAX_SEND));
             }
-            let warnings = warnings(&without_effect, plugin.dry_run);
+            let mut warnings = warnings(&without_effect, plugin.dry_run);
+            warnings.append(&mut report.take_warnings());
             Self {
                 plugin,
                 portcullis,
                 bundles,
+                persistence_directory,
                 warnings,
                 document: Document(document.clone()),
             }
@@ -208,6 +218,13 @@ fn read_plugin(plugins: &mut Section<'_>) -> Plugin {
     named.or(aliased).unwrap_or_default()
 }
 
+/// As in OPA, empty text is the same as no key.
+fn persistence_directory(root: &mut Section<'_>) -> Option<PathBuf> {
+    let given = root.raw(PERSISTENCE).and_then(Value::as_str);
+    given.filter(|folder| !folder.is_empty())?;
+    root.value(PERSISTENCE, value::path)
+}
+
 fn check_addresses(report: &Report, plugin: &Plugin, portcullis: &Portcullis) {
     let (checks, admin) = (&plugin.addr, &portcullis.admin.addr);
     if checks == admin && !checks.is_chosen_by_the_system() {
@@ -232,9 +249,10 @@ fn read_overrides(
     for text in given.set_file {
         let read = |cursor: &mut overrides::Cursor<'_>| {
             let (path, _) = cursor.until(&[',']);
-            match read_text(Path::new(&path)) {
+            let path = Path::new(&path);
+            match file::text(path) {
                 Ok(content) => Ok(Value::String(content.trim().to_owned())),
-                Err(error) => Err(Complaint::new(format!("cannot read `{path}`: {error}"))),
+                Err(error) => Err(file::unreadable(path, &error)),
             }
         };
         if let Err(complaint) = overrides::assign(&mut over, text, read) {
@@ -248,27 +266,6 @@ fn argument(flag: &str, text: &str) -> String {
     format!("{flag} {}", overrides::name_of(text))
         .trim()
         .to_owned()
-}
-
-/// Reads a text file that must be UTF-8 and not larger than a configuration may be.
-fn read_text(path: &Path) -> io::Result<String> {
-    let limit = document::MAX_BYTES;
-    let past_limit = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-    let mut bytes = Vec::new();
-    File::open(path)?.take(past_limit).read_to_end(&mut bytes)?;
-    if bytes.len() > limit {
-        return Err(io::Error::new(
-            io::ErrorKind::FileTooLarge,
-            format!("more than {limit} bytes"),
-        ));
-    }
-    String::from_utf8(bytes).map_err(|error| {
-        let place = error.utf8_error().valid_up_to();
-        io::Error::new(
-            io::ErrorKind::InvalidData,
-            format!("not UTF-8 from byte {place} on"),
-        )
-    })
 }
 
 fn warnings(without_effect: &[String], dry_run: bool) -> Vec<String> {
@@ -299,4 +296,5 @@ fn unset_warning(names: &BTreeSet<String>) -> String {
 pub const PLUGIN: &str = "envoy_ext_authz_grpc";
 const PLUGIN_ALIAS: &str = "envoy.ext_authz.grpc";
 /// Sections of OPA that this version acts upon: it serves what they ask for, or refuses to start.
-const HAVE_EFFECT: [&str; 3] = ["bundle", "bundles", "discovery"];
+const HAVE_EFFECT: [&str; 4] = ["bundle", "bundles", "discovery", PERSISTENCE];
+const PERSISTENCE: &str = "persistence_directory";

@@ -44,6 +44,28 @@ pub(super) fn parse(text: &str, json: bool) -> Result<Map<String, Value>, Compla
     }
 }
 
+/// Parses each document of a YAML text; empty ones are left out. The bounds hold for all together.
+pub(super) fn parse_all(text: &str) -> Result<Vec<Value>, Complaint> {
+    let nodes = Cell::new(0);
+    let tree = Tree {
+        nodes: &nodes,
+        depth: 0,
+        merge_keys: true,
+    };
+    let mut documents = Vec::new();
+    if text.lines().all(is_blank) {
+        return Ok(documents);
+    }
+    for document in yaml_serde::Deserializer::from_str(text) {
+        let value = tree
+            .deserialize(document)
+            .map_err(|error| Complaint::new(format!("not valid YAML: {error}")))?;
+        documents.push(value);
+    }
+    documents.retain(|document| !document.is_null());
+    Ok(documents)
+}
+
 fn is_blank(line: &str) -> bool {
     let line = line.trim();
     line.is_empty() || line.starts_with('#') || line == "---"

@@ -10,7 +10,7 @@ use super::{
     address::{ListenAddr, address},
     problem::Complaint,
     section::Section,
-    value::{boolean, integer, path, text},
+    value::{integer, path, text},
 };
 
 /// The plugin section of opa-envoy.
@@ -66,8 +66,8 @@ impl Plugin {
         Self {
             addr: section.value("addr", address).unwrap_or(default.addr),
             entrypoint: read_entrypoint(section),
-            dry_run: flag(section, "dry-run"),
-            enable_reflection: flag(section, "enable-reflection"),
+            dry_run: section.flag("dry-run"),
+            enable_reflection: section.flag("enable-reflection"),
             proto_descriptor: section
                 .value("proto-descriptor", |value| match text(value)? {
                     "" => Ok(None),
@@ -78,17 +78,13 @@ impl Plugin {
                 .value("grpc-max-recv-msg-size", integer(1..=LARGEST_MESSAGE))
                 .unwrap_or(default.max_recv_msg_size),
             max_send_msg_size: section.value(MAX_SEND, integer(1..=LARGEST_MESSAGE)),
-            skip_request_body_parse: flag(section, "skip-request-body-parse"),
-            enable_performance_metrics: flag(section, "enable-performance-metrics"),
+            skip_request_body_parse: section.flag("skip-request-body-parse"),
+            enable_performance_metrics: section.flag("enable-performance-metrics"),
             request_duration_buckets: section
                 .value("grpc-request-duration-seconds-buckets", buckets)
                 .unwrap_or(default.request_duration_buckets),
         }
     }
-}
-
-fn flag(section: &mut Section<'_>, key: &'static str) -> bool {
-    section.value(key, boolean).unwrap_or(false)
 }
 
 fn default_entrypoint() -> Entrypoint {

@@ -2,15 +2,18 @@
 
 use std::time::Duration;
 
-use crate::{decision::HeaderName, input::Encoding, response::OnError, telemetry::log};
+use crate::{
+    decision::HeaderName, identity::Xfcc, input::Encoding, response::OnError, telemetry::log,
+};
 
 use super::{
     address::{ListenAddr, address},
     http2::Http2,
+    jwt::Jwt,
     problem::Complaint,
     section::Section,
     tls::Tls,
-    value::{boolean, choice, duration, integer, text},
+    value::{choice, duration, integer, text},
 };
 
 /// The section `portcullis`.
@@ -44,6 +47,10 @@ pub struct Portcullis {
     pub admin: Admin,
     /// `tls`: TLS on the gRPC port; `None` is plaintext.
     pub tls: Option<Tls>,
+    /// `identity`: what proves who calls.
+    pub identity: Identity,
+    /// `jwt`: whose tokens are trusted. Default nobody's.
+    pub jwt: Jwt,
     /// `admission`: how much is taken on at once.
     pub admission: Admission,
     /// `limits`: how far one evaluation may go.
@@ -61,6 +68,13 @@ pub struct Portcullis {
 pub struct Admin {
     /// `addr`. Default `:8282`.
     pub addr: ListenAddr,
+}
+
+/// `identity`: what proves who calls.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// `xfcc`: what `x-forwarded-client-cert` proves. Default `ignored`.
+    pub xfcc: Xfcc,
 }
 
 /// `admission`: how much is taken on at once.
@@ -112,6 +126,8 @@ impl Default for Portcullis {
             reason_header: None,
             admin: Admin::default(),
             tls: None,
+            identity: Identity::default(),
+            jwt: Jwt::default(),
             admission: Admission::default(),
             limits: EvaluationLimits::default(),
             http2: Http2::default(),
@@ -143,14 +159,16 @@ impl Portcullis {
             input_encoding: section
                 .value("input-encoding", choice(ENCODINGS))
                 .unwrap_or_default(),
-            lenient_query: flag(section, "lenient_query"),
-            strict_builtin_errors: flag(section, "strict_builtin_errors"),
-            v0_compatible: flag(section, "v0_compatible"),
-            watch: flag(section, "watch"),
+            lenient_query: section.flag("lenient_query"),
+            strict_builtin_errors: section.flag("strict_builtin_errors"),
+            v0_compatible: section.flag("v0_compatible"),
+            watch: section.flag("watch"),
             decision_id_header: section.value("decision_id_header", header_name),
             reason_header: section.value("reason_header", header_name),
             admin: section.section("admin", Admin::read),
             tls: section.optional_section("tls", Tls::read).flatten(),
+            identity: section.section("identity", Identity::read),
+            jwt: section.section("jwt", |jwt| Jwt::read(jwt, budget)),
             admission: section.section("admission", Admission::read),
             limits: section.section("limits", EvaluationLimits::read),
             http2: section.section("http2", Http2::read),
@@ -172,6 +190,14 @@ impl Admin {
     fn read(section: &mut Section<'_>) -> Self {
         let addr = section.value("addr", address);
         addr.map_or_else(Self::default, |addr| Self { addr })
+    }
+}
+
+impl Identity {
+    fn read(section: &mut Section<'_>) -> Self {
+        Self {
+            xfcc: section.value("xfcc", choice(XFCC)).unwrap_or_default(),
+        }
     }
 }
 
@@ -253,10 +279,6 @@ impl Log {
     }
 }
 
-fn flag(section: &mut Section<'_>, key: &'static str) -> bool {
-    section.value(key, boolean).unwrap_or(false)
-}
-
 fn header_name(value: &serde_json::Value) -> Result<HeaderName, Complaint> {
     let name: Option<HeaderName> = text(value)?.parse().ok();
     // The policy and Envoy have their own use for these.
@@ -276,6 +298,7 @@ const ENCODINGS: &[(&str, Encoding)] = &[
     ("reference", Encoding::Reference),
     ("protojson", Encoding::ProtoJson),
 ];
+const XFCC: &[(&str, Xfcc)] = &[("ignored", Xfcc::Ignored), ("trusted", Xfcc::Trusted)];
 const LEVELS: &[(&str, log::Level)] = &[
     ("error", log::Level::Error),
     ("info", log::Level::Info),

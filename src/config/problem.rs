@@ -91,6 +91,7 @@ impl Complaint {
 pub(super) struct Report {
     problems: RefCell<Vec<Problem>>,
     more: Cell<usize>,
+    warnings: RefCell<Vec<String>>,
 }
 
 impl Report {
@@ -125,6 +126,33 @@ impl Report {
             None => complaint,
         };
         self.add(path, complaint);
+    }
+
+    /// Leaves what is no problem but what an operator should know.
+    pub(super) fn warn(&self, text: impl Into<String>) {
+        self.warnings.borrow_mut().push(text.into());
+    }
+
+    /// Takes the warnings out.
+    pub(super) fn take_warnings(&self) -> Vec<String> {
+        self.warnings.take()
+    }
+
+    /// Takes over what was found in `file`, a file that the configuration names.
+    pub(super) fn adopt(&self, file: &str, found: Self) {
+        for Problem { key, message, hint } in found.problems.into_inner() {
+            let key = if key.is_empty() {
+                file.to_owned()
+            } else {
+                format!("{file}: {key}")
+            };
+            self.add(key, Complaint { message, hint });
+        }
+        self.more
+            .set(self.more.get().saturating_add(found.more.get()));
+        for warning in found.warnings.into_inner() {
+            self.warn(format!("`{file}`: {warning}"));
+        }
     }
 
     /// Everything found, or nothing.

@@ -3,7 +3,7 @@
 //! Masked by the key's name, wherever it stands, so that a section this version does not know yet is
 //! covered as well: all values below `credentials` and below mappings called `headers`, keys and
 //! tokens given inline, passwords and passphrases; in every text that holds a URL its user
-//! information and its query. Paths of files that hold secrets (`token_path`, `key_file`) are shown.
+//! information and its query; of a key set (`jwks`) what is not public. Paths of files that hold secrets (`token_path`, `key_file`) are shown.
 
 use serde_json::{Map, Value};
 
@@ -20,6 +20,8 @@ pub(super) fn redact(value: &Value) -> Value {
 fn redact_field((key, value): (&String, &Value)) -> (String, Value) {
     let value = if is_secret(key, value) {
         mask(value)
+    } else if key == "jwks" {
+        redact_jwks(value)
     } else {
         redact(value)
     };
@@ -33,9 +35,42 @@ fn is_secret(key: &str, value: &Value) -> bool {
     }
     match key.as_str() {
         "credentials" | "key" | "additional_headers" | "additional_parameters" => true,
+        // It is about tokens and holds none.
+        "several_tokens" => false,
         // `decision_logs.request_context.http.headers` is a list of names.
         "headers" => value.is_object(),
         _ => SECRET_WORDS.iter().any(|word| key.contains(word)),
+    }
+}
+
+/// A key set, as a tree or as JSON text, without what makes a key secret.
+fn redact_jwks(value: &Value) -> Value {
+    let Some(text) = value.as_str() else {
+        return redact_keys(value);
+    };
+    match serde_json::from_str(text) {
+        Ok(set @ (Value::Array(_) | Value::Object(_))) => {
+            Value::String(redact_keys(&set).to_string())
+        }
+        // Whatever it is, it is not known to be public.
+        Ok(_) | Err(_) => mask(value),
+    }
+}
+
+fn redact_keys(value: &Value) -> Value {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => redact(value),
+        Value::Array(items) => items.iter().map(redact_keys).collect(),
+        Value::Object(fields) => Value::Object(
+            fields
+                .iter()
+                .map(|(key, value)| {
+                    let secret = JWK_SECRETS.contains(&key.as_str());
+                    let shown = if secret { mask } else { redact_keys };
+                    (key.clone(), shown(value))
+                })
+                .collect(),
+        ),
     }
 }
 
@@ -85,3 +120,5 @@ const SECRET_WORDS: [&str; 8] = [
     "client_assertion",
     "api_key",
 ];
+/// The members of a JWK that only its owner may know (RFC 7518, section 6).
+const JWK_SECRETS: [&str; 8] = ["k", "d", "p", "q", "dp", "dq", "qi", "oth"];

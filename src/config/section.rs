@@ -2,7 +2,10 @@
 
 use serde_json::{Map, Value};
 
-use super::problem::{Complaint, Report, join};
+use super::{
+    problem::{Complaint, Report, join},
+    value::boolean,
+};
 
 /// One mapping of the configuration while it is read.
 #[derive(Debug)]
@@ -47,6 +50,12 @@ impl<'a> Section<'a> {
         self.fields?.get(key).filter(|value| !value.is_null())
     }
 
+    /// Those of `keys` that are given.
+    pub(super) fn given(&mut self, keys: &[&'static str]) -> Vec<&'static str> {
+        let given = |key: &&&'static str| self.raw(key).is_some();
+        keys.iter().filter(given).copied().collect()
+    }
+
     /// The value of `key` as `parse` reads it; `None` when it is absent or wrong.
     pub(super) fn value<T>(
         &mut self,
@@ -59,25 +68,35 @@ impl<'a> Section<'a> {
             .ok()
     }
 
+    /// The value of `key`, which must be there, as `parse` reads it.
+    pub(super) fn required<T>(
+        &mut self,
+        key: &'static str,
+        parse: impl FnOnce(&'a Value) -> Result<T, Complaint>,
+    ) -> Option<T> {
+        if self.raw(key).is_none() {
+            self.problem(key, Complaint::new("is missing"));
+        }
+        self.value(key, parse)
+    }
+
+    /// The switch at `key`; off when it is absent or wrong.
+    pub(super) fn flag(&mut self, key: &'static str) -> bool {
+        self.value(key, boolean).unwrap_or(false)
+    }
+
     /// Each item of the list at `key` as `parse` reads it; wrong ones are reported and left out.
     pub(super) fn list<T>(
         &mut self,
         key: &'static str,
         parse: impl Fn(&'a Value) -> Result<T, Complaint>,
     ) -> Option<Vec<T>> {
-        let items = self.value(key, |value| {
-            value
-                .as_array()
-                .ok_or_else(|| Complaint::wrong_type("a list", value))
-        })?;
+        let items = self.value(key, list)?;
         let mut parsed = Vec::with_capacity(items.len());
         for (index, item) in items.iter().enumerate() {
             match parse(item) {
                 Ok(item) => parsed.push(item),
-                Err(complaint) => {
-                    let path = format!("{}[{index}]", join(&self.path, key));
-                    self.report.add(path, complaint);
-                }
+                Err(complaint) => self.problem_at(key, index, complaint),
             }
         }
         Some(parsed)
@@ -100,9 +119,35 @@ impl<'a> Section<'a> {
         Some(Self::read(self.report, path, Some(value), read))
     }
 
+    /// Each mapping of the list at `key`, read like this one.
+    pub(super) fn sections<T>(
+        &mut self,
+        key: &'static str,
+        mut read: impl FnMut(&mut Self) -> T,
+    ) -> Vec<T> {
+        let items = self.value(key, list).map_or(&[][..], Vec::as_slice);
+        let item = |(index, value)| {
+            let path = format!("{}[{index}]", join(&self.path, key));
+            Self::read(self.report, path, Some(value), &mut read)
+        };
+        items.iter().enumerate().map(item).collect()
+    }
+
+    /// Reports a problem with one item of the list at `key`.
+    pub(super) fn problem_at(&self, key: &str, index: usize, complaint: Complaint) {
+        let path = format!("{}[{index}]", join(&self.path, key));
+        self.report.add(path, complaint);
+    }
+
     /// Reports a problem with `key`.
     pub(super) fn problem(&self, key: &str, complaint: Complaint) {
         self.report.add(join(&self.path, key), complaint);
+    }
+
+    /// Warns about `key`.
+    pub(super) fn warn(&self, key: &str, text: &str) {
+        self.report
+            .warn(format!("`{}` {text}", join(&self.path, key)));
     }
 
     /// Where problems of keys below this mapping's go.
@@ -119,4 +164,10 @@ impl<'a> Section<'a> {
             }
         }
     }
+}
+
+fn list(value: &Value) -> Result<&Vec<Value>, Complaint> {
+    value
+        .as_array()
+        .ok_or_else(|| Complaint::wrong_type("a list", value))
 }

@@ -62,8 +62,8 @@ impl FromStr for AllowedCaller {
 
 impl Tls {
     pub(super) fn read(section: &mut Section<'_>) -> Option<Self> {
-        let cert_file = required(section, "cert_file");
-        let key_file = required(section, "key_file");
+        let cert_file = section.required("cert_file", path);
+        let key_file = section.required("key_file", path);
         let client_ca_file = section.value("client_ca_file", path);
         let allowed_callers = section.list("allowed_callers", allowed_caller);
         let reload_interval = section
@@ -103,14 +103,6 @@ fn allowed_caller(value: &Value) -> Result<AllowedCaller, Complaint> {
         Complaint::new(format!("`{}` is not a SPIFFE ID: {rule}", shown(entry)))
             .hint("write `spiffe://domain/path`, or `spiffe://domain/*` for all below it")
     })
-}
-
-fn required(section: &mut Section<'_>, key: &'static str) -> Option<PathBuf> {
-    if section.raw(key).is_none() {
-        section.problem(key, Complaint::new("is missing"));
-        return None;
-    }
-    section.value(key, path)
 }
 
 const DEFAULT_RELOAD_INTERVAL: Duration = Duration::from_secs(10);

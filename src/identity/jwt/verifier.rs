@@ -6,7 +6,7 @@ use super::{Document, JwtError, KeyRings, Location, Nudge, Provider, Refresh, Ve
 use crate::{clock::Now, request::RequestView};
 
 /// What the verifier works with.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options {
     /// Who is trusted, in the order of the configuration; names and issuers are unique.
     pub providers: Vec<Provider>,
