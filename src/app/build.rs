@@ -13,7 +13,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::{App, Bound, StartError, Stopped};
 use crate::{
     admin::{Health, Views},
-    check::{self, Callers, CheckService, budget},
+    check::{self, Callers, CheckService, Tokens, budget},
     clock::Clock,
     config::{Config, PLUGIN},
     input,
@@ -182,10 +182,12 @@ fn performance_buckets(config: &Config) -> Option<&[f64]> {
         .then_some(plugin.request_duration_buckets.as_slice())
 }
 
-/// Whom the configuration trusts to say who calls; keys that stand in it are in use at once.
+/// Whom the configuration trusts to say who calls, without any keys yet.
 pub fn callers(config: &Config) -> Callers {
-    let _ = config;
-    Callers::default()
+    Callers {
+        tokens: Tokens::new(config.portcullis.jwt.verifier.clone()),
+        xfcc: config.portcullis.identity.xfcc,
+    }
 }
 
 /// How the configuration wants checks to be answered.

@@ -1,6 +1,12 @@
 //! `portcullis decide`: saved CheckRequests against a policy, offline, by the same code that serves.
 
-use std::{fs, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
@@ -21,6 +27,7 @@ use crate::{
     outcome::{Answer, Chain, CheckError, Reason},
     request::RequestView,
     response::{Reply, respond},
+    sources::jwks::Kind,
 };
 
 /// Arguments of `decide`.
@@ -143,6 +150,20 @@ struct Offline {
 /// The providers of the configuration, with the keys that need no network.
 fn callers(config: &Config, keys: &[String]) -> Result<Callers> {
     let callers = build::callers(config);
+    let use_keys = |provider, set| {
+        let keys = ProviderKeys {
+            set: Some(set),
+            usable_until: None,
+        };
+        callers.tokens.keys().set(provider, keys);
+    };
+    for (provider, source) in config.portcullis.jwt.sources.iter().enumerate() {
+        match &source.kind {
+            Kind::Inline(set) => use_keys(provider, Arc::clone(set)),
+            Kind::File(file) => use_keys(provider, key_set(file)?),
+            Kind::Uri(_) | Kind::Discovery { .. } | Kind::Secret => {}
+        }
+    }
     for argument in keys {
         let (name, file) = argument
             .split_once('=')
@@ -151,15 +172,16 @@ fn callers(config: &Config, keys: &[String]) -> Result<Callers> {
         let at = providers
             .position(|provider| &*provider.name == name)
             .with_context(|| format!("`--keys`: there is no provider `{name}`"))?;
-        let json = fs::read(file).with_context(|| format!("cannot read `{file}`"))?;
-        let set = KeySet::parse(&json).with_context(|| format!("`{file}`"))?;
-        let keys = ProviderKeys {
-            set: Some(Arc::new(set)),
-            usable_until: None,
-        };
-        callers.tokens.keys().set(at, keys);
+        use_keys(at, key_set(Path::new(file))?);
     }
     Ok(callers)
+}
+
+fn key_set(file: &Path) -> Result<Arc<KeySet>> {
+    let name = file.display();
+    let json = fs::read(file).with_context(|| format!("cannot read `{name}`"))?;
+    let set = KeySet::parse(&json).with_context(|| format!("`{name}`"))?;
+    Ok(Arc::new(set))
 }
 
 impl Decided {
