@@ -333,3 +333,11 @@ fn prove<D: Document>(
         window: accepted.window,
     })
 }
+
+#[cfg(test)]
+impl<D: Document> Verifier<D> {
+    /// How many verified tokens are remembered, and their size in bytes.
+    pub(super) fn remembered_size(&self) -> (u64, u64) {
+        self.cache.size()
+    }
+}

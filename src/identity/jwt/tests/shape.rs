@@ -51,7 +51,7 @@ fn a_token_has_three_parts_of_strict_base64url() {
 
 #[test]
 fn the_last_character_has_one_form() {
-    // Two bytes take three characters, whose last two bits mean nothing.
+    // A part whose bytes are no multiple of three ends with bits that mean nothing.
     let good = token(
         Kind::Ed25519,
         r#"{"alg":"EdDSA","kid":"ed" }"#,
