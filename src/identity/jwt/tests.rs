@@ -81,8 +81,8 @@ fn at(seconds: u64) -> Now {
     static START: LazyLock<Instant> = LazyLock::new(Instant::now);
     let passed = Duration::from_secs(seconds);
     Now {
-        unix: Duration::from_secs(NOW) + passed,
-        instant: *START + passed,
+        unix: Duration::from_secs(NOW).saturating_add(passed),
+        instant: START.checked_add(passed).unwrap(),
     }
 }
 

@@ -322,7 +322,7 @@ fn event() -> impl Strategy<Value = Event> {
 
 /// Tokens of all kinds, some of which end or begin on the way.
 fn tokens() -> Vec<String> {
-    let time = |seconds: u64| (NOW + seconds).to_string();
+    let time = |seconds: u64| NOW.saturating_add(seconds).to_string();
     let kid = |kid: &str| format!(r#"{{"alg":"EdDSA","kid":{kid:?}}}"#);
     vec![
         token_with(&[("exp", "1e300")]),
@@ -376,7 +376,7 @@ proptest! {
         let mut seconds = 0;
         for event in events {
             match event {
-                Event::Pass(more) => seconds += more,
+                Event::Pass(more) => seconds = u64::saturating_add(seconds, more),
                 Event::Keys(Some(set)) => {
                     publish(&remembering, 0, &sets[set]);
                     publish(&plain, 0, &sets[set]);
