@@ -195,12 +195,8 @@ pub(super) fn one(fields: &str) -> Result<Config, String> {
 
 fn provider(fields: &str) -> (Provider, Source) {
     let Jwt { verifier, sources } = one(fields).unwrap().portcullis.jwt;
-    let (Ok([provider]), Ok([source])) = (
-        <[Provider; 1]>::try_from(verifier.providers),
-        <[Source; 1]>::try_from(sources),
-    ) else {
-        panic!("one provider was given");
-    };
+    let [provider] = <[Provider; 1]>::try_from(verifier.providers).unwrap();
+    let [source] = <[Source; 1]>::try_from(sources).unwrap();
     (provider, source)
 }
 
