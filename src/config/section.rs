@@ -119,18 +119,23 @@ impl<'a> Section<'a> {
         Some(Self::read(self.report, path, Some(value), read))
     }
 
-    /// Each mapping of the list at `key`, read like this one.
+    /// Each mapping of the list at `key`, read like this one; what is none is reported and left out.
     pub(super) fn sections<T>(
         &mut self,
         key: &'static str,
         mut read: impl FnMut(&mut Self) -> T,
     ) -> Vec<T> {
         let items = self.value(key, list).map_or(&[][..], Vec::as_slice);
-        let item = |(index, value)| {
-            let path = format!("{}[{index}]", join(&self.path, key));
-            Self::read(self.report, path, Some(value), &mut read)
-        };
-        items.iter().enumerate().map(item).collect()
+        let mut sections = Vec::with_capacity(items.len());
+        for (index, item) in items.iter().enumerate() {
+            if item.is_object() || item.is_null() {
+                let path = format!("{}[{index}]", join(&self.path, key));
+                sections.push(Self::read(self.report, path, Some(item), &mut read));
+            } else {
+                self.problem_at(key, index, Complaint::wrong_type("a mapping", item));
+            }
+        }
+        sections
     }
 
     /// Reports a problem with one item of the list at `key`.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{load_text, set, yaml};
+use super::{jwt::ED25519, load_text, set, yaml};
 
 /// Every place that can hold a secret, with `SECRET` in it.
 fn full_of_secrets() -> Value {
@@ -30,7 +30,26 @@ fn full_of_secrets() -> Value {
             "headers": {"authorization": "SECRET"},
             "batch_span_processor_options": {"password": "SECRET"},
         },
+        "portcullis": {"jwt": {"providers": [
+            {
+                "name": "a", "issuer": "a", "algorithms": ["HS256"],
+                "secret": "SECRET of at least thirty-two bytes",
+            },
+            {"name": "b", "issuer": "https://SECRET@b/?SECRET", "jwks_uri": "https://b/keys?SECRET"},
+            {"name": "c", "issuer": "c", "jwks": private_keys()},
+            {"name": "d", "issuer": "d", "jwks": private_keys().to_string()},
+        ]}},
     })
+}
+
+/// Keys with the members that only their owner may know, beside a key that can be used.
+fn private_keys() -> Value {
+    let ed25519: Value = serde_json::from_str(ED25519).unwrap();
+    json!({"keys": [
+        ed25519,
+        {"kty": "oct", "k": "SECRET", "kid": "symmetric"},
+        {"kty": "RSA", "n": "AQAB", "e": "AQAB", "d": "SECRET", "p": "SECRET", "q": "SECRET", "dp": "SECRET", "dq": "SECRET", "qi": "SECRET", "oth": ["SECRET"]},
+    ]})
 }
 
 #[test]
@@ -39,6 +58,26 @@ fn a_secret_is_never_shown() {
     let shown = config.redacted().to_string();
     assert!(!shown.contains("SECRET"), "{shown}");
     assert!(shown.contains("https://****@example.com/x?****"), "{shown}");
+    assert!(shown.contains("https://b/keys?****"), "{shown}");
+    let providers = &config.redacted()["portcullis"]["jwt"]["providers"];
+    assert_eq!(providers[2]["jwks"]["keys"][0]["kid"], "a");
+    assert_eq!(providers[2]["jwks"]["keys"][1]["k"], "****");
+    let text = providers[3]["jwks"].as_str().unwrap();
+    let keys: Value = serde_json::from_str(text).unwrap();
+    assert_eq!(keys, providers[2]["jwks"]);
+    for warning in &config.warnings {
+        assert!(!warning.contains("SECRET"), "{warning}");
+    }
+    assert!(!config.warnings.is_empty());
+}
+
+#[test]
+fn a_secret_is_not_in_the_debug_form() {
+    let mut secrets = full_of_secrets();
+    // Issuers and URLs are used as they are, so they stand there as they are.
+    secrets["portcullis"]["jwt"]["providers"][1] =
+        json!({"name": "b", "issuer": "b", "jwks_file": "f"});
+    let config = load_text("c.json", &secrets.to_string()).unwrap();
     assert!(!format!("{config:?}").contains("SECRET"));
 }
 
@@ -48,7 +87,8 @@ fn what_is_no_secret_stays_readable() {
         "services: {a: {url: 'https://example.com/x', response_header_timeout_seconds: 5}}\n\
          distributed_tracing: {tls_private_key_file: /tls/key, tls_cert_file: /tls/crt}\n\
          decision_logs: {request_context: {http: {headers: [x-request-id]}}}\n\
-         plugins: {envoy_ext_authz_grpc: {addr: 'unix://@authz'}}\n",
+         plugins: {envoy_ext_authz_grpc: {addr: 'unix://@authz'}}\n\
+         portcullis: {jwt: {several_tokens: first}}\n",
     )
     .unwrap();
     let shown = config.redacted();
@@ -65,6 +105,7 @@ fn what_is_no_secret_stays_readable() {
         shown["plugins"]["envoy_ext_authz_grpc"]["addr"],
         "unix://@authz"
     );
+    assert_eq!(shown["portcullis"]["jwt"]["several_tokens"], "first");
 }
 
 /// The tree with every secret text put into a list, so that nearly every type is wrong.
@@ -93,6 +134,13 @@ fn a_secret_is_in_no_problem() {
         "plugins: {envoy_ext_authz_grpc: {addr: 'grpc://u:SECRET@x/y'}}",
         "plugins: {envoy_ext_authz_grpc: {addr: 'https://SECRET@x'}}",
         "services: {a: {credentials: {bearer: {token: SECRET, token: SECRET}}}}",
+        "portcullis: {jwt: {providers: [{name: a, issuer: a, algorithms: [HS256], secret: SECRET}]}}",
+        "portcullis: {jwt: {providers: [{name: a, issuer: a, secret: SECRET, secret_file: f}]}}",
+        "portcullis: {jwt: {providers: [{name: a, issuer: a, jwks_uri: 'https://a:SECRET@b'}]}}",
+        "portcullis: {jwt: {providers: [{name: a, issuer: 'https://a:SECRET@b', discovery: true}]}}",
+        "portcullis: {jwt: {providers: [{name: a, issuer: a, jwks: {keys: [{kty: oct, k: SECRET}]}}]}}",
+        "portcullis: {jwt: {providers: [{name: a, issuer: a, jwks: '[SECRET]'}]}}",
+        "portcullis: {jwt: {providers: [{name: a, issuer: a, jwks: SECRET}]}}",
         "services: {a: {credentials: {bearer: {token: !t SECRET}}}}",
         "services: {a: {credentials: {bearer: {token: \"SECRET\n}}",
     ] {

@@ -1,6 +1,6 @@
 //! `algorithms`, and the secret of the symmetric ones among them.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use serde_json::Value;
 
@@ -67,7 +67,7 @@ pub(super) fn read_secret(
     let inline = section.value("secret", |value| {
         text(value).map(|secret| secret.as_bytes().to_vec())
     });
-    let file = section.value("secret_file", |value| read_file(path(value)?));
+    let file = section.value("secret_file", |value| read_file(&path(value)?));
     let given = section.given(&["secret", "secret_file"]);
     let hungriest = algorithms?
         .iter()
@@ -102,9 +102,9 @@ pub(super) fn read_secret(
 }
 
 /// The bytes of a secret in a file. The line break that editors leave behind a text is no part of it.
-fn read_file(path: PathBuf) -> Result<Vec<u8>, Complaint> {
+fn read_file(path: &Path) -> Result<Vec<u8>, Complaint> {
     let mut bytes =
-        file::bytes(&path, LARGEST_SECRET).map_err(|error| file::unreadable(&path, &error))?;
+        file::bytes(path, LARGEST_SECRET).map_err(|error| file::unreadable(path, &error))?;
     if str::from_utf8(&bytes).is_ok() {
         for end in [b"\r\n".as_slice(), b"\n"] {
             if let Some(text) = bytes.strip_suffix(end) {

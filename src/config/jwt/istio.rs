@@ -95,7 +95,9 @@ fn is_other(resource: &Value) -> bool {
 fn read_resource(report: &Report, resource: &Value, stem: &str, taken: &mut Taken) -> Vec<Entry> {
     Section::read(report, String::new(), Some(resource), |root| {
         if root.raw("kind").is_none() {
-            root.required("jwtRules", |_| Ok(()));
+            if resource.is_object() {
+                root.required("jwtRules", |_| Ok(()));
+            }
             return read_rules(root, stem, taken);
         }
         root.required("apiVersion", api_version);
