@@ -16,6 +16,7 @@ use aws_lc_rs::{
     hmac,
     signature::{self, ParsedPublicKey, RsaParameters, VerificationAlgorithm},
 };
+use sha2::{Digest as _, Sha256};
 
 use super::{Algorithm, JsonObject};
 use curve::Curve;
@@ -104,13 +105,13 @@ impl VerifyingKey {
     }
 
     fn new(key_type: &str, material: &[u8], keys: Material) -> Self {
-        let digest = blake3::Hasher::new()
-            .update(key_type.as_bytes())
-            .update(&[0])
-            .update(material)
+        let digest = Sha256::new()
+            .chain_update(key_type.as_bytes())
+            .chain_update([0])
+            .chain_update(material)
             .finalize();
         Self(Arc::new(Inner {
-            digest: *digest.as_bytes(),
+            digest: digest.into(),
             material: keys,
         }))
     }

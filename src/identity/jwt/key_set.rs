@@ -6,6 +6,7 @@
 mod entry;
 
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
 use crate::identity::jose::{Algorithm, InvalidJson, VerifyingKey, object};
 use entry::{Key, Unfit};
@@ -136,11 +137,11 @@ fn first_of_its_name(keys: &[Key], key: Key) -> Result<Key, Unfit> {
 fn digest(keys: &[Key]) -> [u8; 32] {
     let mut digests: Vec<[u8; 32]> = keys.iter().map(Key::digest).collect();
     digests.sort_unstable();
-    let mut hasher = blake3::Hasher::new();
+    let mut hasher = Sha256::new();
     for digest in &digests {
         hasher.update(digest);
     }
-    *hasher.finalize().as_bytes()
+    hasher.finalize().into()
 }
 
 /// One line of an error and what caused it.

@@ -9,6 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use sha2::{Digest as _, Sha256};
 use tokio::sync::{Notify, watch};
 
 /// What became of a nudge.
@@ -85,7 +86,7 @@ impl Refresh {
 
     /// Asks for a fetch because no key has this `kid`. Cheap, never blocks.
     pub fn ask(&self, kid: &str, now: Instant) -> Nudge {
-        let kid = *blake3::hash(kid.as_bytes()).as_bytes();
+        let kid = Sha256::digest(kid.as_bytes()).into();
         let mut state = self.state();
         if is_remembered(state.known_unknown.get(&kid), now) {
             return Nudge::KnownUnknown;

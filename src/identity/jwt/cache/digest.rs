@@ -1,12 +1,12 @@
 //! The digest under which the result for a token is remembered.
 //!
 //! Promises: two digests are equal only when token, place, generation of the keys and the whole
-//! configuration of all providers are (as far as BLAKE3 does not collide): every part is written with
+//! configuration of all providers are (as far as SHA-256 does not collide): every part is written with
 //! its length in front, and every field of the configuration is written.
 
 use std::time::Duration;
 
-use blake3::Hasher;
+use sha2::{Digest as _, Sha256};
 
 use crate::identity::jwt::{Location, OnFailure, Provider};
 
@@ -22,21 +22,20 @@ impl Digest {
     }
 }
 
-/// Makes digests under one configuration, a digest of which is their key.
-#[derive(Debug)]
+/// Makes digests under one configuration, whose own digest every one begins with.
 pub(in crate::identity::jwt) struct Digests {
-    keyed: Hasher,
+    begun: Sha256,
 }
 
 impl Digests {
     pub(in crate::identity::jwt) fn of(providers: &[Provider]) -> Self {
-        let mut configuration = Hasher::new();
+        let mut configuration = Sha256::new();
         list(&mut configuration, providers, |hasher, provider| {
             write_provider(hasher, provider);
         });
-        Self {
-            keyed: Hasher::new_keyed(configuration.finalize().as_bytes()),
-        }
+        let mut begun = Sha256::new();
+        begun.update(configuration.finalize());
+        Self { begun }
     }
 
     pub(in crate::identity::jwt) fn of_token(
@@ -45,15 +44,15 @@ impl Digests {
         place: usize,
         token: &str,
     ) -> Digest {
-        let mut hasher = self.keyed.clone();
-        hasher.update(&generation.to_le_bytes());
+        let mut hasher = self.begun.clone();
+        hasher.update(generation.to_le_bytes());
         number(&mut hasher, place);
         bytes(&mut hasher, token.as_bytes());
-        Digest(*hasher.finalize().as_bytes())
+        Digest(hasher.finalize().into())
     }
 }
 
-fn write_provider(to: &mut Hasher, provider: &Provider) {
+fn write_provider(to: &mut Sha256, provider: &Provider) {
     // Named one by one, so that no new field is left out.
     let Provider {
         name,
@@ -74,7 +73,7 @@ fn write_provider(to: &mut Hasher, provider: &Provider) {
         wait_for_key,
         min_refresh,
     } = provider;
-    let text = |to: &mut Hasher, text: &String| bytes(to, text.as_bytes());
+    let text = |to: &mut Sha256, text: &String| bytes(to, text.as_bytes());
     bytes(to, name.as_bytes());
     bytes(to, issuer.as_bytes());
     list(to, audiences, text);
@@ -98,7 +97,7 @@ fn write_provider(to: &mut Hasher, provider: &Provider) {
     span(to, min_refresh);
 }
 
-fn write_location(to: &mut Hasher, location: &Location) {
+fn write_location(to: &mut Sha256, location: &Location) {
     match location {
         Location::Header { name, prefix } => {
             bytes(to, b"header");
@@ -116,27 +115,27 @@ fn write_location(to: &mut Hasher, location: &Location) {
     }
 }
 
-fn list<T>(to: &mut Hasher, items: &[T], write: impl Fn(&mut Hasher, &T)) {
+fn list<T>(to: &mut Sha256, items: &[T], write: impl Fn(&mut Sha256, &T)) {
     number(to, items.len());
     for item in items {
         write(to, item);
     }
 }
 
-fn bytes(to: &mut Hasher, bytes: &[u8]) {
+fn bytes(to: &mut Sha256, bytes: &[u8]) {
     number(to, bytes.len());
     to.update(bytes);
 }
 
-fn span(to: &mut Hasher, span: &Duration) {
-    to.update(&span.as_nanos().to_le_bytes());
+fn span(to: &mut Sha256, span: &Duration) {
+    to.update(span.as_nanos().to_le_bytes());
 }
 
-fn flag(to: &mut Hasher, flag: bool) {
-    to.update(&[u8::from(flag)]);
+fn flag(to: &mut Sha256, flag: bool) {
+    to.update([u8::from(flag)]);
 }
 
-fn number(to: &mut Hasher, number: usize) {
+fn number(to: &mut Sha256, number: usize) {
     // No length is larger than 64 bits.
-    to.update(&u64::try_from(number).unwrap_or(u64::MAX).to_le_bytes());
+    to.update(u64::try_from(number).unwrap_or(u64::MAX).to_le_bytes());
 }

@@ -1,6 +1,7 @@
 //! One key of a set: whether it can verify tokens, under which name, with which algorithms.
 
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
 use crate::identity::jose::{Algorithm, JsonObject, UnusableKey, VerifyingKey};
 
@@ -66,12 +67,12 @@ impl Key {
     /// What tells it from other keys. The `kid` comes last: all before it have a fixed length.
     pub(super) fn digest(&self) -> [u8; 32] {
         let algorithm = self.algorithm.map_or("-----", Algorithm::as_str);
-        let digest = blake3::Hasher::new()
-            .update(self.verifying.digest())
-            .update(algorithm.as_bytes())
-            .update(self.kid.as_bytes())
-            .finalize();
-        *digest.as_bytes()
+        Sha256::new()
+            .chain_update(self.verifying.digest())
+            .chain_update(algorithm.as_bytes())
+            .chain_update(self.kid.as_bytes())
+            .finalize()
+            .into()
     }
 }
 
