@@ -1,8 +1,9 @@
 //! Keys, each of one type, and what they do: verify and sign.
 //!
 //! Promises: a key is parsed and checked once, when it is made; it verifies with the algorithms of its
-//! own type only, so that no public key is ever taken for a shared secret; no signature panics. All
-//! cryptography is that of `aws-lc-rs`, whose HMAC comparison takes constant time.
+//! own type only, so that no public key is ever taken for a shared secret; no signature panics. Signatures
+//! are verified by `jsonwebtoken` over `aws-lc-rs`, whose HMAC comparison takes constant time; by the
+//! latter alone where the former does not know the curve.
 
 mod curve;
 mod jwk;
@@ -14,8 +15,10 @@ use std::{fmt, sync::Arc};
 
 use aws_lc_rs::{
     hmac,
-    signature::{self, ParsedPublicKey, RsaParameters, VerificationAlgorithm},
+    signature::{self, ParsedPublicKey, VerificationAlgorithm},
 };
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use jsonwebtoken::{Algorithm as Known, DecodingKey, crypto};
 use sha2::{Digest as _, Sha256};
 
 use super::{Algorithm, JsonObject};
@@ -34,22 +37,32 @@ struct Inner {
     material: Material,
 }
 
-/// A key prepared for each algorithm of its type.
 enum Material {
-    Public(Vec<(Algorithm, ParsedPublicKey)>),
-    Secret(Vec<(Algorithm, hmac::Key)>),
+    /// A key and the algorithms of its type.
+    Known(DecodingKey, &'static [(Algorithm, Known)]),
+    /// A key on P-521.
+    P521(ParsedPublicKey),
 }
 
 /// RSA keys are used with both paddings (RFC 7518, sections 3.3 and 3.5).
-static RSA: [(Algorithm, &RsaParameters); 6] = [
-    (Algorithm::Rs256, &signature::RSA_PKCS1_2048_8192_SHA256),
-    (Algorithm::Rs384, &signature::RSA_PKCS1_2048_8192_SHA384),
-    (Algorithm::Rs512, &signature::RSA_PKCS1_2048_8192_SHA512),
-    (Algorithm::Ps256, &signature::RSA_PSS_2048_8192_SHA256),
-    (Algorithm::Ps384, &signature::RSA_PSS_2048_8192_SHA384),
-    (Algorithm::Ps512, &signature::RSA_PSS_2048_8192_SHA512),
+static RSA: [(Algorithm, Known); 6] = [
+    (Algorithm::Rs256, Known::RS256),
+    (Algorithm::Rs384, Known::RS384),
+    (Algorithm::Rs512, Known::RS512),
+    (Algorithm::Ps256, Known::PS256),
+    (Algorithm::Ps384, Known::PS384),
+    (Algorithm::Ps512, Known::PS512),
 ];
+static SECRET: [(Algorithm, Known); 3] = [
+    (Algorithm::Hs256, Known::HS256),
+    (Algorithm::Hs384, Known::HS384),
+    (Algorithm::Hs512, Known::HS512),
+];
+static P256: [(Algorithm, Known); 1] = [(Algorithm::Es256, Known::ES256)];
+static P384: [(Algorithm, Known); 1] = [(Algorithm::Es384, Known::ES384)];
+static ED25519: [(Algorithm, Known); 1] = [(Algorithm::EdDsa, Known::EdDSA)];
 
+/// What a secret signs with.
 static HMAC: [(Algorithm, &hmac::Algorithm); 3] = [
     (Algorithm::Hs256, &hmac::HMAC_SHA256),
     (Algorithm::Hs384, &hmac::HMAC_SHA384),
@@ -75,27 +88,31 @@ impl VerifyingKey {
 
     /// A shared secret.
     pub fn from_secret(secret: &[u8]) -> Self {
-        let keys = HMAC.map(|(algorithm, hmac)| (algorithm, hmac::Key::new(*hmac, secret)));
-        Self::new("oct", secret, Material::Secret(keys.into()))
+        let key = DecodingKey::from_secret(secret);
+        Self::new("oct", secret, Material::Known(key, &SECRET))
     }
 
     /// Whether the key's type is the algorithm's.
     pub fn fits(&self, algorithm: Algorithm) -> bool {
         match &self.0.material {
-            Material::Public(keys) => keys.iter().any(|(of, _)| *of == algorithm),
-            Material::Secret(keys) => keys.iter().any(|(of, _)| *of == algorithm),
+            Material::Known(_, fitting) => fitting.iter().any(|(of, _)| *of == algorithm),
+            Material::P521(_) => algorithm == Algorithm::Es512,
         }
     }
 
     /// Whether `signature` is this key's over `message`; `false` too when the algorithm does not fit.
     pub fn verify(&self, algorithm: Algorithm, message: &[u8], signature: &[u8]) -> bool {
         match &self.0.material {
-            Material::Public(keys) => keys
-                .iter()
-                .any(|(of, key)| *of == algorithm && key.verify_sig(message, signature).is_ok()),
-            Material::Secret(keys) => keys
-                .iter()
-                .any(|(of, key)| *of == algorithm && hmac::verify(key, message, signature).is_ok()),
+            Material::Known(key, fitting) => {
+                let signature = URL_SAFE_NO_PAD.encode(signature);
+                fitting.iter().any(|(of, known)| {
+                    *of == algorithm
+                        && crypto::verify(&signature, message, key, *known).unwrap_or(false)
+                })
+            }
+            Material::P521(key) => {
+                algorithm == Algorithm::Es512 && key.verify_sig(message, signature).is_ok()
+            }
         }
     }
 
@@ -121,22 +138,27 @@ impl VerifyingKey {
         if !RSA_BITS.contains(&bits) {
             return Err(UnusableKey::RsaSize(bits));
         }
-        let keys = RSA
-            .iter()
-            .map(|(algorithm, parameters)| Ok((*algorithm, parse(*parameters, spki)?)))
-            .collect::<Result<_, UnusableKey>>()?;
-        Ok(Self::new("RSA", spki, Material::Public(keys)))
+        parse(&signature::RSA_PKCS1_2048_8192_SHA256, spki)?;
+        let key = DecodingKey::from_rsa_der(spki);
+        Ok(Self::new("RSA", spki, Material::Known(key, &RSA)))
     }
 
     /// `point` is the key as an uncompressed point.
     fn ec(curve: Curve, point: &[u8]) -> Result<Self, UnusableKey> {
-        let keys = vec![(curve.algorithm(), parse(curve.verification(), point)?)];
-        Ok(Self::new(curve.as_str(), point, Material::Public(keys)))
+        let parsed = parse(curve.verification(), point)?;
+        let known = || DecodingKey::from_ec_der(point);
+        let material = match curve {
+            Curve::P256 => Material::Known(known(), &P256),
+            Curve::P384 => Material::Known(known(), &P384),
+            Curve::P521 => Material::P521(parsed),
+        };
+        Ok(Self::new(curve.as_str(), point, material))
     }
 
     fn ed25519(bytes: &[u8]) -> Result<Self, UnusableKey> {
-        let keys = vec![(Algorithm::EdDsa, parse(&signature::ED25519, bytes)?)];
-        Ok(Self::new("Ed25519", bytes, Material::Public(keys)))
+        parse(&signature::ED25519, bytes)?;
+        let key = DecodingKey::from_ed_der(bytes);
+        Ok(Self::new("Ed25519", bytes, Material::Known(key, &ED25519)))
     }
 }
 
