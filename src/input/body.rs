@@ -14,6 +14,7 @@ use prost_reflect::DescriptorPool;
 use regorus::Value;
 
 pub use grpc::{InvalidGrpc, MAX_INFLATED};
+pub(crate) use json::parse as parse_json;
 pub use json::{InvalidJson, Rule as JsonRule};
 pub use multipart::InvalidMultipart;
 pub use parameters::InvalidParameters;

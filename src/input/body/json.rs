@@ -52,7 +52,7 @@ pub enum Rule {
 }
 
 /// Reads one JSON text.
-pub(super) fn parse(text: &[u8]) -> Result<Value, InvalidJson> {
+pub(crate) fn parse(text: &[u8]) -> Result<Value, InvalidJson> {
     let mut reader = Reader { rest: text };
     reader.document().map_err(|rule| InvalidJson {
         rule,

@@ -1,0 +1,122 @@
+//! The keys that a text holds: PEM, one JWK, or a set of them.
+
+use super::token::bounded;
+use super::{Algorithm, Digest, JwtError, VerifyingKey};
+use crate::identity::jose::{JsonObject, object};
+
+/// The keys of one text.
+#[derive(Debug)]
+pub(super) struct KeyList {
+    digest: Digest,
+    keys: Vec<Key>,
+}
+
+#[derive(Debug)]
+struct Key {
+    kid: Option<String>,
+    /// Keys that are not bound to one have none.
+    algorithm: Option<Algorithm>,
+    key: VerifyingKey,
+}
+
+impl Key {
+    fn has_id(&self, kid: &str) -> bool {
+        self.kid.as_deref() == Some(kid)
+    }
+
+    fn is_for(&self, algorithm: Option<&str>) -> bool {
+        self.algorithm
+            .is_none_or(|own| algorithm == Some(own.as_str()))
+    }
+}
+
+/// Which keys a token may be signed by.
+#[derive(Debug)]
+pub(super) struct Wanted<'w> {
+    /// If a key has this `kid`, then the first that has is the only one.
+    pub(super) kid: Option<&'w str>,
+    /// What keys with an algorithm must be for, unless it is the `kid` that selects them.
+    pub(super) algorithm: Option<&'w str>,
+    /// What the key selected by its `kid` must be for.
+    pub(super) of_kid: Option<&'w str>,
+}
+
+impl KeyList {
+    /// Parses `text`, whose digest is `digest`. Keys of a set that cannot be used, or are for no
+    /// signature algorithm, are left out one by one.
+    pub(super) fn parse(text: &str, digest: Digest) -> Result<Self, JwtError> {
+        bounded(text, "key", MAX_TEXT)?;
+        let keys = if text.trim_start().starts_with("-----BEGIN ") {
+            vec![Key {
+                kid: None,
+                algorithm: None,
+                key: VerifyingKey::from_pem(text)?,
+            }]
+        } else {
+            Self::from_json(&object(text.as_bytes()).map_err(JwtError::KeyText)?)?
+        };
+        Ok(Self { digest, keys })
+    }
+
+    fn from_json(json: &JsonObject) -> Result<Vec<Key>, JwtError> {
+        let Some(set) = json.get("keys") else {
+            let key = VerifyingKey::from_jwk(json)?;
+            return Ok(labelled(json, key).into_iter().collect());
+        };
+        let set = set.as_array().ok_or(JwtError::KeySet)?;
+        if set.len() > MAX_KEYS {
+            return Err(JwtError::TooManyKeys(MAX_KEYS));
+        }
+        let usable = set.iter().filter_map(|jwk| {
+            let jwk = jwk.as_object()?;
+            labelled(jwk, VerifyingKey::from_jwk(jwk).ok()?)
+        });
+        Ok(usable.collect())
+    }
+
+    pub(super) fn digest(&self) -> &Digest {
+        &self.digest
+    }
+
+    /// Whether `verify` holds for one of the keys that are `wanted`.
+    pub(super) fn any(&self, wanted: &Wanted<'_>, verify: impl Fn(&VerifyingKey) -> bool) -> bool {
+        let of_kid = wanted.kid.and_then(|kid| {
+            let may_be = |key: &&Key| match wanted.of_kid {
+                Some(_) => key.is_for(wanted.of_kid),
+                None => true,
+            };
+            self.keys.iter().find(|key| key.has_id(kid) && may_be(key))
+        });
+        if let Some(only) = of_kid {
+            return verify(&only.key);
+        }
+        self.keys
+            .iter()
+            .filter(|key| key.is_for(wanted.algorithm))
+            .any(|key| verify(&key.key))
+    }
+}
+
+/// `key` with what `jwk` says about it; nothing if what it says is of no use here.
+fn labelled(jwk: &JsonObject, key: VerifyingKey) -> Option<Key> {
+    let text = |name| match jwk.get(name) {
+        None => Some(None),
+        Some(value) => value.as_str().map(Some),
+    };
+    let algorithm = match text("alg")? {
+        None | Some("") => None,
+        Some(name) => Some(Algorithm::parse(name)?),
+    };
+    let kid = text("kid")?.map(str::to_owned);
+    Some(Key {
+        kid,
+        algorithm,
+        key,
+    })
+}
+
+/// The longest text of keys.
+pub(super) const MAX_TEXT: usize = 1 << 20;
+
+/// The most keys of a set.
+const MAX_KEYS: usize = 256;
