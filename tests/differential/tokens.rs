@@ -102,10 +102,10 @@ pub(crate) fn same() -> Vec<Case> {
         nested(&keys),
         constrained(&keys),
         claimed(&keys),
-        chosen(&keys),
         headed(&keys),
         secret(&keys),
     ];
+    cases.extend(chosen(&keys));
     cases.extend(verified(&keys));
     cases.extend(signed(&keys));
     cases.extend(published(&keys));
@@ -337,7 +337,7 @@ fn claimed(keys: &Keys) -> Case {
 }
 
 /// Which key of a set it is.
-fn chosen(keys: &Keys) -> Case {
+fn chosen(keys: &Keys) -> [Case; 2] {
     let key = |extra: Value| keys.public("rsa", &extra);
     let other = |extra: Value| keys.public("other_rsa", &extra);
     let sets = [
@@ -361,7 +361,6 @@ fn chosen(keys: &Keys) -> Case {
             key(json!({"kid": "k1"})),
         ]),
         set(&[key(json!({"alg": "PS256"}))]),
-        set(&[key(json!({"alg": ""}))]),
         set(&[key(json!({"use": "enc"}))]),
         set(&[key(json!({"key_ops": ["encrypt"]}))]),
         set(&[keys.public("p256", &json!({"kid": "k1"})), key(json!({}))]),
@@ -386,9 +385,16 @@ fn chosen(keys: &Keys) -> Case {
             inputs.push(json!({"token": token, "cert": keys_text}));
         }
     }
-    let rules = "decision := [io.jwt.verify_rs256(input.token, input.cert), \
-         io.jwt.decode_verify(input.token, {\"cert\": input.cert, \"aud\": \"orders\", \"time\": 1000000000000})[0]]";
-    case(rules, inputs)
+    let verify = case(
+        "decision := io.jwt.verify_rs256(input.token, input.cert)",
+        inputs.clone(),
+    );
+    // Of two calls with one token and one text of keys in a query, OPA answers the second from what
+    // the first one found, whatever they ask: white space makes it another text.
+    for input in &mut inputs {
+        input["cert"] = json!(format!("{} ", input["cert"].as_str().expect("a set")));
+    }
+    [verify, case(VERIFIED, inputs)]
 }
 
 /// What the header says, and what the signature is.
@@ -619,6 +625,8 @@ fn signed(keys: &Keys) -> Vec<Case> {
     ]
 }
 
+const VERIFIED: &str = "decision := io.jwt.decode_verify(input.token, {\"cert\": input.cert, \"aud\": \"orders\", \"time\": 1000000000000})[0]";
+
 const DECODE_VERIFY: &str = "decision := io.jwt.decode_verify(input.token, input.constraints)";
 
 /// Policies in the forms that tutorials and the reference's documentation have.
@@ -765,8 +773,8 @@ decision if {
 valid if {
   [_, token] := split(input.attributes.request.http.headers.authorization, " ")
   constraints := {"cert": input.jwks, "iss": "https://issuer.example", "aud": "orders", "time": 1000000000000}
-  io.jwt.decode_verify(token, constraints, [valid, header, payload])
-  valid
+  io.jwt.decode_verify(token, constraints, [verified, header, payload])
+  verified
   header.alg == "RS256"
   payload.sub == "alice"
 }"#,
@@ -788,7 +796,6 @@ pub(crate) fn differences() -> Vec<Difference> {
     };
     let decode = "decision := io.jwt.decode(input.token)[1]";
     let verify = "decision := io.jwt.verify_rs256(input.token, input.cert)";
-    let verified = "decision := io.jwt.decode_verify(input.token, {\"cert\": input.cert, \"aud\": \"orders\", \"time\": 1000000000000})[0]";
     let good = keys.token(&json!({"alg": "RS256"}), &claims(), "rsa");
     let rsa = keys.public("rsa", &json!({}));
     let beside = |jwk: Value| json!({"token": good, "cert": set(&[jwk, rsa.clone()])});
@@ -815,7 +822,7 @@ pub(crate) fn differences() -> Vec<Difference> {
         row(decode, json!({"token": "e30.e31.c2ln"}), "undefined", "{}"),
         row(
             decode,
-            json!({"token": "e3\n0.e30.c2ln"}),
+            json!({"token": "e3\n0=.e30.c2ln"}),
             "undefined",
             "{}",
         ),
@@ -829,14 +836,14 @@ pub(crate) fn differences() -> Vec<Difference> {
         // Bounds.
         row(decode, json!({"token": wide}), "undefined", "{}"),
         row(
-            verified,
+            VERIFIED,
             json!({"token": later, "cert": rsa.to_string()}),
             "undefined",
             "true",
         ),
         // What must be understood and is not.
         row(
-            verified,
+            VERIFIED,
             json!({"token": critical, "cert": rsa.to_string()}),
             "false",
             "true",
@@ -848,6 +855,12 @@ pub(crate) fn differences() -> Vec<Difference> {
         row(
             verify,
             beside(keys.public("rsa", &json!({"alg": "bogus"}))),
+            "true",
+            "undefined",
+        ),
+        row(
+            verify,
+            beside(keys.public("rsa", &json!({"alg": ""}))),
             "true",
             "undefined",
         ),

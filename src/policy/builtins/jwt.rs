@@ -21,7 +21,7 @@ use crate::clock::Clock;
 use crate::identity::jose::{Algorithm, VerifyingKey};
 use constraints::{Constraints, Trust};
 use error::JwtError;
-use keys::{KeyList, Wanted};
+use keys::KeyList;
 use token::Token;
 
 /// A function of `io.jwt`.
@@ -113,12 +113,7 @@ impl Jwt {
         self.remembered(name, key, token, |keys| {
             let token = Token::parse(token)?;
             let fields = token.fields()?;
-            let wanted = Wanted {
-                kid: fields.kid,
-                algorithm: fields.alg,
-                of_kid: None,
-            };
-            Ok(keys.any(&wanted, |key| token.is_signed_by(key, algorithm)))
+            Ok(keys.any(&fields, |key| token.is_signed_by(key, algorithm)))
         })
     }
 
@@ -140,18 +135,13 @@ impl Jwt {
             let Some(algorithm) = Algorithm::parse(name).filter(|_| allowed) else {
                 return Ok(refused());
             };
-            let wanted = Wanted {
-                kid: fields.kid,
-                algorithm: Some(name),
-                of_kid: Some(name),
-            };
             let good = match constraints.trust {
                 Trust::Secret(secret) => {
                     let key = VerifyingKey::from_secret(secret.as_bytes());
                     token.is_signed_by(&key, algorithm)
                 }
                 Trust::Keys(keys) => self.remembered("decode_verify", keys, &text, |keys| {
-                    Ok(keys.any(&wanted, |key| token.is_signed_by(key, algorithm)))
+                    Ok(keys.any(&fields, |key| token.is_signed_by(key, algorithm)))
                 })?,
             };
             if !good {

@@ -1,6 +1,6 @@
 //! The keys that a text holds: PEM, one JWK, or a set of them.
 
-use super::token::bounded;
+use super::token::{Fields, bounded};
 use super::{Algorithm, Digest, JwtError, VerifyingKey};
 use crate::identity::jose::{JsonObject, object};
 
@@ -28,17 +28,6 @@ impl Key {
         self.algorithm
             .is_none_or(|own| algorithm == Some(own.as_str()))
     }
-}
-
-/// Which keys a token may be signed by.
-#[derive(Debug)]
-pub(super) struct Wanted<'w> {
-    /// If a key has this `kid`, then the first that has is the only one.
-    pub(super) kid: Option<&'w str>,
-    /// What keys with an algorithm must be for, unless it is the `kid` that selects them.
-    pub(super) algorithm: Option<&'w str>,
-    /// What the key selected by its `kid` must be for.
-    pub(super) of_kid: Option<&'w str>,
 }
 
 impl KeyList {
@@ -78,21 +67,18 @@ impl KeyList {
         &self.digest
     }
 
-    /// Whether `verify` holds for one of the keys that are `wanted`.
-    pub(super) fn any(&self, wanted: &Wanted<'_>, verify: impl Fn(&VerifyingKey) -> bool) -> bool {
-        let of_kid = wanted.kid.and_then(|kid| {
-            let may_be = |key: &&Key| match wanted.of_kid {
-                Some(_) => key.is_for(wanted.of_kid),
-                None => true,
-            };
-            self.keys.iter().find(|key| key.has_id(kid) && may_be(key))
-        });
-        if let Some(only) = of_kid {
+    /// Whether `verify` holds for the first key that is called `kid`, or where none is, for one of
+    /// those that are for the header's `algorithm` or bound to none.
+    pub(super) fn any(&self, fields: &Fields<'_>, verify: impl Fn(&VerifyingKey) -> bool) -> bool {
+        let named = fields
+            .kid
+            .and_then(|kid| self.keys.iter().find(|key| key.has_id(kid)));
+        if let Some(only) = named {
             return verify(&only.key);
         }
         self.keys
             .iter()
-            .filter(|key| key.is_for(wanted.algorithm))
+            .filter(|key| key.is_for(fields.alg))
             .any(|key| verify(&key.key))
     }
 }
@@ -104,7 +90,7 @@ fn labelled(jwk: &JsonObject, key: VerifyingKey) -> Option<Key> {
         Some(value) => value.as_str().map(Some),
     };
     let algorithm = match text("alg")? {
-        None | Some("") => None,
+        None => None,
         Some(name) => Some(Algorithm::parse(name)?),
     };
     let kid = text("kid")?.map(str::to_owned);
