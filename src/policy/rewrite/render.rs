@@ -108,17 +108,8 @@ impl<'r> Renderer<'r> {
                 format!("some {key}{value} in {collection}")
             }
             Literal::Expr { expr, .. } if is_print(expr) => expr.span().text().to_owned(),
-            Literal::Expr { expr, .. } => {
-                let text = self.with_output(expr, &mut hoists, Self::expr);
-                text.unwrap_or_else(|| self.whole(expr, &mut hoists))
-            }
-            Literal::NotExpr { expr, .. } => {
-                let text = self.with_output(expr, &mut hoists, Self::operand);
-                format!(
-                    "not {}",
-                    text.unwrap_or_else(|| self.negated(expr, &mut hoists))
-                )
-            }
+            Literal::Expr { expr, .. } => self.whole(expr, &mut hoists),
+            Literal::NotExpr { expr, .. } => format!("not {}", self.negated(expr, &mut hoists)),
             Literal::Every {
                 key,
                 value,
@@ -207,6 +198,9 @@ impl<'r> Renderer<'r> {
 
     /// What stands behind `not`.
     fn negated(&mut self, expr: &ExprRef, hoists: &mut Vec<String>) -> String {
+        if let Some(unification) = self.with_output(expr, hoists, Self::operand) {
+            return unification;
+        }
         match expr.as_ref() {
             Expr::BoolExpr {
                 op: BoolOp::Eq,
@@ -284,7 +278,8 @@ impl<'r> Renderer<'r> {
 
     /// A whole statement. What it is made of may be undefined, as then it is undefined itself.
     fn whole(&mut self, expr: &ExprRef, hoists: &mut Vec<String>) -> String {
-        self.parts(expr, hoists, Self::expr)
+        self.with_output(expr, hoists, Self::expr)
+            .unwrap_or_else(|| self.parts(expr, hoists, Self::expr))
     }
 
     /// A value: `in` has one only if its operands have.

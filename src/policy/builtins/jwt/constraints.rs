@@ -65,10 +65,10 @@ impl<'c> Constraints<'c> {
 
     /// Whether the claims in `payload` are what they must be.
     pub(super) fn hold(&self, payload: &Value, clock: Clock) -> Result<bool, JwtError> {
-        let claim = |name: &str| match &payload[name] {
-            Value::Undefined => None,
-            value => Some(value),
-        };
+        let claims = payload
+            .as_object()
+            .map_err(|_| JwtError::NoObject("payload"))?;
+        let claim = |name: &str| claims.get(&Value::from(name));
         let named = |value: &Value, text: &str| value.as_string().is_ok_and(|own| &**own == text);
         if let Some(issuer) = self.issuer
             && !claim("iss").is_some_and(|own| named(own, issuer))

@@ -16,7 +16,7 @@ struct Key {
     kid: Option<String>,
     /// Keys that are not bound to one have none.
     algorithm: Option<Algorithm>,
-    key: VerifyingKey,
+    verifying: VerifyingKey,
 }
 
 impl Key {
@@ -39,7 +39,7 @@ impl KeyList {
             vec![Key {
                 kid: None,
                 algorithm: None,
-                key: VerifyingKey::from_pem(text)?,
+                verifying: VerifyingKey::from_pem(text)?,
             }]
         } else {
             Self::from_json(&object(text.as_bytes()).map_err(JwtError::KeyText)?)?
@@ -74,17 +74,17 @@ impl KeyList {
             .kid
             .and_then(|kid| self.keys.iter().find(|key| key.has_id(kid)));
         if let Some(only) = named {
-            return verify(&only.key);
+            return verify(&only.verifying);
         }
         self.keys
             .iter()
             .filter(|key| key.is_for(fields.alg))
-            .any(|key| verify(&key.key))
+            .any(|key| verify(&key.verifying))
     }
 }
 
-/// `key` with what `jwk` says about it; nothing if what it says is of no use here.
-fn labelled(jwk: &JsonObject, key: VerifyingKey) -> Option<Key> {
+/// `verifying` with what `jwk` says about it; nothing if what it says is of no use here.
+fn labelled(jwk: &JsonObject, verifying: VerifyingKey) -> Option<Key> {
     let text = |name| match jwk.get(name) {
         None => Some(None),
         Some(value) => value.as_str().map(Some),
@@ -97,7 +97,7 @@ fn labelled(jwk: &JsonObject, key: VerifyingKey) -> Option<Key> {
     Some(Key {
         kid,
         algorithm,
-        key,
+        verifying,
     })
 }
 
