@@ -83,13 +83,12 @@ impl<'t> Token<'t> {
 
     /// The signature in hexadecimal digits.
     pub(super) fn signature(&self) -> Value {
-        let digits: Vec<String> = self
-            .jws
-            .signature
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
+        let halves = |byte: &u8| [byte >> 4, byte & 0xf];
+        let signature = self.jws.signature.iter().flat_map(halves);
+        let digits: String = signature
+            .filter_map(|half| char::from_digit(u32::from(half), 16))
             .collect();
-        Value::from(digits.concat())
+        Value::from(digits)
     }
 
     pub(super) fn is_signed_by(&self, key: &VerifyingKey, algorithm: Algorithm) -> bool {
