@@ -20,6 +20,7 @@ pub mod reads;
 mod select;
 mod token;
 
+pub(crate) use body::parse_json;
 pub use body::{
     InvalidBody, InvalidGrpc, InvalidJson, InvalidMultipart, InvalidParameters, JsonRule,
     MAX_INFLATED,

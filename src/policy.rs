@@ -4,6 +4,7 @@
 //! whatever the request (unknown functions, an entrypoint that nobody defines, unsafe variables) is
 //! found here and never at request time.
 
+mod builtins;
 mod bundle;
 mod check;
 mod constructs;

@@ -22,6 +22,8 @@ mod generate;
 mod opa;
 #[path = "differential/tables.rs"]
 mod tables;
+#[path = "differential/tokens.rs"]
+mod tokens;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -288,4 +290,43 @@ fn each_construct_without_proof_goes_to_the_interpreter() {
 #[ignore = "needs PORTCULLIS_OPA"]
 fn generated_policies_mean_what_they_mean_to_opa() {
     opa::compare();
+}
+
+#[test]
+fn every_policy_with_tokens_loads_and_comes_to_more_than_one_decision() {
+    for case in tokens::same() {
+        let policy = load(&case.policy, &case.data, &options()).expect("the policy loads");
+        assert_eq!(policy.engine(), Engine::Interpreter);
+        let outcomes: BTreeSet<String> = case
+            .inputs
+            .iter()
+            .map(|input| outcome(&policy, input))
+            .collect();
+        assert!(outcomes.len() > 1, "always {outcomes:?}:\n{}", case.policy);
+        assert!(
+            !outcomes.iter().any(|one| one.starts_with("failed")),
+            "{outcomes:?}:\n{}",
+            case.policy
+        );
+    }
+}
+
+#[test]
+fn what_differs_from_opa_about_tokens_is_as_written_down() {
+    for row in tokens::differences() {
+        let policy = load(&row.case.policy, &row.case.data, &options()).expect("it loads");
+        assert_eq!(
+            outcome(&policy, &row.case.inputs[0]),
+            row.ours,
+            "{} {}",
+            row.case.policy,
+            row.case.inputs[0]
+        );
+    }
+}
+
+#[test]
+#[ignore = "needs PORTCULLIS_OPA"]
+fn tokens_mean_what_they_mean_to_opa() {
+    opa::compare_tokens();
 }

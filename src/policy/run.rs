@@ -19,7 +19,7 @@ use super::diagnostic::Diagnostic;
 use super::entrypoint::Target;
 use super::load::ModuleSource;
 use super::modules::{self, Parsed};
-use super::{Engine, EvalError, EvaluatorError, Limits, LoadOptions, rewrite};
+use super::{Engine, EvalError, EvaluatorError, Limits, LoadOptions, builtins, rewrite};
 
 /// A policy that is ready to run.
 #[derive(Debug)]
@@ -41,12 +41,16 @@ impl Runner {
         let Parsed {
             mut engine,
             rewritten,
+            index,
             ..
         } = parsed;
-        engine.set_strict_builtin_errors(options.strict_builtin_errors);
         let unusable = |error: &dyn std::fmt::Display| {
             Diagnostic::of_set(format!("`{}` does not compile: {error}", target.text()))
         };
+        let strict = options.strict_builtin_errors;
+        engine.set_strict_builtin_errors(strict);
+        builtins::add(&mut engine, &index, target.query(), strict)
+            .map_err(|error| unusable(&error))?;
         let (ask, machines) = match target {
             Target::Rule { text, .. } => {
                 engine

@@ -96,3 +96,4 @@ mod loading;
 mod lookups;
 mod negation;
 mod reading;
+mod tokens;

@@ -9,15 +9,20 @@ use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, TestRunner};
 
 use crate::generate::{self, Case};
-use crate::{load, options, outcome};
+use crate::{load, options, outcome, tokens};
 
-/// Compares both evaluators with the binary that `PORTCULLIS_OPA` names.
-pub(crate) fn compare() {
+/// The binary that `PORTCULLIS_OPA` names.
+pub(crate) fn binary() -> String {
     #[expect(
         clippy::disallowed_methods,
         reason = "only a test can be told where OPA is"
     )]
-    let opa = std::env::var("PORTCULLIS_OPA").expect("PORTCULLIS_OPA names an opa binary");
+    std::env::var("PORTCULLIS_OPA").expect("PORTCULLIS_OPA names an opa binary")
+}
+
+/// Compares both evaluators with OPA.
+pub(crate) fn compare() {
+    let opa = binary();
     let cases = cases(
         Config::default()
             .cases
@@ -54,8 +59,45 @@ pub(crate) fn compare() {
     assert!(differences.is_empty(), "{differences}");
 }
 
+/// Compares what `io.jwt.*` says with what OPA says.
+pub(crate) fn compare_tokens() {
+    let opa = binary();
+    let cases = tokens::same();
+    let answers = ask(&opa, &cases);
+    let mut differences = String::new();
+    for (at, case) in cases.iter().enumerate() {
+        let policy = load(&case.policy, &case.data, &options()).expect("it loads");
+        for (run, input) in case.inputs.iter().enumerate() {
+            let theirs = answers.get(&(at, run)).expect("OPA compiles it");
+            let ours = outcome(&policy, input);
+            if !same(&ours, theirs) {
+                let _ = writeln!(
+                    differences,
+                    "ours {ours}\nOPA's {theirs}\ninput {input}\n{}",
+                    case.policy
+                );
+            }
+        }
+    }
+    let rows = tokens::differences();
+    let cases: Vec<Case> = rows.iter().map(|row| row.case.clone()).collect();
+    let answers = ask(&opa, &cases);
+    for (at, row) in rows.iter().enumerate() {
+        let theirs = answers.get(&(at, 0)).expect("OPA compiles it");
+        if !same(row.theirs, theirs) {
+            let input = &row.case.inputs[0];
+            let _ = writeln!(
+                differences,
+                "OPA says {theirs}, not {}: {input}",
+                row.theirs
+            );
+        }
+    }
+    assert!(differences.is_empty(), "{differences}");
+}
+
 /// Whether our outcome is OPA's value, with sets as OPA prints them.
-fn same(ours: &str, theirs: &str) -> bool {
+pub(crate) fn same(ours: &str, theirs: &str) -> bool {
     let value = |text: &str| portcullis::input::Value::from_json_str(text).ok();
     match (value(ours), value(theirs)) {
         (Some(ours), Some(theirs)) => ours == theirs,
@@ -79,7 +121,7 @@ fn cases(count: usize) -> Vec<Case> {
 }
 
 /// OPA's outcome of each run, by case and input; runs that OPA does not compile are left out.
-fn ask(opa: &str, cases: &[Case]) -> BTreeMap<(usize, usize), String> {
+pub(crate) fn ask(opa: &str, cases: &[Case]) -> BTreeMap<(usize, usize), String> {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let mut data = serde_json::Map::new();
     let mut included = Vec::new();
@@ -106,7 +148,13 @@ fn ask(opa: &str, cases: &[Case]) -> BTreeMap<(usize, usize), String> {
     let data = serde_json::to_vec(&data).expect("JSON");
     std::fs::write(folder.path().join("data.json"), data).expect("written");
     let mut answers = BTreeMap::new();
-    for run in 0..3 {
+    let runs = cases.iter().map(|case| case.inputs.len()).max();
+    for run in 0..runs.unwrap_or_default() {
+        let included: Vec<usize> = included
+            .iter()
+            .copied()
+            .filter(|at| run < cases[*at].inputs.len())
+            .collect();
         answers.extend(ask_run(opa, folder.path(), cases, &included, run));
     }
     answers

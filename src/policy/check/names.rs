@@ -4,8 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use regorus::unstable::{BUILTINS, ExprRef, Query, Rule, RuleHead, Span};
+use regorus::unstable::{Expr, ExprRef, Literal, LiteralStmt, Query, Rule, RuleHead, Span};
 
+use crate::policy::builtins;
 use crate::policy::diagnostic::Diagnostic;
 use crate::policy::index::{Index, Meaning};
 use crate::policy::refs::{self, Chain, Visitor};
@@ -21,6 +22,7 @@ pub(super) fn unknown_functions(index: &Index, complete: bool) -> Vec<Diagnostic
             module: Some(at),
             complete,
             functions: &functions,
+            statement: None,
             problems: &mut problems,
         };
         for rule in &info.module.policy {
@@ -39,15 +41,11 @@ pub(in crate::policy) fn unknown_in_query(index: &Index, query: &Query) -> Vec<D
         module: None,
         complete: true,
         functions: &functions,
+        statement: None,
         problems: &mut problems,
     };
     refs::walk_query(query, &mut calls);
     problems
-}
-
-/// Whether `name` is a function of the evaluator.
-fn is_builtin(name: &str) -> bool {
-    name == "print" || (BUILTINS.contains_key(name) && !name.starts_with("__"))
 }
 
 /// Every function of the set by its path below `data`, with its number of arguments.
@@ -77,11 +75,43 @@ struct Calls<'c> {
     module: Option<usize>,
     complete: bool,
     functions: &'c BTreeMap<Vec<String>, usize>,
+    /// The function that the statement at hand calls, if it is a call as a whole.
+    statement: Option<&'c ExprRef>,
     problems: &'c mut Vec<Diagnostic>,
 }
 
-impl<'a> Visitor<'a> for Calls<'_> {
-    fn expr(&mut self, _expr: &'a ExprRef) {}
+impl Calls<'_> {
+    /// An added function is nothing but its calls: regorus would not find it anywhere else.
+    fn only_called(&mut self, expr: &ExprRef) {
+        let chain = Chain::of(expr);
+        let Some(name) = chain.dotted().filter(|name| builtins::is_added(name)) else {
+            return;
+        };
+        if self.index.meanings(self.module, &chain).is_empty() {
+            let message = format!("`{name}` can be called and nothing else");
+            let problem = Diagnostic::at(chain.root.span(), message);
+            self.problems
+                .push(problem.hinting(
+                    "to replace it, call it in a function of the policy and replace that",
+                ));
+        }
+    }
+}
+
+impl<'a> Visitor<'a> for Calls<'a> {
+    fn expr(&mut self, expr: &'a ExprRef) {
+        self.only_called(expr);
+    }
+
+    fn statement(&mut self, statement: &'a LiteralStmt) {
+        self.statement = match &statement.literal {
+            Literal::Expr { expr, .. } | Literal::NotExpr { expr, .. } => called(expr),
+            Literal::SomeVars { .. } | Literal::SomeIn { .. } | Literal::Every { .. } => None,
+        };
+        for with in &statement.with_mods {
+            self.only_called(&with.refr);
+        }
+    }
 
     fn call(&mut self, _span: &'a Span, function: &'a ExprRef, arguments: &'a [ExprRef]) {
         let chain = Chain::of(function);
@@ -97,13 +127,11 @@ impl<'a> Visitor<'a> for Calls<'_> {
             Meaning::Data(path) => self.functions.get(path),
             Meaning::Input(_) => None,
         });
-        let expected = match paths.next() {
-            Some(arguments) => *arguments,
+        let declared = paths.next().copied();
+        let added = declared.is_none() && builtins::is_added(&name);
+        let expected = match declared.or_else(|| builtins::arguments(&name)) {
+            Some(arguments) => arguments,
             None if name == "print" => return,
-            None if is_builtin(&name) => match BUILTINS.get(name.as_str()) {
-                Some((_, arguments)) => usize::from(*arguments),
-                None => return,
-            },
             None => {
                 let own = !name.contains('.') || !meanings.is_empty();
                 if self.complete || !own {
@@ -112,9 +140,14 @@ impl<'a> Visitor<'a> for Calls<'_> {
                 return;
             }
         };
-        // A call may name the variable for its result as one argument more.
+        // A call may name the variable for its result as one argument more; one of an added function
+        // only where it can be rewritten.
         let given = arguments.len();
-        if given != expected && given != expected.saturating_add(1) {
+        let is_statement = self
+            .statement
+            .is_some_and(|called| std::ptr::eq(called, function));
+        let output = !added || (is_statement && self.module.is_some());
+        if given != expected && !(output && given == expected.saturating_add(1)) {
             self.problems.push(Diagnostic::at(
                 span,
                 format!("`{name}` takes {expected} argument(s), not {given}"),
@@ -123,16 +156,23 @@ impl<'a> Visitor<'a> for Calls<'_> {
     }
 }
 
+/// The function that `expr` calls.
+fn called(expr: &ExprRef) -> Option<&ExprRef> {
+    if let Expr::Call { fcn, .. } = expr.as_ref() {
+        return Some(fcn);
+    }
+    None
+}
+
 fn unknown(span: &Span, name: &str, functions: &BTreeMap<Vec<String>, usize>) -> Diagnostic {
     let problem = Diagnostic::at(span, format!("there is no function `{name}`"));
     if let Some((_, hint)) = MISSING.iter().find(|(prefix, _)| name.starts_with(prefix)) {
         return problem.hinting(*hint);
     }
     let own = functions.keys().filter_map(|path| path.last());
-    let known = BUILTINS.keys().filter(|name| !name.starts_with("__"));
     let nearest = own
         .map(String::as_str)
-        .chain(known.copied())
+        .chain(builtins::names().map(|known| -> &str { known }))
         .map(|candidate| (strsim::damerau_levenshtein(candidate, name), candidate))
         .filter(|(distance, _)| *distance <= MAX_TYPOS)
         .min();
@@ -144,10 +184,6 @@ fn unknown(span: &Span, name: &str, functions: &BTreeMap<Vec<String>, usize>) ->
 
 /// Built-ins of OPA that the evaluator lacks, and what to do instead.
 const MISSING: &[(&str, &str)] = &[
-    (
-        "io.jwt.",
-        "portcullis verifies tokens itself: configure a provider and read `input.jwt`",
-    ),
     (
         "http.send",
         "a check does no I/O: bring the data in with a bundle or a data file",

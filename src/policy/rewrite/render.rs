@@ -1,9 +1,10 @@
 //! Syntax trees back to text, operands hoisted on the way.
 
 use regorus::unstable::{
-    ArithOp, AssignOp, BUILTINS, BinOp, BoolOp, Expr, ExprRef, Literal, LiteralStmt, Query, Span,
+    ArithOp, AssignOp, BinOp, BoolOp, Expr, ExprRef, Literal, LiteralStmt, Query, Span,
 };
 
+use crate::policy::builtins;
 use crate::policy::index::{Index, Meaning};
 use crate::policy::refs::{self, Chain};
 
@@ -14,6 +15,8 @@ pub(super) struct Renderer<'r> {
     prefix: String,
     /// How many new variables there are.
     count: usize,
+    /// How many output arguments became unifications.
+    outputs: usize,
     /// The line that the text has come to.
     line: u32,
     /// The modifiers of the statement, which what is hoisted from it needs as well.
@@ -38,6 +41,7 @@ impl<'r> Renderer<'r> {
             module,
             prefix,
             count: 0,
+            outputs: 0,
             line: 0,
             with: String::new(),
         }
@@ -45,10 +49,10 @@ impl<'r> Renderer<'r> {
 
     /// The statements that `statement` becomes; nothing if it stays as it is.
     pub(super) fn statement(&mut self, statement: &LiteralStmt) -> Option<String> {
-        let before = self.count;
+        let before = (self.count, self.outputs);
         self.line = statement.span.line;
         let mut texts = self.statements(statement);
-        if self.count == before {
+        if (self.count, self.outputs) == before {
             return None;
         }
         let newlines = |text: &str| text.matches('\n').count();
@@ -126,6 +130,32 @@ impl<'r> Renderer<'r> {
         hoists
     }
 
+    /// `io.jwt.decode(token, [_, payload, _])` as a unification with the result: regorus knows no
+    /// output argument of the functions that are added to it.
+    fn with_output(
+        &mut self,
+        expr: &ExprRef,
+        hoists: &mut Vec<String>,
+        part: Part<'r>,
+    ) -> Option<String> {
+        let Expr::Call { fcn, params, .. } = expr.as_ref() else {
+            return None;
+        };
+        let chain = Chain::of(fcn);
+        let name = chain.dotted().filter(|name| builtins::is_added(name))?;
+        let (output, inputs) = params.split_last()?;
+        let is_output = builtins::arguments(&name) == Some(inputs.len())
+            && self.module.is_some()
+            && self.index.meanings(self.module, &chain).is_empty();
+        if !is_output {
+            return None;
+        }
+        self.outputs = self.outputs.saturating_add(1);
+        let inputs = self.list(inputs, hoists, part);
+        let output = part(self, output, hoists);
+        Some(format!("{output} = {name}({inputs})"))
+    }
+
     /// The statements of a comprehension or `every`, each on its line.
     fn query(&mut self, query: &Query, behind: &[String]) -> String {
         let outer = std::mem::take(&mut self.with);
@@ -168,6 +198,9 @@ impl<'r> Renderer<'r> {
 
     /// What stands behind `not`.
     fn negated(&mut self, expr: &ExprRef, hoists: &mut Vec<String>) -> String {
+        if let Some(unification) = self.with_output(expr, hoists, Self::operand) {
+            return unification;
+        }
         match expr.as_ref() {
             Expr::BoolExpr {
                 op: BoolOp::Eq,
@@ -245,7 +278,8 @@ impl<'r> Renderer<'r> {
 
     /// A whole statement. What it is made of may be undefined, as then it is undefined itself.
     fn whole(&mut self, expr: &ExprRef, hoists: &mut Vec<String>) -> String {
-        self.parts(expr, hoists, Self::expr)
+        self.with_output(expr, hoists, Self::expr)
+            .unwrap_or_else(|| self.parts(expr, hoists, Self::expr))
     }
 
     /// A value: `in` has one only if its operands have.
@@ -413,7 +447,7 @@ impl<'r> Renderer<'r> {
         meanings.iter().any(is_own)
             || chain
                 .dotted()
-                .is_some_and(|name| BUILTINS.contains_key(name.as_str()))
+                .is_some_and(|name| builtins::arguments(&name).is_some())
     }
 }
 

@@ -1,0 +1,102 @@
+//! The functions that a policy can call besides its own: those of regorus, and those that are
+//! added to it here. Whoever asks what a name in a policy means asks this module.
+//!
+//! Added functions run on the interpreter alone. They are called by name: neither `with` nor another
+//! function can stand in for one, and regorus knows no output argument of theirs ([`super::rewrite`]
+//! turns it into a unification).
+
+mod jwt;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use regorus::Value;
+use regorus::unstable::{BUILTINS, ExprRef, Query, Span};
+
+use super::index::Index;
+use super::refs::{self, Chain, Visitor};
+use crate::clock::Clock;
+use jwt::Jwt;
+
+/// The number of arguments of the function `name`; nothing if there is none of the name.
+///
+/// `print` takes any number and is not among them.
+pub(super) fn arguments(name: &str) -> Option<usize> {
+    if let Some((_, arguments, _)) = added(name) {
+        return Some(usize::from(*arguments));
+    }
+    if name.starts_with(INTERNAL) {
+        return None;
+    }
+    let (_, arguments) = BUILTINS.get(name)?;
+    Some(usize::from(*arguments))
+}
+
+/// Whether `name` is a function that regorus itself does not have.
+pub(super) fn is_added(name: &str) -> bool {
+    added(name).is_some()
+}
+
+/// Every function, for suggestions.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    let of_regorus = BUILTINS
+        .keys()
+        .copied()
+        .filter(|name| !name.starts_with(INTERNAL));
+    of_regorus.chain(jwt::FUNCTIONS.iter().map(|(name, _, _)| *name))
+}
+
+fn added(name: &str) -> Option<&'static (&'static str, u8, jwt::Function)> {
+    jwt::FUNCTIONS.iter().find(|(known, _, _)| *known == name)
+}
+
+/// Adds the functions that the set or `query` calls to `engine`; every copy of an engine copies
+/// the names of its functions, so that one that is not called is not worth its place.
+///
+/// An error inside a function makes the call undefined, or with `strict` fails the evaluation.
+pub(super) fn add(
+    engine: &mut regorus::Engine,
+    index: &Index,
+    query: Option<&Query>,
+    strict: bool,
+) -> anyhow::Result<()> {
+    let mut called = Called(BTreeSet::new());
+    for info in &index.modules {
+        for rule in &info.module.policy {
+            refs::walk_rule(rule, &mut called);
+        }
+    }
+    if let Some(query) = query {
+        refs::walk_query(query, &mut called);
+    }
+    let called: Vec<_> = called.0.iter().filter_map(|name| added(name)).collect();
+    if called.is_empty() {
+        return Ok(());
+    }
+    let jwt = Arc::new(Jwt::new(Clock::System));
+    for (name, arguments, function) in called {
+        let jwt = Arc::clone(&jwt);
+        let extension = move |arguments: Vec<Value>| match jwt.call(*function, &arguments) {
+            Ok(value) => Ok(value),
+            // regorus fails the evaluation whatever the strictness.
+            Err(error) if strict => Err(anyhow::anyhow!("`{name}`: {error}")),
+            Err(_) => Ok(Value::Undefined),
+        };
+        engine.add_extension((*name).to_owned(), *arguments, Box::new(extension))?;
+    }
+    Ok(())
+}
+
+/// Collects the names of what is called.
+struct Called(BTreeSet<String>);
+
+impl<'a> Visitor<'a> for Called {
+    fn expr(&mut self, _expr: &'a ExprRef) {}
+
+    fn call(&mut self, _span: &'a Span, function: &'a ExprRef, _arguments: &'a [ExprRef]) {
+        self.0.extend(Chain::of(function).dotted());
+    }
+}
+
+/// How regorus' own helper functions start.
+const INTERNAL: &str = "__";
