@@ -16,6 +16,7 @@ use std::sync::Arc;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use moka::sync::Cache;
 use regorus::Value;
+use sha2::{Digest as _, Sha256};
 
 use crate::clock::Clock;
 use crate::identity::jose::{Algorithm, VerifyingKey};
@@ -229,13 +230,13 @@ fn base64url(bytes: &[u8]) -> String {
 type Digest = [u8; 32];
 
 fn digest(parts: &[&[u8]]) -> Digest {
-    let mut hasher = blake3::Hasher::new();
+    let mut hasher = Sha256::new();
     for part in parts {
         let length = u64::try_from(part.len()).unwrap_or(u64::MAX);
-        hasher.update(&length.to_le_bytes());
+        hasher.update(length.to_le_bytes());
         hasher.update(part);
     }
-    *hasher.finalize().as_bytes()
+    hasher.finalize().into()
 }
 
 /// How many key texts are kept parsed.
