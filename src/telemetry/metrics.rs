@@ -6,6 +6,7 @@
 mod checks;
 mod connections;
 mod histogram;
+mod jwks;
 mod performance;
 
 use std::{sync::atomic::AtomicU64, time::Duration};
@@ -16,7 +17,7 @@ use prometheus_client::{
     registry::{Metric, Registry},
 };
 
-use self::{checks::Checks, connections::Connections, performance::Performance};
+use self::{checks::Checks, connections::Connections, jwks::Jwks, performance::Performance};
 use super::event::CheckDecided;
 use crate::{
     policy::Engine,
@@ -39,6 +40,7 @@ pub struct Metrics {
     registry: Registry,
     checks: Checks,
     pub(super) connections: Connections,
+    pub(super) jwks: Jwks,
     performance: Option<Performance>,
     policy_info: Family<[Label; 2], Gauge>,
     policy_activated_at: Gauge<f64, AtomicU64>,
@@ -84,6 +86,7 @@ impl Metrics {
         Self {
             checks: Checks::register(ours),
             connections: Connections::register(ours),
+            jwks: Jwks::register(ours),
             performance,
             policy_info: registered(
                 ours,

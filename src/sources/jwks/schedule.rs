@@ -1,0 +1,188 @@
+//! When to fetch next: what the server says within bounds, backing off while fetches fail, and never
+//! at the same time as everybody else.
+
+use std::time::Duration;
+
+use reqwest::header::{AGE, CACHE_CONTROL, HeaderMap};
+
+/// The times between the fetches of one provider.
+#[derive(Debug)]
+pub(super) struct Schedule {
+    least: Duration,
+    usual: Duration,
+    most: Duration,
+    /// Fetches that failed since the last that did not.
+    failures: u32,
+}
+
+impl Schedule {
+    /// `least` holds whatever the others say.
+    pub(super) fn new(least: Duration, usual: Duration, most: Duration) -> Self {
+        Self {
+            least,
+            usual: usual.max(least),
+            most: most.max(least),
+            failures: 0,
+        }
+    }
+
+    /// How long to wait after a success, when the server says that its answer is good for `max_age`.
+    pub(super) fn after_success(&mut self, max_age: Option<Duration>) -> Duration {
+        self.failures = 0;
+        let wait = max_age.map_or(self.usual, |age| age.min(self.most));
+        varied(wait).max(self.least)
+    }
+
+    /// How long to wait after a failure: twice as long each time, up to the usual.
+    pub(super) fn after_failure(&mut self) -> Duration {
+        let factor = 1_u32.checked_shl(self.failures).unwrap_or(u32::MAX);
+        self.failures = self.failures.saturating_add(1);
+        let wait = self.least.saturating_mul(factor).min(self.usual);
+        varied(wait).max(self.least)
+    }
+
+    /// The longest time that [`after_success`](Self::after_success) answers.
+    pub(super) fn longest(&self) -> Duration {
+        let most = self.most.max(self.usual);
+        most.saturating_add(most / 10)
+    }
+}
+
+/// Up to a tenth more or less.
+fn varied(wait: Duration) -> Duration {
+    let tenth = wait / 10;
+    let span = u64::try_from(tenth.as_nanos().saturating_mul(2)).unwrap_or(u64::MAX);
+    let more = Duration::from_nanos(fastrand::u64(0..=span));
+    wait.saturating_sub(tenth).saturating_add(more)
+}
+
+/// How long an answer is good for (RFC 9111, section 5.2.2): its `max-age` less its `Age`; `None` when
+/// it does not say, or says that it is not to be kept, which is no wish to be asked all the time.
+pub(super) fn max_age(headers: &HeaderMap) -> Option<Duration> {
+    let mut shortest: Option<u64> = None;
+    let values = headers.get_all(CACHE_CONTROL).iter();
+    for directive in values
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+    {
+        let (name, value) = directive.split_once('=').unwrap_or((directive, ""));
+        match name.trim().to_ascii_lowercase().as_str() {
+            "no-store" | "no-cache" => return None,
+            "max-age" => {
+                let seconds = seconds(value.trim().trim_matches('"'))?;
+                shortest = Some(shortest.map_or(seconds, |shortest| shortest.min(seconds)));
+            }
+            _ => {}
+        }
+    }
+    let age = headers.get(AGE).and_then(|value| value.to_str().ok());
+    let age = age.and_then(seconds).unwrap_or(0);
+    Some(Duration::from_secs(shortest?.saturating_sub(age)))
+}
+
+/// Digits; more than fit count as the most that does.
+fn seconds(text: &str) -> Option<u64> {
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    digits.then(|| text.parse().unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn schedule() -> Schedule {
+        Schedule::new(10 * SECOND, 300 * SECOND, 3600 * SECOND)
+    }
+
+    /// Whether `wait` is `seconds`, up to a tenth more or less.
+    fn about(wait: Duration, seconds: u32) -> bool {
+        let tenth = seconds * SECOND / 10;
+        wait >= seconds * SECOND - tenth && wait <= seconds * SECOND + tenth
+    }
+
+    #[test]
+    fn what_the_server_says_counts_within_bounds() {
+        let cases = [
+            (None, 300),
+            (Some(600), 600),
+            (Some(20), 20),
+            (Some(0), 10),
+            (Some(1), 10),
+            (Some(86_400), 3600),
+            (Some(u64::MAX), 3600),
+        ];
+        for (max_age, expected) in cases {
+            for _ in 0..100 {
+                let wait = schedule().after_success(max_age.map(Duration::from_secs));
+                assert!(about(wait, expected), "{max_age:?}: {wait:?}");
+                assert!(wait >= 10 * SECOND, "{max_age:?}: {wait:?}");
+                assert!(wait <= schedule().longest());
+            }
+        }
+    }
+
+    #[test]
+    fn failures_double_the_wait_up_to_the_usual_and_a_success_ends_that() {
+        let mut schedule = schedule();
+        for expected in [10, 20, 40, 80, 160, 300, 300] {
+            let wait = schedule.after_failure();
+            assert!(about(wait, expected), "{expected}: {wait:?}");
+        }
+        for _ in 0..100 {
+            assert!(about(schedule.after_failure(), 300));
+        }
+        assert!(about(schedule.after_success(None), 300));
+        assert!(about(schedule.after_failure(), 10));
+    }
+
+    #[test]
+    fn waits_differ_and_never_fall_below_the_least() {
+        let waits: std::collections::BTreeSet<_> =
+            (0..100).map(|_| schedule().after_success(None)).collect();
+        assert!(waits.len() > 50, "{waits:?}");
+        let mut tight = Schedule::new(10 * SECOND, SECOND, SECOND);
+        for _ in 0..100 {
+            assert!(tight.after_success(None) >= 10 * SECOND);
+            assert!(tight.after_failure() >= 10 * SECOND);
+        }
+        let mut endless = Schedule::new(Duration::ZERO, Duration::MAX, Duration::MAX);
+        assert!(endless.after_success(Some(Duration::MAX)) > 3600 * SECOND);
+    }
+
+    #[test]
+    fn the_headers_tell_how_long_an_answer_is_good() {
+        let cases: [(&[&str], Option<&str>, Option<u64>); 18] = [
+            (&[], None, None),
+            (&["max-age=60"], None, Some(60)),
+            (&["public, MAX-AGE=60, must-revalidate"], None, Some(60)),
+            (&["max-age=\"60\""], None, Some(60)),
+            (&["max-age=0"], None, Some(0)),
+            (&["max-age=60, max-age=30"], None, Some(30)),
+            (&["max-age=60", "max-age=30"], None, Some(30)),
+            (&["max-age=99999999999999999999"], None, Some(u64::MAX)),
+            (&["s-maxage=60"], None, None),
+            (&["no-store, max-age=60"], None, None),
+            (&["max-age=60", "no-cache"], None, None),
+            (&["max-age"], None, None),
+            (&["max-age=-1"], None, None),
+            (&["max-age=1e9"], None, None),
+            (&["max-age=60, max-age=x"], None, None),
+            (&["max-age=60"], Some("20"), Some(40)),
+            (&["max-age=60"], Some("90"), Some(0)),
+            (&["max-age=60"], Some("-90"), Some(60)),
+        ];
+        for (cache_control, age, expected) in cases {
+            let mut headers = HeaderMap::new();
+            for value in cache_control {
+                headers.append(CACHE_CONTROL, value.parse().unwrap());
+            }
+            if let Some(age) = age {
+                headers.insert(AGE, age.parse().unwrap());
+            }
+            let expected = expected.map(Duration::from_secs);
+            assert_eq!(max_age(&headers), expected, "{cache_control:?} {age:?}");
+        }
+    }
+}
