@@ -1,6 +1,14 @@
 //! A JSON Web Key Set (RFC 7517, section 5) as far as it can verify tokens.
+//!
+//! Promises: one key that cannot be used never fails the others; a `kid` and an algorithm name at most
+//! one key; sets with the same usable keys are equal, however they are written.
 
-use crate::identity::jose::{Algorithm, InvalidJson, VerifyingKey};
+mod entry;
+
+use serde_json::Value;
+
+use crate::identity::jose::{Algorithm, InvalidJson, VerifyingKey, object};
+use entry::{Key, Unfit};
 
 /// The usable keys of a set.
 #[derive(Clone, Debug)]
@@ -9,13 +17,6 @@ pub struct KeySet {
     digest: [u8; 32],
     keys: Vec<Key>,
     skipped: Vec<SkippedKey>,
-}
-
-#[derive(Clone, Debug)]
-struct Key {
-    kid: Box<str>,
-    algorithm: Option<Algorithm>,
-    key: VerifyingKey,
 }
 
 /// A key that was left out, and why.
@@ -49,8 +50,30 @@ impl KeySet {
 
     /// Reads a set; keys that cannot verify tokens are skipped one by one.
     pub fn parse(json: &[u8]) -> Result<Self, InvalidKeySet> {
-        let _ = json;
-        todo!("jose")
+        let set = object(json)?;
+        let Some(Value::Array(entries)) = set.get("keys") else {
+            return Err(InvalidKeySet::NoKeys);
+        };
+        if entries.len() > Self::MAX_KEYS {
+            return Err(InvalidKeySet::TooMany(entries.len()));
+        }
+        let mut keys: Vec<Key> = Vec::new();
+        let mut skipped = Vec::new();
+        for (at, entry) in entries.iter().enumerate() {
+            match entry::key(entry).and_then(|key| first_of_its_name(&keys, key)) {
+                Ok(key) => keys.push(key),
+                Err(why) => skipped.push(SkippedKey {
+                    at,
+                    kid: entry::shown_kid(entry),
+                    why: with_causes(&why),
+                }),
+            }
+        }
+        Ok(Self {
+            digest: digest(&keys),
+            keys,
+            skipped,
+        })
     }
 
     /// The key of this `kid`, or without one the only key that fits; `Err` says which code it is:
@@ -60,8 +83,15 @@ impl KeySet {
         kid: Option<&str>,
         algorithm: Algorithm,
     ) -> Result<&VerifyingKey, super::JwtError> {
-        let _ = (kid, algorithm, &self.keys);
-        todo!("jose")
+        let mut fitting = self
+            .keys
+            .iter()
+            .filter(|key| kid.is_none_or(|kid| &*key.kid == kid) && key.fits(algorithm));
+        match (fitting.next(), fitting.next()) {
+            (Some(key), None) => Ok(&key.key),
+            (None, _) if kid.is_some_and(|kid| self.has(kid)) => Err(super::JwtError::Algorithm),
+            (None, _) | (Some(_), Some(_)) => Err(super::JwtError::UnknownKey),
+        }
     }
 
     /// Whether there is a key of this `kid`.
@@ -93,3 +123,37 @@ impl PartialEq for KeySet {
 }
 
 impl Eq for KeySet {}
+
+fn first_of_its_name(keys: &[Key], key: Key) -> Result<Key, Unfit> {
+    if keys.iter().any(|before| before.clashes_with(&key)) {
+        Err(Unfit::Twice)
+    } else {
+        Ok(key)
+    }
+}
+
+/// Over the keys in an order of their own, since a set has none.
+fn digest(keys: &[Key]) -> [u8; 32] {
+    let mut digests: Vec<[u8; 32]> = keys.iter().map(Key::digest).collect();
+    digests.sort_unstable();
+    let mut hasher = blake3::Hasher::new();
+    for digest in &digests {
+        hasher.update(digest);
+    }
+    *hasher.finalize().as_bytes()
+}
+
+/// One line of an error and what caused it.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;
