@@ -17,7 +17,10 @@ pub use connection::{
     HandshakeFailed,
 };
 pub use event::{ActivePolicy, CheckDecided, Seen, StageTimes};
-pub use jwks::{KeySkipped, KeysFetched, KeysFollowed, KeysGiven, KeysNotPersisted, KeysNotRestored, KeysRestored};
+pub use jwks::{
+    KeySkipped, KeysFetched, KeysFollowed, KeysGiven, KeysNotPersisted, KeysNotRestored,
+    KeysRestored,
+};
 pub use lifecycle::{
     PolicyActivated, PolicyRejected, ServerDraining, ServerStarted, ServerStopped,
 };

@@ -121,7 +121,9 @@ pub enum Fetched<'a> {
 impl KeysFetched<'_> {
     /// Counts and logs it.
     pub fn emit(&self, metrics: &Metrics) {
-        let Self { provider, source, .. } = *self;
+        let Self {
+            provider, source, ..
+        } = *self;
         let cause = self.cause.as_str();
         let result = self.outcome.result();
         metrics.jwks.fetched(provider, self.cause, result);

@@ -83,6 +83,9 @@ pub enum FetchError {
         /// The status code.
         status: u16,
     },
+    /// 304 for keys that nobody has.
+    #[error("the answer confirms keys that were never sent")]
+    NothingToConfirm,
     /// The answer is not text.
     #[error("`{place}` holds bytes that are no UTF-8")]
     NotText {

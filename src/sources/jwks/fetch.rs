@@ -72,9 +72,8 @@ impl Fetcher {
     /// From where, as people may see it.
     pub(super) fn place(&self) -> String {
         match &self.from {
-            From::Uri(text) => {
-                http::url(text, "`jwks_uri`").map_or_else(|error| error.to_string(), |url| http::place(&url))
-            }
+            From::Uri(text) => http::url(text, "`jwks_uri`")
+                .map_or_else(|error| error.to_string(), |url| http::place(&url)),
             From::Discovery { issuer } => configuration_url(issuer)
                 .map_or_else(|error| error.to_string(), |url| http::place(&url)),
             From::File(path) => path.display().to_string(),
@@ -105,7 +104,11 @@ impl Fetcher {
         }
     }
 
-    async fn keys_at(&self, url: &Url, validator: Option<&Validator>) -> Result<Fetched, FetchError> {
+    async fn keys_at(
+        &self,
+        url: &Url,
+        validator: Option<&Validator>,
+    ) -> Result<Fetched, FetchError> {
         let id = digest(&[url.as_str()]);
         let etag = validator.filter(|validator| validator.url == id);
         let etag = etag.map(|validator| validator.etag.as_str());
@@ -148,12 +151,7 @@ impl Fetcher {
         let url = configuration_url(issuer)?;
         let text = match http::get(&self.http, &url, None).await? {
             Got::Text { text, .. } => text,
-            Got::NotModified(_) => {
-                return Err(FetchError::Status {
-                    place: http::place(&url),
-                    status: 304,
-                });
-            }
+            Got::NotModified(_) => return Err(FetchError::NothingToConfirm),
         };
         let found: Configuration =
             serde_json::from_str(&text).map_err(|source| FetchError::NotAConfiguration {
@@ -166,7 +164,10 @@ impl Fetcher {
                 found: found.issuer.chars().take(MAX_SHOWN).collect(),
             });
         }
-        let keys = http::url(&found.jwks_uri, "the `jwks_uri` of the OpenID configuration")?;
+        let keys = http::url(
+            &found.jwks_uri,
+            "the `jwks_uri` of the OpenID configuration",
+        )?;
         if url.scheme() == "https" && keys.scheme() != "https" {
             return Err(FetchError::Downgrade);
         }
@@ -205,7 +206,9 @@ pub(super) async fn parse(text: String) -> Result<(KeySet, String), FetchError> 
         }
         Ok((set, text))
     };
-    spawn_blocking(parsing).await.map_err(FetchError::Internal)?
+    spawn_blocking(parsing)
+        .await
+        .map_err(FetchError::Internal)?
 }
 
 /// Tells texts apart without repeating them.
@@ -227,7 +230,10 @@ mod tests {
         let cases = [
             ("https://i", "https://i/.well-known/openid-configuration"),
             ("https://i/", "https://i/.well-known/openid-configuration"),
-            ("https://i/a/b", "https://i/a/b/.well-known/openid-configuration"),
+            (
+                "https://i/a/b",
+                "https://i/a/b/.well-known/openid-configuration",
+            ),
         ];
         for (issuer, url) in cases {
             assert_eq!(configuration_url(issuer).unwrap().as_str(), url);
@@ -239,7 +245,12 @@ mod tests {
 
     #[test]
     fn different_sources_have_different_ids() {
-        let ids = [&["uri", "a"][..], &["uria"], &["discovery", "a"], &["uri", "b"]];
+        let ids = [
+            &["uri", "a"][..],
+            &["uria"],
+            &["discovery", "a"],
+            &["uri", "b"],
+        ];
         let ids: std::collections::BTreeSet<_> = ids.into_iter().map(digest).collect();
         assert_eq!(ids.len(), 4);
         assert_eq!(digest(&["uri", "a"]), digest(&["uri", "a"]));

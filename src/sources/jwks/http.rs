@@ -58,10 +58,16 @@ pub(super) async fn get(http: &Http, url: &Url, etag: Option<&str>) -> Result<Go
     }
     let (place, code) = (place(url), status.as_u16());
     if status.is_redirection() && status != StatusCode::NOT_MODIFIED {
-        return Err(FetchError::Redirect { place, status: code });
+        return Err(FetchError::Redirect {
+            place,
+            status: code,
+        });
     }
     if status != StatusCode::OK {
-        return Err(FetchError::Status { place, status: code });
+        return Err(FetchError::Status {
+            place,
+            status: code,
+        });
     }
     let headers = response.headers().clone();
     let bytes = body(response, url, http.max_response_bytes).await?;
@@ -221,7 +227,15 @@ mod tests {
         for text in ["http://h/", "HTTPS://h"] {
             assert!(url(text, "it").is_ok(), "{text}");
         }
-        for text in ["", "/keys", "h/keys", "file:///etc/passwd", "ftp://h/", "data:,x", "https://"] {
+        for text in [
+            "",
+            "/keys",
+            "h/keys",
+            "file:///etc/passwd",
+            "ftp://h/",
+            "data:,x",
+            "https://",
+        ] {
             assert!(url(text, "it").is_err(), "{text}");
         }
     }
@@ -246,8 +260,14 @@ mod tests {
         std::fs::write(&path, "1234").unwrap();
         assert_eq!(read(&path, 4).unwrap(), b"1234");
         assert!(matches!(read(&path, 3), Err(FetchError::TooLarge { .. })));
-        assert!(matches!(read(folder.path(), 4), Err(FetchError::NotAFile(_))));
-        assert!(matches!(read(Path::new("/dev/zero"), 4), Err(FetchError::NotAFile(_))));
+        assert!(matches!(
+            read(folder.path(), 4),
+            Err(FetchError::NotAFile(_))
+        ));
+        assert!(matches!(
+            read(Path::new("/dev/zero"), 4),
+            Err(FetchError::NotAFile(_))
+        ));
         let absent = folder.path().join("absent");
         assert!(matches!(read(&absent, 4), Err(FetchError::File { .. })));
     }

@@ -196,7 +196,10 @@ mod tests {
         store.write(&newer).unwrap();
         assert_eq!(store.read(100).unwrap(), Some(newer));
         let path = folder.path().join("portcullis/jwks/corp.json");
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
         let files = fs::read_dir(path.parent().unwrap()).unwrap();
         assert_eq!(files.count(), 1, "nothing temporary stays");
     }
@@ -227,14 +230,20 @@ mod tests {
 
     #[test]
     fn no_name_leads_out_of_the_folder_or_meets_another() {
-        let names = ["a", "A/b", "..", "../a", "a.b", "a%2e", "a\0", "ä", "", "a b"];
+        let names = [
+            "a", "A/b", "..", "../a", "a.b", "a%2e", "a\0", "ä", "", "a b",
+        ];
         let paths: std::collections::BTreeSet<_> = names
             .into_iter()
             .map(|name| Store::new(Path::new("/p"), name).path)
             .collect();
         assert_eq!(paths.len(), names.len());
         for path in paths {
-            assert_eq!(path.parent(), Some(Path::new("/p/portcullis/jwks")), "{path:?}");
+            assert_eq!(
+                path.parent(),
+                Some(Path::new("/p/portcullis/jwks")),
+                "{path:?}"
+            );
             let name = path.file_name().unwrap().to_str().unwrap();
             let stem = name.strip_suffix(".json").unwrap();
             assert!(!stem.contains(['.', '/', '\0']), "{name}");
@@ -251,9 +260,21 @@ mod tests {
         assert_eq!(usable("id", 1_399, hour).unwrap(), SECOND);
         assert_eq!(usable("id", 1_000, 60 * SECOND).unwrap(), 160 * SECOND);
         let refused = |result: Result<Duration, PersistedError>| result.unwrap_err();
-        assert!(matches!(refused(usable("id", 1_400, hour)), PersistedError::TooOld(_)));
-        assert!(matches!(refused(usable("id", u64::MAX, hour)), PersistedError::TooOld(_)));
-        assert!(matches!(refused(usable("id", 999, hour)), PersistedError::Future));
-        assert!(matches!(refused(usable("other", 1_000, hour)), PersistedError::OtherSource(_)));
+        assert!(matches!(
+            refused(usable("id", 1_400, hour)),
+            PersistedError::TooOld(_)
+        ));
+        assert!(matches!(
+            refused(usable("id", u64::MAX, hour)),
+            PersistedError::TooOld(_)
+        ));
+        assert!(matches!(
+            refused(usable("id", 999, hour)),
+            PersistedError::Future
+        ));
+        assert!(matches!(
+            refused(usable("other", 1_000, hour)),
+            PersistedError::OtherSource(_)
+        ));
     }
 }

@@ -1,0 +1,1 @@
+//! What a scrape and the log show of key sets.
