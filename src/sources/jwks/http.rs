@@ -3,11 +3,7 @@
 //! A client lives for one request: requests are minutes apart, so there is nothing to keep open, and
 //! new certificate files are seen without watching them.
 
-use std::{
-    fs::File,
-    io::Read as _,
-    path::{Path, PathBuf},
-};
+use std::{fs::File, io::Read as _, path::Path};
 
 use reqwest::{
     Certificate, Client, ClientBuilder, Identity, Response, StatusCode, Url,

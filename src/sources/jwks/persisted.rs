@@ -4,7 +4,7 @@
 //! are replaced as a whole, and what is read goes through the same parser as what is fetched.
 
 use std::{
-    fs::{self, DirBuilder, File},
+    fs::{DirBuilder, File},
     io::{self, Write as _},
     os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
@@ -166,7 +166,7 @@ const MAX_BESIDES: usize = 1 << 16;
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
+    use std::{fs, os::unix::fs::PermissionsExt as _};
 
     use super::*;
 
