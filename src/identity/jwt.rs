@@ -4,8 +4,14 @@
 //! an unverified issuer selects a candidate provider and nothing else; whatever is wrong has one
 //! closed [`JwtError`]. Nothing here waits: keys come from the side as a [`KeyRing`].
 
+mod cache;
+mod candidate;
+mod claims;
 mod error;
+mod find;
 mod key_set;
+mod options;
+mod presented;
 mod provider;
 mod refresh;
 mod ring;
@@ -14,8 +20,10 @@ mod verifier;
 
 pub use error::JwtError;
 pub use key_set::{InvalidKeySet, KeySet, SkippedKey};
+pub use options::{CacheOptions, Options, SeveralTokens};
+pub use presented::{AwaitedKey, Presented};
 pub use provider::{Location, OnFailure, Provider};
 pub use refresh::{Nudge, Refresh};
 pub use ring::{KeyRing, KeyRings, ProviderKeys};
 pub use verified::{Document, Verified, VerifiedToken};
-pub use verifier::{AwaitedKey, CacheOptions, Options, Presented, SeveralTokens, Verifier};
+pub use verifier::Verifier;

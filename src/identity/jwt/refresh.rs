@@ -3,7 +3,13 @@
 //! Promises at most one accepted nudge in each `min_refresh`, counted from the begin of the last
 //! fetch whatever caused that, and at most one for a `kid` that a fetch has just not brought.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use tokio::sync::{Notify, watch};
 
 /// What became of a nudge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,45 +24,149 @@ pub enum Nudge {
 
 /// The refreshing of one provider's keys: checks ask, one task does it. Clones share it.
 #[derive(Clone, Debug)]
-pub struct Refresh;
+pub struct Refresh {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    min_refresh: Duration,
+    state: Mutex<State>,
+    wake: Notify,
+    rounds: watch::Sender<u64>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// When the last fetch began, or was last asked for.
+    began: Option<Instant>,
+    phase: Phase,
+    /// The kids that were asked for, by digest, so that their length does not matter.
+    known_unknown: HashMap<[u8; 32], Instant>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Phase {
+    /// Nothing is to do.
+    #[default]
+    Idle,
+    /// A nudge is accepted.
+    Asked,
+    /// The task knows.
+    Heard,
+    /// A fetch has begun and not ended.
+    Fetching,
+}
+
+impl State {
+    fn within(&self, span: Duration, now: Instant) -> bool {
+        self.began
+            .is_some_and(|began| now.saturating_duration_since(began) < span)
+    }
+}
 
 impl Refresh {
+    /// How long a `kid` that a fetch has not brought is not asked for again.
+    pub const REMEMBER_KID: Duration = Duration::from_mins(1);
+    /// The most kids that are remembered.
+    pub const MAX_KIDS: usize = 1024;
+
     /// Nothing fetched yet.
     pub fn new(min_refresh: Duration) -> Self {
-        let _ = min_refresh;
-        todo!("verifier")
+        Self {
+            shared: Arc::new(Shared {
+                min_refresh,
+                state: Mutex::default(),
+                wake: Notify::new(),
+                rounds: watch::Sender::new(0),
+            }),
+        }
     }
 
     /// Asks for a fetch because no key has this `kid`. Cheap, never blocks.
     pub fn ask(&self, kid: &str, now: Instant) -> Nudge {
-        let _ = (kid, now);
-        todo!("verifier")
+        let kid = *blake3::hash(kid.as_bytes()).as_bytes();
+        let mut state = self.state();
+        if is_remembered(state.known_unknown.get(&kid), now) {
+            return Nudge::KnownUnknown;
+        }
+        if state.phase == Phase::Fetching || state.within(self.shared.min_refresh, now) {
+            return Nudge::Throttled;
+        }
+        state
+            .known_unknown
+            .retain(|_, since| is_remembered(Some(since), now));
+        if state.known_unknown.len() < Self::MAX_KIDS {
+            // The fetch that begins now brings this kid, or it is not asked for again so soon.
+            state.known_unknown.insert(kid, now);
+        }
+        state.began = Some(now);
+        state.phase = Phase::Asked;
+        drop(state);
+        self.shared.wake.notify_one();
+        Nudge::Accepted
     }
 
     /// For the task: waits for the next accepted nudge.
     pub async fn asked(&self) {
-        todo!("verifier")
+        // The phase counts, not the wake-up: a fetch that began for another reason is the answer.
+        while !self.hear() {
+            self.shared.wake.notified().await;
+        }
+    }
+
+    fn hear(&self) -> bool {
+        let mut state = self.state();
+        let asked = state.phase == Phase::Asked;
+        if asked {
+            state.phase = Phase::Heard;
+        }
+        asked
     }
 
     /// For the task: a fetch begins.
     pub fn began(&self, now: Instant) {
-        let _ = now;
-        todo!("verifier")
+        let mut state = self.state();
+        state.began = Some(now);
+        state.phase = Phase::Fetching;
     }
 
     /// For the task: the fetch is over, and its keys, if any, are published. Wakes those who wait.
     pub fn ended(&self) {
-        todo!("verifier")
+        self.state().phase = Phase::Idle;
+        self.shared
+            .rounds
+            .send_modify(|rounds| *rounds = rounds.wrapping_add(1));
     }
 
     /// How many fetches have ended; for [`Refresh::after`].
     pub fn rounds(&self) -> u64 {
-        todo!("verifier")
+        *self.shared.rounds.borrow()
     }
 
     /// Waits until a fetch ends after `round`.
     pub async fn after(&self, round: u64) {
-        let _ = round;
-        todo!("verifier")
+        let mut rounds = self.shared.rounds.subscribe();
+        // An error means that nobody fetches any more; `self` keeps the sender, so there is none.
+        drop(rounds.wait_for(|ended| *ended != round).await);
     }
+
+    /// Whether a fetch is so near its end that waiting for it can help: one is under way or asked
+    /// for, and not for longer than `min_refresh`.
+    pub(super) fn is_under_way(&self, now: Instant) -> bool {
+        let state = self.state();
+        state.phase != Phase::Idle && state.within(self.shared.min_refresh, now)
+    }
+
+    /// Held for a few instructions only; a poisoned state is still a valid one.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.shared
+            .state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn is_remembered(since: Option<&Instant>, now: Instant) -> bool {
+    since.is_some_and(|since| now.saturating_duration_since(*since) < Refresh::REMEMBER_KID)
 }

@@ -1,9 +1,8 @@
 //! A token whose signature and claims were verified.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 /// What is known of a verified token. Only verification makes one.
-#[derive(Debug)]
 #[non_exhaustive]
 pub struct VerifiedToken {
     /// The provider's name.
@@ -24,13 +23,32 @@ pub struct VerifiedToken {
     pub space_delimited: Arc<[String]>,
 }
 
+/// Shows no claims: they are personal data.
+impl fmt::Debug for VerifiedToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VerifiedToken")
+            .field("provider", &self.provider)
+            .field("issuer", &self.issuer)
+            .field("expires_at", &self.expires_at)
+            .finish_non_exhaustive()
+    }
+}
+
 /// A verified token with what a later stage makes of it.
-#[derive(Debug)]
 pub struct Verified<D> {
     /// The token.
     pub token: VerifiedToken,
     /// Made of it once.
     pub document: D,
+}
+
+/// Shows as much as the token does.
+impl<D> fmt::Debug for Verified<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Verified")
+            .field("token", &self.token)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What a later stage makes of a verified token; made once a token and remembered with it.

@@ -1,105 +1,96 @@
 //! The way of a token: find it, look it up, else verify it and remember the result.
+//!
+//! Promises: claims are looked at only behind a good signature, apart from the `iss` that selects the
+//! candidate; HMAC algorithms meet the provider's secret and no key of a set, all others the reverse;
+//! one ring of keys serves the whole of a call.
 
-use std::{marker::PhantomData, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Instant};
 
-use super::{Document, JwtError, KeyRings, Location, Nudge, Provider, Refresh, Verified};
-use crate::{clock::Now, request::RequestView};
-
-/// What the verifier works with.
-#[derive(Clone, Debug, Default)]
-pub struct Options {
-    /// Who is trusted, in the order of the configuration; names and issuers are unique.
-    pub providers: Vec<Provider>,
-    /// What several tokens in one request mean.
-    pub several_tokens: SeveralTokens,
-    /// How much is remembered.
-    pub cache: CacheOptions,
-}
-
-/// What several tokens in one request mean, equal or not.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum SeveralTokens {
-    /// `malformed`.
-    #[default]
-    Refuse,
-    /// The one at the location that stands first in the configuration.
-    First,
-}
-
-/// How much is remembered of tokens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CacheOptions {
-    /// Verified tokens at most; zero turns remembering off.
-    pub max_entries: u64,
-    /// Their size together at most, in bytes.
-    pub max_bytes: u64,
-    /// The longest time one is remembered.
-    pub max_ttl: Duration,
-    /// Tokens that failed at most.
-    pub max_failures: u64,
-    /// The time those are remembered.
-    pub failure_ttl: Duration,
-}
-
-impl Default for CacheOptions {
-    fn default() -> Self {
-        Self {
-            max_entries: 50_000,
-            max_bytes: 64 << 20,
-            max_ttl: Duration::from_mins(5),
-            max_failures: 10_000,
-            failure_ttl: Duration::from_secs(5),
-        }
-    }
-}
+use super::{
+    AwaitedKey, Document, JwtError, KeyRing, KeyRings, Location, Nudge, OnFailure, Options,
+    Presented, Provider, Refresh, SeveralTokens, Verified, VerifiedToken,
+    cache::{Basis, Cache, Digest, Success},
+    candidate::{Candidate, Refused},
+    claims::Accepted,
+    find::{Found, Places, Token},
+};
+use crate::{clock::Now, identity::jose::VerifyingKey, request::RequestView};
 
 /// Verifies the tokens of requests.
 #[derive(Debug)]
 pub struct Verifier<D> {
     options: Options,
+    places: Places,
+    /// The HMAC key of each provider that has one.
+    secrets: Vec<Option<VerifyingKey>>,
     keys: KeyRings,
     refreshes: Vec<Refresh>,
-    document: PhantomData<fn() -> D>,
+    cache: Cache<D>,
 }
 
-/// What came of the token of one request.
-#[derive(Debug)]
-pub struct Presented<'v, D> {
-    /// The verified token, or why there is none.
-    pub token: Result<Arc<Verified<D>>, JwtError>,
-    /// The candidate provider, once there is one.
-    pub provider: Option<&'v Provider>,
-    /// Whether configuration wants a request without a verified token denied.
-    pub denied: bool,
-    /// Where tokens were found that must not go upstream.
-    pub strip: Vec<&'v Location>,
-    /// Whether the result was remembered rather than computed.
-    pub cached: bool,
-    /// What became of the nudge for an unknown key.
-    pub nudge: Option<Nudge>,
+/// What came of one token.
+struct Attempt<D> {
+    token: Result<Arc<Verified<D>>, JwtError>,
+    provider: Option<usize>,
+    cached: bool,
+    nudge: Option<Nudge>,
 }
 
-/// A key that is being fetched and that a check may wait for.
-#[derive(Debug)]
-pub struct AwaitedKey {
-    /// How long at most.
-    pub within: Duration,
-    refresh: Refresh,
-    round: u64,
-}
+impl<D> Attempt<D> {
+    fn refused(refused: Refused) -> Self {
+        Self {
+            token: Err(refused.error),
+            provider: refused.provider,
+            cached: false,
+            nudge: None,
+        }
+    }
 
-impl AwaitedKey {
-    /// Waits until the fetch is over, or for `within`.
-    pub async fn arrives(self, within: Duration) {
-        drop(tokio::time::timeout(within, self.refresh.after(self.round)).await);
+    fn computed(
+        token: Result<Arc<Verified<D>>, JwtError>,
+        provider: usize,
+        nudge: Option<Nudge>,
+    ) -> Self {
+        Self {
+            token,
+            provider: Some(provider),
+            cached: false,
+            nudge,
+        }
+    }
+
+    fn remembered(token: Result<Arc<Verified<D>>, JwtError>, provider: usize) -> Self {
+        Self {
+            token,
+            provider: Some(provider),
+            cached: true,
+            nudge: None,
+        }
     }
 }
 
 impl<D: Document> Verifier<D> {
+    /// The longest token that is looked into, in bytes. Envoy takes 60 KiB of headers at most.
+    pub const MAX_TOKEN: usize = 32 * 1024;
+
     /// A verifier without any keys yet.
     pub fn new(options: Options) -> Self {
-        let _ = &options;
-        todo!("verifier")
+        let secret = |provider: &Provider| {
+            let secret = provider.secret.as_ref()?;
+            Some(VerifyingKey::from_secret(secret.expose()))
+        };
+        let providers = &options.providers;
+        Self {
+            places: Places::of(providers),
+            secrets: providers.iter().map(secret).collect(),
+            keys: KeyRings::new(providers.len()),
+            refreshes: providers
+                .iter()
+                .map(|provider| Refresh::new(provider.min_refresh))
+                .collect(),
+            cache: Cache::new(options.cache, providers),
+            options,
+        }
     }
 
     /// Where the keys of the providers are put, in their order.
@@ -120,19 +111,225 @@ impl<D: Document> Verifier<D> {
     /// Whether tokens must be looked at even for a policy that reads nothing of them: a provider
     /// denies on its own or strips tokens.
     pub fn acts_alone(&self) -> bool {
-        todo!("verifier")
+        self.providers().iter().any(|provider| {
+            provider.strip_on_allow
+                || provider.on_missing == OnFailure::Deny
+                || provider.on_invalid == OnFailure::Deny
+        })
     }
 
-    /// The token of a request. Deterministic in the request, the keys and the time.
+    /// The token of a request. Deterministic in the request, the keys and the time, apart from
+    /// `cached` and `nudge`.
     pub fn present(&self, request: &RequestView<'_>, now: Now) -> Presented<'_, D> {
-        let _ = (request, now, &self.document);
-        todo!("verifier")
+        let found = self.places.find(request);
+        let attempt = match self.only(&found) {
+            Ok(token) => self.attempt(token, now),
+            Err(error) => Attempt::refused(error.into()),
+        };
+        Presented {
+            provider: attempt.provider.and_then(|at| self.providers().get(at)),
+            denied: attempt.token.is_err() && self.denies(&found, attempt.provider),
+            strip: self.strip(&found, attempt.provider),
+            token: attempt.token,
+            cached: attempt.cached,
+            nudge: attempt.nudge,
+        }
     }
 
     /// The key that this request's token needs and that is being fetched now, where a provider
     /// wants checks to wait for it. Nudges the fetch.
     pub fn awaited_key(&self, request: &RequestView<'_>, now: Now) -> Option<AwaitedKey> {
-        let _ = (request, now);
-        todo!("verifier")
+        let waits = |provider: &Provider| !provider.wait_for_key.is_zero();
+        if !self.providers().iter().any(waits) {
+            return None;
+        }
+        let found = self.places.find(request);
+        let token = self.only(&found).ok()?;
+        let ring = self.keys.snapshot().load();
+        let ring = ring.as_deref()?;
+        let key = self.cache.key(ring, token.place, &token.text);
+        if key.is_some_and(|key| self.recall(&key, ring, now).is_some()) {
+            return None;
+        }
+        let candidate = self.candidate(token).ok()?;
+        if !waits(candidate.provider) {
+            return None;
+        }
+        let error = self.key_of(&candidate, ring, now.instant).err()?;
+        if error != JwtError::UnknownKey && error != JwtError::KeysUnavailable {
+            return None;
+        }
+        let refresh = self.refreshes.get(candidate.at)?;
+        let round = refresh.rounds();
+        let nudge = self.nudge(&candidate, now)?;
+        let comes = nudge == Nudge::Accepted || refresh.is_under_way(now.instant);
+        comes.then(|| AwaitedKey {
+            within: candidate.provider.wait_for_key,
+            refresh: refresh.clone(),
+            round,
+        })
     }
+
+    /// The token that counts among those that were found.
+    fn only<'f, 'r>(&self, found: &'f Found<'r>) -> Result<&'f Token<'r>, JwtError> {
+        let token = found.first.as_ref().ok_or(JwtError::Missing)?;
+        let several = match self.options.several_tokens {
+            SeveralTokens::Refuse => !found.others.is_empty(),
+            SeveralTokens::First => false,
+        };
+        if several || token.text.len() > Self::MAX_TOKEN {
+            return Err(JwtError::Malformed);
+        }
+        Ok(token)
+    }
+
+    fn attempt(&self, token: &Token<'_>, now: Now) -> Attempt<D> {
+        let ring = self.keys.snapshot().load();
+        let Some(ring) = ring.as_deref() else {
+            return Attempt::refused(JwtError::KeysUnavailable.into());
+        };
+        let key = self.cache.key(ring, token.place, &token.text);
+        if let Some(known) = key.and_then(|key| self.recall(&key, ring, now)) {
+            return known;
+        }
+        match self.candidate(token) {
+            Ok(candidate) => self.verify(candidate, ring, key, now),
+            Err(refused) => Attempt::refused(refused),
+        }
+    }
+
+    fn recall(&self, key: &Digest, ring: &KeyRing, now: Now) -> Option<Attempt<D>> {
+        let (token, provider) = self.cache.recall(key, ring, now)?;
+        Some(Attempt::remembered(token, provider))
+    }
+
+    fn candidate<'t>(&self, token: &'t Token<'_>) -> Result<Candidate<'t, '_>, Refused> {
+        let among = self.places.providers_at(token.place);
+        Candidate::read(&token.text, among, self.providers())
+    }
+
+    /// Verifies the signature, then the claims. Only what cost that is remembered.
+    fn verify(
+        &self,
+        candidate: Candidate<'_, '_>,
+        ring: &KeyRing,
+        key: Option<Digest>,
+        now: Now,
+    ) -> Attempt<D> {
+        let basis = Basis {
+            provider: candidate.at,
+            by_key_set: !candidate.algorithm.is_symmetric(),
+            at: now.instant,
+        };
+        let result = match self.key_of(&candidate, ring, now.instant) {
+            Ok(verifying_key) => prove(candidate, verifying_key, now),
+            Err(error) => {
+                let nudge = (error == JwtError::UnknownKey).then(|| self.nudge(&candidate, now));
+                return Attempt::computed(Err(error), basis.provider, nudge.flatten());
+            }
+        };
+        if let Some(key) = key {
+            self.cache.remember(key, &result, basis);
+        }
+        Attempt::computed(result.map(|success| success.token), basis.provider, None)
+    }
+
+    /// The key that the token must be signed with: of the provider's secret or of its key set, as the
+    /// algorithm says, and never of the other.
+    fn key_of<'k>(
+        &'k self,
+        candidate: &Candidate<'_, '_>,
+        ring: &'k KeyRing,
+        now: Instant,
+    ) -> Result<&'k VerifyingKey, JwtError> {
+        if candidate.algorithm.is_symmetric() {
+            let secret = self.secrets.get(candidate.at).and_then(Option::as_ref);
+            return secret.ok_or(JwtError::Algorithm);
+        }
+        let set = ring.usable(candidate.at, now);
+        set.ok_or(JwtError::KeysUnavailable)?
+            .find(candidate.kid.as_deref(), candidate.algorithm)
+    }
+
+    /// Asks for the key that is missing; a token without a `kid` asks for the empty one.
+    fn nudge(&self, candidate: &Candidate<'_, '_>, now: Now) -> Option<Nudge> {
+        let kid = candidate.kid.as_deref().unwrap_or_default();
+        let refresh = self.refreshes.get(candidate.at)?;
+        Some(refresh.ask(kid, now.instant))
+    }
+
+    /// Whether configuration denies a request without a verified token: the candidate provider's,
+    /// else that of any provider that could have been meant.
+    fn denies(&self, found: &Found<'_>, candidate: Option<usize>) -> bool {
+        let providers = self.providers();
+        let on_invalid = |at: &usize| {
+            let provider = providers.get(*at);
+            provider.is_some_and(|provider| provider.on_invalid == OnFailure::Deny)
+        };
+        if found.first.is_none() {
+            return providers
+                .iter()
+                .any(|provider| provider.on_missing == OnFailure::Deny);
+        }
+        match candidate {
+            Some(at) => on_invalid(&at),
+            None => found
+                .places()
+                .any(|place| self.places.providers_at(place).iter().any(on_invalid)),
+        }
+    }
+
+    /// Where tokens are taken out: the candidate provider says it of its own token, any provider of
+    /// the place says it of the others.
+    fn strip(&self, found: &Found<'_>, candidate: Option<usize>) -> Vec<&Location> {
+        let strips = |at: &usize| {
+            let provider = self.providers().get(*at);
+            provider.is_some_and(|provider| provider.strip_on_allow)
+        };
+        let any_strips = |place: &usize| self.places.providers_at(*place).iter().any(strips);
+        let first = found.first.iter().map(|token| token.place);
+        let first =
+            first.filter(|place| candidate.map_or_else(|| any_strips(place), |at| strips(&at)));
+        let others = found.others.iter().copied().filter(any_strips);
+        let mut places: Vec<usize> = first.chain(others).collect();
+        places.dedup();
+        let location = |place| self.places.location(place);
+        places.into_iter().filter_map(location).collect()
+    }
+}
+
+/// Proves a token with the key that it must be signed with.
+fn prove<D: Document>(
+    candidate: Candidate<'_, '_>,
+    key: &VerifyingKey,
+    now: Now,
+) -> Result<Success<D>, JwtError> {
+    let Candidate {
+        jws,
+        algorithm,
+        claims,
+        provider,
+        at: _,
+        kid: _,
+    } = candidate;
+    if !key.verify(algorithm, jws.signing_input, &jws.signature) {
+        return Err(JwtError::BadSignature);
+    }
+    let accepted = Accepted::read(&claims, provider)?;
+    accepted.window.check(now.unix)?;
+    let token = VerifiedToken {
+        provider: Arc::clone(&provider.name),
+        issuer: Arc::clone(&provider.issuer),
+        subject: accepted.subject,
+        audiences: accepted.audiences,
+        expires_at: accepted.expires_at,
+        header: jws.header_json,
+        claims: jws.payload,
+        space_delimited: Arc::clone(&provider.space_delimited_claims),
+    };
+    let document = D::of(&token).ok_or(JwtError::Malformed)?;
+    Ok(Success {
+        token: Arc::new(Verified { token, document }),
+        window: accepted.window,
+    })
 }
