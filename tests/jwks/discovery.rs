@@ -52,7 +52,10 @@ async fn the_configuration_must_name_the_very_issuer() {
         if good {
             assert_eq!(following.usable_now(&["a"]), ["a"], "{configured} {named}");
         } else {
-            assert!(following.usable_now(&["a"]).is_empty(), "{configured} {named}");
+            assert!(
+                following.usable_now(&["a"]).is_empty(),
+                "{configured} {named}"
+            );
             let error = format!("that of `{named}`, not of `{configured}`");
             assert!(following.error().contains(&error), "{}", following.error());
         }
@@ -67,16 +70,31 @@ async fn a_configuration_that_cannot_be_used_gives_no_key() {
     let uri = |uri: &str| text(json!({"issuer": origin, "jwks_uri": uri}));
     let cases = [
         (Answer::Status(500), "answered 500"),
-        (Answer::Redirect(KEYS.to_owned()), "redirects are not followed"),
+        (
+            Answer::Redirect(KEYS.to_owned()),
+            "redirects are not followed",
+        ),
         (Answer::Flood { announced: false }, "is larger than"),
-        (Answer::Text("garbage".to_owned(), Vec::new()), "no OpenID configuration"),
-        (text(json!([])), "no OpenID configuration"),
+        (
+            Answer::Text("garbage".to_owned(), Vec::new()),
+            "is not an OpenID configuration",
+        ),
+        (text(json!([])), "is not an OpenID configuration"),
         (text(json!({"issuer": origin})), "missing field `jwks_uri`"),
-        (text(json!({"jwks_uri": server.url()})), "missing field `issuer`"),
-        (text(json!({"issuer": 1, "jwks_uri": server.url()})), "invalid type"),
+        (
+            text(json!({"jwks_uri": server.url()})),
+            "missing field `issuer`",
+        ),
+        (
+            text(json!({"issuer": 1, "jwks_uri": server.url()})),
+            "invalid type",
+        ),
         (
             Answer::Text(
-                format!("{{\"issuer\":\"{origin}\",\"issuer\":\"{origin}\",\"jwks_uri\":\"{}\"}}", server.url()),
+                format!(
+                    "{{\"issuer\":\"{origin}\",\"issuer\":\"{origin}\",\"jwks_uri\":\"{}\"}}",
+                    server.url()
+                ),
                 Vec::new(),
             ),
             "duplicate field",
@@ -89,7 +107,11 @@ async fn a_configuration_that_cannot_be_used_gives_no_key() {
         server.set_configuration(answer.clone());
         let following = Following::start(&format!("configuration-{at}"), issuer(&origin));
         following.rounds(1).await;
-        assert!(following.error().contains(error), "{answer:?}: {}", following.error());
+        assert!(
+            following.error().contains(error),
+            "{answer:?}: {}",
+            following.error()
+        );
         assert!(following.usable_now(&["a"]).is_empty());
     }
     assert!(server.seen().iter().all(|seen| seen.path == CONFIGURATION));

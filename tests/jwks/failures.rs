@@ -48,11 +48,20 @@ fn wrongs() -> Vec<(Answer, &'static str)> {
         (Answer::Status(404), "answered 404"),
         (Answer::Status(204), "answered 204"),
         (Answer::Status(304), "answered 304"),
-        (Answer::Redirect("/elsewhere".to_owned()), "answered 302, and redirects are not followed"),
+        (
+            Answer::Redirect("/elsewhere".to_owned()),
+            "answered 302, and redirects are not followed",
+        ),
         (Answer::Stall, "took too long"),
         (Answer::StallWithin, "took too long"),
-        (Answer::Flood { announced: true }, "is larger than 1048576 bytes"),
-        (Answer::Flood { announced: false }, "is larger than 1048576 bytes"),
+        (
+            Answer::Flood { announced: true },
+            "is larger than 1048576 bytes",
+        ),
+        (
+            Answer::Flood { announced: false },
+            "is larger than 1048576 bytes",
+        ),
     ]
 }
 
@@ -66,10 +75,17 @@ async fn whatever_a_server_does_wrong_the_last_good_keys_stay() {
         let first = following.generation();
         server.set_keys(wrong.clone());
         following.refreshed().await;
-        assert!(following.error().contains(error), "{wrong:?}: {}", following.error());
+        assert!(
+            following.error().contains(error),
+            "{wrong:?}: {}",
+            following.error()
+        );
         assert_eq!(following.usable_now(&["a"]), ["a"], "{wrong:?}");
         assert_eq!(following.generation(), first);
-        assert!(following.fetches("unknown_kid", "failure") >= 1, "{wrong:?}");
+        assert!(
+            following.fetches("unknown_kid", "failure") >= 1,
+            "{wrong:?}"
+        );
     }
 }
 
@@ -79,9 +95,16 @@ async fn whatever_a_server_does_wrong_from_the_start_gives_no_key() {
         let server = KeyServer::start(wrong.clone()).await;
         let following = Following::start(&format!("wrong-start-{at}"), impatient(&server));
         following.rounds(1).await;
-        assert!(following.error().contains(error), "{wrong:?}: {}", following.error());
+        assert!(
+            following.error().contains(error),
+            "{wrong:?}: {}",
+            following.error()
+        );
         let ring = following.keys.snapshot().load_full().unwrap();
-        assert!(ring.usable(0, std::time::Instant::now()).is_none(), "{wrong:?}");
+        assert!(
+            ring.usable(0, std::time::Instant::now()).is_none(),
+            "{wrong:?}"
+        );
         assert_eq!(following.generation(), 0);
         assert_eq!(following.metric("portcullis_jwks_keys{{}}"), None);
     }
@@ -93,7 +116,11 @@ async fn a_redirect_is_never_asked() {
     let following = Following::start("redirect", at(server.url()));
     following.rounds(1).await;
     following.refreshed().await;
-    assert!(server.seen().iter().all(|seen| seen.path == "/jwks"), "{:?}", server.seen());
+    assert!(
+        server.seen().iter().all(|seen| seen.path == "/jwks"),
+        "{:?}",
+        server.seen()
+    );
 }
 
 #[tokio::test]
@@ -103,7 +130,11 @@ async fn a_flood_is_left_long_before_its_end() {
         let following = Following::start(&format!("flood-{announced}"), at(server.url()));
         following.rounds(1).await;
         // What the sockets hold is sent without anybody reading it.
-        assert!(server.flooded() < IN_FLIGHT, "{} of {FLOOD}", server.flooded());
+        assert!(
+            server.flooded() < IN_FLIGHT,
+            "{} of {FLOOD}",
+            server.flooded()
+        );
     }
 }
 
@@ -133,7 +164,11 @@ async fn a_server_that_is_gone_is_a_failure_that_ends_when_it_is_back() {
     drop(server);
     let following = Following::start("gone", at(url));
     following.rounds(1).await;
-    assert!(following.error().starts_with("cannot connect to"), "{}", following.error());
+    assert!(
+        following.error().starts_with("cannot connect to"),
+        "{}",
+        following.error()
+    );
 
     let server = KeyServer::start(Answer::Status(500)).await;
     let following = Following::start("back", at(server.url()));
@@ -147,7 +182,10 @@ async fn a_server_that_is_gone_is_a_failure_that_ends_when_it_is_back() {
 
 #[tokio::test]
 async fn what_is_no_url_is_never_fetched() {
-    for (at, url) in ["", "/jwks", "ftp://localhost/jwks", "file:///etc/passwd"].iter().enumerate() {
+    for (at, url) in ["", "/jwks", "ftp://localhost/jwks", "file:///etc/passwd"]
+        .iter()
+        .enumerate()
+    {
         let following = Following::start(&format!("no-url-{at}"), super::following::at(*url));
         following.rounds(1).await;
         assert_eq!(
@@ -168,7 +206,11 @@ async fn no_line_shows_the_secrets_of_a_url() {
     following.refreshed().await;
     drop(server);
     following.refreshed().await;
-    let messages = ["keys followed", "keys changed", "keys not fetched, the last good ones stay"];
+    let messages = [
+        "keys followed",
+        "keys changed",
+        "keys not fetched, the last good ones stay",
+    ];
     for message in messages {
         let lines = following.lines(message);
         assert!(!lines.is_empty(), "{message}");
@@ -193,7 +235,11 @@ async fn keys_are_used_until_they_are_too_stale() {
     // One hour fresh, ten hours stale; a tenth of the hour is left to chance.
     let minute = Duration::from_mins(1);
     assert_eq!(following.usable(&["a"], HOUR * 109 / 10 - minute), ["a"]);
-    assert!(following.usable(&["a"], HOUR * 111 / 10 + minute).is_empty());
+    assert!(
+        following
+            .usable(&["a"], HOUR * 111 / 10 + minute)
+            .is_empty()
+    );
 }
 
 #[tokio::test]

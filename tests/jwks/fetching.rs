@@ -51,7 +51,10 @@ async fn metrics_tell_how_old_the_keys_are() {
     following.rounds(1).await;
     let age = "portcullis_jwks_age_seconds{{}}";
     let success = "portcullis_jwks_last_success_timestamp_seconds{{}}";
-    assert_eq!((following.metric(age), following.metric(success)), (None, None));
+    assert_eq!(
+        (following.metric(age), following.metric(success)),
+        (None, None)
+    );
     server.set_keys(Answer::keys(&key_set(&[&Signer::es256("a")])));
     following.refreshed().await;
     let age = following.metric(age).unwrap();
@@ -98,9 +101,8 @@ async fn the_same_keys_once_more_are_no_change() {
 
 #[tokio::test]
 async fn keys_that_have_not_changed_are_confirmed_by_their_entity_tag() {
-    let answer = |kid: &str, etag: &str| {
-        Answer::keys(&key_set(&[&Signer::es256(kid)])).with(ETAG, etag)
-    };
+    let answer =
+        |kid: &str, etag: &str| Answer::keys(&key_set(&[&Signer::es256(kid)])).with(ETAG, etag);
     let server = KeyServer::start(answer("a", "\"1\"")).await;
     let following = Following::start("etag", at(server.url()));
     following.rounds(1).await;
@@ -113,7 +115,11 @@ async fn keys_that_have_not_changed_are_confirmed_by_their_entity_tag() {
     server.set_keys(answer("b", "\"2\""));
     following.refreshed().await;
     following.refreshed().await;
-    let tags: Vec<_> = server.seen().into_iter().map(|seen| seen.if_none_match).collect();
+    let tags: Vec<_> = server
+        .seen()
+        .into_iter()
+        .map(|seen| seen.if_none_match)
+        .collect();
     let tags: Vec<_> = tags.iter().map(Option::as_deref).collect();
     assert_eq!(tags, [None, Some("\"1\""), Some("\"1\""), Some("\"2\"")]);
     assert_eq!(following.usable_now(&["a", "b"]), ["b"]);
@@ -137,7 +143,11 @@ async fn a_confirmation_of_keys_that_were_never_sent_is_a_failure() {
     let server = KeyServer::start(Answer::Status(304)).await;
     let following = Following::start("nothing-confirmed", at(server.url()));
     following.rounds(1).await;
-    assert!(following.error().ends_with("answered 304"), "{}", following.error());
+    assert!(
+        following.error().ends_with("answered 304"),
+        "{}",
+        following.error()
+    );
     assert!(!following.ready.current().is_ready());
 }
 
@@ -212,7 +222,10 @@ async fn a_bad_key_among_good_ones_is_left_out_and_told_once() {
     let [line] = lines.as_slice() else {
         panic!("{lines:?}")
     };
-    assert_eq!((&line["jwks.at"], &line["jwks.kid"]), (&json!(1), &json!("bad")));
+    assert_eq!(
+        (&line["jwks.at"], &line["jwks.kid"]),
+        (&json!(1), &json!("bad"))
+    );
     assert_eq!(line["level"], "WARN");
     assert!(!line["jwks.why"].as_str().unwrap().is_empty());
     assert_eq!(following.lines("keys changed")[0]["jwks.skipped"], 1);

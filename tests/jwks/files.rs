@@ -57,7 +57,11 @@ async fn a_file_that_cannot_be_used_leaves_the_last_good_keys() {
     }
     fs::remove_file(&path).unwrap();
     following.refreshed().await;
-    assert!(following.error().contains("cannot be read"), "{}", following.error());
+    assert!(
+        following.error().contains("cannot be read"),
+        "{}",
+        following.error()
+    );
     assert_eq!(following.usable_now(&["a"]), ["a"]);
     assert!(following.usable(&["a"], 3 * HOUR).is_empty());
 }

@@ -107,17 +107,20 @@ impl Following {
 
     /// Asks for a fetch until that is granted, and waits for its end.
     pub(crate) async fn refreshed(&self) {
-        let before = self.refresh.rounds();
         let granted = async {
-            for n in 0.. {
+            let mut n = 0;
+            loop {
+                // Nothing runs between these two: a fetch that is under way is not counted as ours.
+                let before = self.refresh.rounds();
                 let kid = format!("unknown-{before}-{n}");
                 if self.refresh.ask(&kid, Instant::now()) == Nudge::Accepted {
-                    return;
+                    return before;
                 }
+                n += 1;
                 tokio::task::yield_now().await;
             }
         };
-        soon(granted).await;
+        let before = soon(granted).await;
         self.rounds(before + 1).await;
     }
 
@@ -137,7 +140,9 @@ impl Following {
         let ring = self.keys.snapshot().load_full().unwrap();
         let set = ring.usable(0, Instant::now() + after);
         let finds = |set: &KeySet, kid| set.find(Some(kid), Algorithm::Es256).is_ok();
-        let usable = kids.iter().filter(|kid| set.is_some_and(|set| finds(set, kid)));
+        let usable = kids
+            .iter()
+            .filter(|kid| set.is_some_and(|set| finds(set, kid)));
         usable.copied().collect()
     }
 

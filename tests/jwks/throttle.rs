@@ -42,7 +42,10 @@ async fn a_thousand_unknown_kids_cause_at_most_one_fetch_an_interval() {
         let fetches = u128::try_from(server.seen().len()).unwrap();
         // The first begins at once, each other an interval or more after the one before.
         let most = started.elapsed().as_millis() / min_refresh.as_millis() + 1;
-        assert!(fetches <= most, "{name}: {fetches} fetches, {most} are the most");
+        assert!(
+            fetches <= most,
+            "{name}: {fetches} fetches, {most} are the most"
+        );
         assert!(accepted >= 1, "{name}: {accepted} of {asked}");
     }
 }

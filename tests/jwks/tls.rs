@@ -49,7 +49,11 @@ async fn only_a_server_that_our_authority_vouches_for_is_believed() {
     }
     let following = Following::start("ca-theirs", trusting(&server, folder.path(), &theirs));
     following.rounds(1).await;
-    assert!(following.error().starts_with("cannot connect"), "{}", following.error());
+    assert!(
+        following.error().starts_with("cannot connect"),
+        "{}",
+        following.error()
+    );
     // The file is read again each time.
     trusting(&server, folder.path(), &ours);
     following.refreshed().await;
@@ -76,7 +80,11 @@ async fn authorities_that_cannot_be_read_are_a_failure() {
     std::fs::remove_file(&path).unwrap();
     let following = Following::start("no-ca", source);
     following.rounds(1).await;
-    assert!(following.error().contains("cannot be read"), "{}", following.error());
+    assert!(
+        following.error().contains("cannot be read"),
+        "{}",
+        following.error()
+    );
     assert!(server.seen().is_empty());
 }
 
@@ -97,7 +105,9 @@ async fn a_server_that_asks_for_a_certificate_gets_ours() {
         following.rounds(1).await;
         assert_eq!(!following.usable_now(&["a"]).is_empty(), good, "{name}");
     }
-    Authority::new("others").workload("spiffe://a/b").write(folder.path());
+    Authority::new("others")
+        .workload("spiffe://a/b")
+        .write(folder.path());
     let following = Following::start("client-other", with);
     following.rounds(1).await;
     assert!(following.usable_now(&["a"]).is_empty());
@@ -126,6 +136,10 @@ async fn an_issuer_with_tls_has_its_keys_behind_tls() {
     server.discoverable(&server.origin(), &plain.url());
     let following = Following::start("downgraded", issuer());
     following.rounds(1).await;
-    assert!(following.error().contains("must be `https` too"), "{}", following.error());
+    assert!(
+        following.error().contains("must be `https` too"),
+        "{}",
+        following.error()
+    );
     assert!(plain.seen().is_empty());
 }

@@ -1,5 +1,6 @@
 //! A server of key sets that rotates and misbehaves on demand, and counts who asks.
 
+#[path = "keys.rs"]
 pub(crate) mod keys;
 
 use std::{
@@ -82,6 +83,21 @@ pub(crate) struct Seen {
     pub(crate) accept: Option<String>,
 }
 
+impl Seen {
+    fn of(request: &Request) -> Self {
+        let header = |name| {
+            let value: Option<&header::HeaderValue> = request.headers().get(name);
+            value.map(|value| value.to_str().unwrap().to_owned())
+        };
+        Self {
+            path: request.uri().path().to_owned(),
+            if_none_match: header(header::IF_NONE_MATCH),
+            user_agent: header(header::USER_AGENT),
+            accept: header(header::ACCEPT),
+        }
+    }
+}
+
 /// The server; it is gone when this is dropped.
 pub(crate) struct KeyServer {
     address: SocketAddr,
@@ -137,7 +153,7 @@ impl KeyServer {
     }
 
     fn serve(
-        listener: impl Listener,
+        listener: impl Listener<Addr = SocketAddr>,
         address: SocketAddr,
         scheme: &'static str,
         keys: Answer,
@@ -148,7 +164,9 @@ impl KeyServer {
             seen: watch::Sender::new(Vec::new()),
             flooded: AtomicUsize::new(0),
         });
-        let app = Router::new().fallback(answer).with_state(Arc::clone(&shared));
+        let app = Router::new()
+            .fallback(answer)
+            .with_state(Arc::clone(&shared));
         let serving = tokio::spawn(async move {
             axum::serve(listener, app).await.unwrap();
         });
@@ -205,16 +223,7 @@ impl KeyServer {
 }
 
 async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response {
-    let header = |name| {
-        let value: Option<&header::HeaderValue> = request.headers().get(name);
-        value.map(|value| value.to_str().unwrap().to_owned())
-    };
-    let seen = Seen {
-        path: request.uri().path().to_owned(),
-        if_none_match: header(header::IF_NONE_MATCH),
-        user_agent: header(header::USER_AGENT),
-        accept: header(header::ACCEPT),
-    };
+    let seen = Seen::of(&request);
     let (path, condition) = (seen.path.clone(), seen.if_none_match.clone());
     shared.seen.send_modify(|all| all.push(seen));
     let slot = match path.as_str() {

@@ -27,7 +27,10 @@ enum Key {
 impl Signer {
     /// RS256, 2048 bits.
     pub(crate) fn rs256(kid: &str) -> Self {
-        Self::new(kid, Key::Rsa(RsaKeyPair::generate(KeySize::Rsa2048).unwrap()))
+        Self::new(
+            kid,
+            Key::Rsa(RsaKeyPair::generate(KeySize::Rsa2048).unwrap()),
+        )
     }
 
     /// ES256.
