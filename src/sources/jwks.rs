@@ -29,7 +29,8 @@ pub struct Source {
     /// The longest time between two fetches, whatever the server says; the least is the provider's
     /// `min_refresh`. Every time is varied by up to a tenth, so that replicas do not fetch at once.
     pub max_refresh_interval: Duration,
-    /// How long keys are used after they should have been replaced, while that fails.
+    /// How long keys are used after they should have been replaced, while that fails. Must be more than
+    /// a fetch takes, or there are no keys meanwhile.
     pub max_stale: Duration,
     /// Whether readiness waits until there are keys; else it waits for the first attempt alone.
     pub required: bool,

@@ -115,7 +115,12 @@ pub enum Fetched<'a> {
         keys: usize,
     },
     /// Without a set; the last one stays.
-    Failed(&'a (dyn Error + 'static)),
+    Failed {
+        /// Why.
+        error: &'a (dyn Error + 'static),
+        /// How much longer the last set may be used; zero when there is none, or not any more.
+        usable_for: Duration,
+    },
 }
 
 impl KeysFetched<'_> {
@@ -148,12 +153,13 @@ impl KeysFetched<'_> {
                 jwks.keys = keys,
                 "keys confirmed"
             ),
-            Fetched::Failed(error) => tracing::warn!(
+            Fetched::Failed { error, usable_for } => tracing::warn!(
                 jwt.provider = provider,
                 jwks.source = source,
                 jwks.cause = cause,
+                jwks.usable_s = usable_for.as_secs(),
                 error = causes(error),
-                "keys not fetched, the last good ones stay"
+                "keys not fetched"
             ),
         }
     }
@@ -164,7 +170,7 @@ impl Fetched<'_> {
         match self {
             Self::Changed { .. } | Self::Same { .. } => FetchResult::Success,
             Self::NotModified { .. } => FetchResult::NotModified,
-            Self::Failed(_) => FetchResult::Failure,
+            Self::Failed { .. } => FetchResult::Failure,
         }
     }
 
@@ -173,7 +179,7 @@ impl Fetched<'_> {
             Self::Changed { keys, .. } | Self::Same { keys } | Self::NotModified { keys } => {
                 Some(keys)
             }
-            Self::Failed(_) => None,
+            Self::Failed { .. } => None,
         }
     }
 }

@@ -184,7 +184,7 @@ impl Following {
 
     /// The error in the last line about a failed fetch.
     pub(crate) fn error(&self) -> String {
-        let lines = self.lines("keys not fetched, the last good ones stay");
+        let lines = self.lines("keys not fetched");
         let line = lines.last().expect("a failed fetch");
         assert_eq!(line["level"], "WARN");
         line["error"].as_str().unwrap().to_owned()

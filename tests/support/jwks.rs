@@ -270,7 +270,8 @@ fn text_answer(
 
 fn flood(shared: Arc<Shared>, announced: bool) -> Response {
     const CHUNK: &[u8] = &[b' '; 1 << 16];
-    let chunks = (0..FLOOD / CHUNK.len()).map(move |_| {
+    const CHUNKS: usize = FLOOD / CHUNK.len();
+    let chunks = (0..CHUNKS).map(move |_| {
         shared.flooded.fetch_add(CHUNK.len(), Ordering::SeqCst);
         Ok::<_, std::io::Error>(Bytes::from_static(CHUNK))
     });

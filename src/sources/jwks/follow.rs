@@ -102,6 +102,8 @@ struct Task {
     schedule: Schedule,
     disk: Option<Disk>,
     last: Option<Good>,
+    /// How long they may be used.
+    until: Option<Instant>,
     /// What the log already says about keys that cannot be used.
     skipped: Vec<SkippedKey>,
 }
@@ -138,6 +140,7 @@ impl Task {
             ready: Some(follower.ready),
             fetcher,
             last: None,
+            until: None,
             skipped: Vec::new(),
         }
     }
@@ -185,7 +188,14 @@ impl Task {
                 wait
             }
             Err(error) => {
-                self.tell(cause, jwks::Fetched::Failed(&error), now);
+                let usable_for = self
+                    .until
+                    .map(|at| at.saturating_duration_since(now.instant));
+                let failed = jwks::Fetched::Failed {
+                    error: &error,
+                    usable_for: usable_for.unwrap_or_default(),
+                };
+                self.tell(cause, failed, now);
                 if !self.source.required {
                     self.done();
                 }
@@ -247,11 +257,13 @@ impl Task {
         Ok((outcome, interval))
     }
 
-    fn publish(&self, set: &Arc<KeySet>, usable_for: Duration, now: Now) {
+    fn publish(&mut self, set: &Arc<KeySet>, usable_for: Duration, now: Now) {
         let until = now.instant.checked_add(usable_for.min(CENTURY));
+        let until = until.unwrap_or(now.instant);
+        self.until = Some(until);
         let keys = ProviderKeys {
             set: Some(Arc::clone(set)),
-            usable_until: Some(until.unwrap_or(now.instant)),
+            usable_until: Some(until),
         };
         self.keys.set(self.provider, keys);
     }

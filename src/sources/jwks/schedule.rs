@@ -44,16 +44,20 @@ impl Schedule {
     /// The longest time that [`after_success`](Self::after_success) answers.
     pub(super) fn longest(&self) -> Duration {
         let most = self.most.max(self.usual);
-        most.saturating_add(most / 10)
+        most.saturating_add(tenth(most))
     }
 }
 
 /// Up to a tenth more or less.
 fn varied(wait: Duration) -> Duration {
-    let tenth = wait / 10;
+    let tenth = tenth(wait);
     let span = u64::try_from(tenth.as_nanos().saturating_mul(2)).unwrap_or(u64::MAX);
     let more = Duration::from_nanos(fastrand::u64(0..=span));
     wait.saturating_sub(tenth).saturating_add(more)
+}
+
+fn tenth(wait: Duration) -> Duration {
+    wait.checked_div(10).unwrap_or_default()
 }
 
 /// How long an answer is good for (RFC 9111, section 5.2.2): its `max-age` less its `Age`; `None` when
@@ -90,16 +94,17 @@ fn seconds(text: &str) -> Option<u64> {
 mod tests {
     use super::*;
 
-    const SECOND: Duration = Duration::from_secs(1);
-
-    fn schedule() -> Schedule {
-        Schedule::new(10 * SECOND, 300 * SECOND, 3600 * SECOND)
+    fn seconds(seconds: u32) -> Duration {
+        Duration::from_secs(seconds.into())
     }
 
-    /// Whether `wait` is `seconds`, up to a tenth more or less.
-    fn about(wait: Duration, seconds: u32) -> bool {
-        let tenth = seconds * SECOND / 10;
-        wait >= seconds * SECOND - tenth && wait <= seconds * SECOND + tenth
+    fn schedule() -> Schedule {
+        Schedule::new(seconds(10), seconds(300), seconds(3600))
+    }
+
+    /// Whether `wait` is `expected` seconds, up to a tenth more or less.
+    fn about(wait: Duration, expected: u32) -> bool {
+        (wait.as_secs_f64() / f64::from(expected) - 1.0).abs() <= 0.100_001
     }
 
     #[test]
@@ -117,7 +122,7 @@ mod tests {
             for _ in 0..100 {
                 let wait = schedule().after_success(max_age.map(Duration::from_secs));
                 assert!(about(wait, expected), "{max_age:?}: {wait:?}");
-                assert!(wait >= 10 * SECOND, "{max_age:?}: {wait:?}");
+                assert!(wait >= seconds(10), "{max_age:?}: {wait:?}");
                 assert!(wait <= schedule().longest());
             }
         }
@@ -142,13 +147,13 @@ mod tests {
         let waits: std::collections::BTreeSet<_> =
             (0..100).map(|_| schedule().after_success(None)).collect();
         assert!(waits.len() > 50, "{waits:?}");
-        let mut tight = Schedule::new(10 * SECOND, SECOND, SECOND);
+        let mut tight = Schedule::new(seconds(10), seconds(1), seconds(1));
         for _ in 0..100 {
-            assert!(tight.after_success(None) >= 10 * SECOND);
-            assert!(tight.after_failure() >= 10 * SECOND);
+            assert!(tight.after_success(None) >= seconds(10));
+            assert!(tight.after_failure() >= seconds(10));
         }
         let mut endless = Schedule::new(Duration::ZERO, Duration::MAX, Duration::MAX);
-        assert!(endless.after_success(Some(Duration::MAX)) > 3600 * SECOND);
+        assert!(endless.after_success(Some(Duration::MAX)) > seconds(3600));
     }
 
     #[test]

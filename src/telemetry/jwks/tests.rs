@@ -26,7 +26,14 @@ fn fetched(outcome: Fetched<'_>) -> KeysFetched<'_> {
     }
 }
 
-/// The level and text of each line that `emit` leaves.
+fn failed(error: &io::Error) -> Fetched<'_> {
+    Fetched::Failed {
+        error,
+        usable_for: Duration::from_secs(60),
+    }
+}
+
+/// The lines that `emit` leaves.
 fn lines(emit: impl FnOnce(&Metrics)) -> Vec<serde_json::Value> {
     let lines = Lines::default();
     let subscriber = log::subscriber(log::Level::Debug, Format::Json, false, lines.writer());
@@ -65,7 +72,7 @@ fn each_outcome_is_counted_as_what_it_is() {
         ),
         (Fetched::Same { keys: 3 }, "success", Some(3)),
         (Fetched::NotModified { keys: 4 }, "not_modified", Some(4)),
-        (Fetched::Failed(&error), "failure", None),
+        (failed(&error), "failure", None),
     ];
     for (outcome, result, keys) in cases {
         let metrics = Metrics::new(None);
@@ -136,11 +143,7 @@ fn changes_are_told_confirmations_whispered_and_failures_warned_of() {
         ),
         (Fetched::Same { keys: 2 }, "DEBUG", "keys confirmed"),
         (Fetched::NotModified { keys: 2 }, "DEBUG", "keys confirmed"),
-        (
-            Fetched::Failed(&error),
-            "WARN",
-            "keys not fetched, the last good ones stay",
-        ),
+        (failed(&error), "WARN", "keys not fetched"),
     ];
     for (outcome, level, message) in cases {
         let lines = lines(|metrics| fetched(outcome).emit(metrics));
@@ -163,7 +166,7 @@ fn what_comes_from_a_key_set_is_cut_and_masked() {
     let error = io::Error::other(format!("{token}{}", "x".repeat(5_000)));
     let long = format!("{token}{}", "k".repeat(5_000));
     let lines = lines(|metrics| {
-        fetched(Fetched::Failed(&error)).emit(metrics);
+        fetched(failed(&error)).emit(metrics);
         KeySkipped {
             provider: PROVIDER,
             at: 3,

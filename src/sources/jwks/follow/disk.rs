@@ -71,7 +71,7 @@ impl Disk {
         source: &str,
         max_stale: Duration,
     ) -> Result<(), PersistedError> {
-        let old = REWRITE_AFTER.min(max_stale / 4);
+        let old = REWRITE_AFTER.min(max_stale.checked_div(4).unwrap_or_default());
         let recent = |written| last.fetched_at.saturating_sub(written) <= old;
         if self.written.is_some_and(recent) {
             return Ok(());
