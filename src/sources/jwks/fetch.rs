@@ -32,15 +32,21 @@ enum From {
 /// What a round brought.
 #[derive(Debug)]
 pub(super) enum Fetched {
-    /// The last answer is still the one.
+    /// The last keys are still the ones.
     NotModified { max_age: Option<Duration> },
-    /// A set with a usable key.
+    /// Keys, which may be the last ones once more.
     Keys {
-        set: KeySet,
-        text: String,
-        validator: Option<Validator>,
+        keys: Keys,
         max_age: Option<Duration>,
     },
+}
+
+/// A set with a usable key.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Keys {
+    pub(super) set: Arc<KeySet>,
+    pub(super) text: String,
+    pub(super) validator: Option<Validator>,
 }
 
 /// What makes the next request a conditional one.
@@ -117,11 +123,9 @@ impl Fetcher {
                 max_age: max_age(&headers),
             }),
             Got::Text { headers, text } => {
-                let (set, text) = parse(text).await?;
+                let validator = http::etag(&headers).map(|etag| Validator { url: id, etag });
                 Ok(Fetched::Keys {
-                    set,
-                    text,
-                    validator: http::etag(&headers).map(|etag| Validator { url: id, etag }),
+                    keys: parse(text, validator).await?,
                     max_age: max_age(&headers),
                 })
             }
@@ -137,11 +141,8 @@ impl Fetcher {
             place: path.display().to_string(),
             source,
         })?;
-        let (set, text) = parse(text).await?;
         Ok(Fetched::Keys {
-            set,
-            text,
-            validator: None,
+            keys: parse(text, None).await?,
             max_age: None,
         })
     }
@@ -196,7 +197,7 @@ fn configuration_url(issuer: &str) -> Result<Url, FetchError> {
 }
 
 /// The keys in `text`, aside of the threads that answer checks; a set nobody can use is an error.
-pub(super) async fn parse(text: String) -> Result<(KeySet, String), FetchError> {
+pub(super) async fn parse(text: String, validator: Option<Validator>) -> Result<Keys, FetchError> {
     let parsing = move || {
         let set = KeySet::parse(text.as_bytes()).map_err(FetchError::NotAKeySet)?;
         if set.is_empty() {
@@ -204,7 +205,11 @@ pub(super) async fn parse(text: String) -> Result<(KeySet, String), FetchError> 
                 keys: set.skipped().len(),
             });
         }
-        Ok((set, text))
+        Ok(Keys {
+            set: Arc::new(set),
+            text,
+            validator,
+        })
     };
     spawn_blocking(parsing)
         .await

@@ -1,6 +1,7 @@
 //! The task that keeps the keys of one provider: fetch, publish, keep on disk, wait, again.
 
 mod disk;
+mod round;
 
 use std::{
     path::PathBuf,
@@ -13,25 +14,19 @@ use tokio_util::task::AbortOnDropHandle;
 
 use self::disk::Disk;
 use super::{
-    FetchError, Kind, Source,
-    fetch::{Fetched, Fetcher, Validator},
+    Kind, Source,
+    fetch::{Fetcher, Keys},
     schedule::Schedule,
 };
 use crate::{
-    clock::{Clock, Now},
-    identity::jwt::{KeyRings, KeySet, ProviderKeys, Refresh, SkippedKey},
+    clock::Clock,
+    identity::jwt::{KeyRings, ProviderKeys, Refresh, SkippedKey},
     ready::Pending,
     telemetry::{
-        KeySkipped, KeysFetched, KeysFollowed, KeysGiven, KeysNotPersisted, KeysNotRestored,
-        KeysRestored, Metrics,
-        jwks::{self, FetchCause},
+        KeysFollowed, KeysGiven, KeysNotPersisted, KeysNotRestored, KeysRestored, Metrics,
+        jwks::FetchCause,
     },
 };
-
-/// The most lines about keys that cannot be used, a change of the set.
-const MAX_SKIPPED_LINES: usize = 20;
-/// The longest time anything is planned ahead, so that no clock overflows.
-const CENTURY: Duration = Duration::from_hours(24 * 365 * 100);
 
 /// What it takes to keep the keys of one provider.
 #[derive(Debug)]
@@ -110,9 +105,7 @@ struct Task {
 
 /// The last good keys, and when they were seen.
 struct Good {
-    set: Arc<KeySet>,
-    text: String,
-    validator: Option<Validator>,
+    keys: Keys,
     fetched_at: Duration,
     interval: Duration,
 }
@@ -174,100 +167,6 @@ impl Task {
         cause
     }
 
-    /// Fetches, publishes, and tells how long to wait for the next time.
-    async fn round(&mut self, cause: FetchCause) -> Duration {
-        let last = self.last.as_ref();
-        let validator = last.and_then(|last| last.validator.as_ref());
-        let fetched = self.fetcher.fetch(validator).await;
-        let now = self.clock.now();
-        match fetched.and_then(|fetched| self.accept(fetched, now)) {
-            Ok((outcome, wait)) => {
-                self.tell(cause, outcome, now);
-                self.tell_skipped();
-                self.done();
-                wait
-            }
-            Err(error) => {
-                let usable_for = self
-                    .until
-                    .map(|at| at.saturating_duration_since(now.instant));
-                let failed = jwks::Fetched::Failed {
-                    error: &error,
-                    usable_for: usable_for.unwrap_or_default(),
-                };
-                self.tell(cause, failed, now);
-                if !self.source.required {
-                    self.done();
-                }
-                self.schedule.after_failure()
-            }
-        }
-    }
-
-    /// Publishes what came, or once more what there was.
-    fn accept(
-        &mut self,
-        fetched: Fetched,
-        now: Now,
-    ) -> Result<(jwks::Fetched<'static>, Duration), FetchError> {
-        let last = self.last.take();
-        let (set, text, validator, max_age, outcome) = match (fetched, last) {
-            (Fetched::NotModified { max_age }, Some(last)) => {
-                let keys = last.set.len();
-                let outcome = jwks::Fetched::NotModified { keys };
-                (last.set, last.text, last.validator, max_age, outcome)
-            }
-            (Fetched::NotModified { .. }, None) => return Err(FetchError::NothingToConfirm),
-            (
-                Fetched::Keys {
-                    set,
-                    text,
-                    validator,
-                    max_age,
-                },
-                last,
-            ) => {
-                let set = Arc::new(set);
-                let known = last.filter(|last| last.set == set);
-                let outcome = if known.is_some() {
-                    jwks::Fetched::Same { keys: set.len() }
-                } else {
-                    jwks::Fetched::Changed {
-                        keys: set.len(),
-                        skipped: set.skipped().len(),
-                    }
-                };
-                let written =
-                    known.is_some_and(|last| last.text == text && last.validator == validator);
-                if let Some(disk) = self.disk.as_mut().filter(|_| !written) {
-                    disk.outdated();
-                }
-                (set, text, validator, max_age, outcome)
-            }
-        };
-        let interval = self.schedule.after_success(max_age);
-        self.publish(&set, interval.saturating_add(self.source.max_stale), now);
-        self.last = Some(Good {
-            set,
-            text,
-            validator,
-            fetched_at: now.unix,
-            interval,
-        });
-        Ok((outcome, interval))
-    }
-
-    fn publish(&mut self, set: &Arc<KeySet>, usable_for: Duration, now: Now) {
-        let until = now.instant.checked_add(usable_for.min(CENTURY));
-        let until = until.unwrap_or(now.instant);
-        self.until = Some(until);
-        let keys = ProviderKeys {
-            set: Some(Arc::clone(set)),
-            usable_until: Some(until),
-        };
-        self.keys.set(self.provider, keys);
-    }
-
     /// Puts the keys to use that an earlier process has left on disk.
     async fn restore(&mut self) {
         let Some(disk) = &mut self.disk else {
@@ -280,10 +179,10 @@ impl Task {
         {
             Ok(None) => {}
             Ok(Some((good, left))) => {
-                self.publish(&good.set, left, now);
+                self.publish(&good.keys.set, left, now);
                 KeysRestored {
                     provider: &self.name,
-                    keys: good.set.len(),
+                    keys: good.keys.set.len(),
                     fetched_at: good.fetched_at,
                 }
                 .emit(&self.metrics);
@@ -311,41 +210,5 @@ impl Task {
             }
             .emit(&self.metrics);
         }
-    }
-
-    fn done(&mut self) {
-        if let Some(ready) = self.ready.take() {
-            ready.done();
-        }
-    }
-
-    fn tell(&self, cause: FetchCause, outcome: jwks::Fetched<'_>, now: Now) {
-        KeysFetched {
-            provider: &self.name,
-            source: &self.place,
-            cause,
-            outcome,
-            at: now.unix,
-        }
-        .emit(&self.metrics);
-    }
-
-    /// Tells about keys that cannot be used, when they are others than before.
-    fn tell_skipped(&mut self) {
-        let skipped = self.last.as_ref().map(|last| last.set.skipped());
-        let skipped = skipped.unwrap_or_default();
-        if skipped == self.skipped {
-            return;
-        }
-        for key in skipped.iter().take(MAX_SKIPPED_LINES) {
-            KeySkipped {
-                provider: &self.name,
-                at: key.at,
-                kid: key.kid.as_deref(),
-                why: &key.why,
-            }
-            .emit(&self.metrics);
-        }
-        self.skipped = skipped.to_vec();
     }
 }

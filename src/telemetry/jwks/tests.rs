@@ -29,7 +29,7 @@ fn fetched(outcome: Fetched<'_>) -> KeysFetched<'_> {
 fn failed(error: &io::Error) -> Fetched<'_> {
     Fetched::Failed {
         error,
-        usable_for: Duration::from_secs(60),
+        usable_for: Duration::from_mins(1),
     }
 }
 

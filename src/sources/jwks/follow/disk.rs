@@ -1,8 +1,11 @@
 //! The keys of one provider on disk: read once at start, written when they change or get old.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{path::Path, time::Duration};
 
-use tokio::task::spawn_blocking;
+use tokio::{
+    task::{JoinHandle, spawn_blocking},
+    time::timeout,
+};
 
 use super::Good;
 use crate::sources::jwks::{
@@ -13,12 +16,17 @@ use crate::sources::jwks::{
 /// Keys that do not change are written again when those on disk are so old.
 const REWRITE_AFTER: Duration = Duration::from_mins(5);
 
+/// A disk that takes longer is not waited for: keys are fetched without it.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// Where the keys are kept.
 pub(super) struct Disk {
     store: Store,
     source_id: String,
     /// When the keys there were fetched; `None` when they are not the last good ones.
     written: Option<Duration>,
+    /// A write that took too long, and may go on.
+    writing: Option<JoinHandle<Result<(), PersistedError>>>,
 }
 
 impl Disk {
@@ -27,6 +35,7 @@ impl Disk {
             store: Store::new(directory, provider),
             source_id,
             written: None,
+            writing: None,
         }
     }
 
@@ -39,19 +48,17 @@ impl Disk {
         now: Duration,
     ) -> Result<Option<(Good, Duration)>, PersistedError> {
         let (store, most) = (self.store.clone(), source.http.max_response_bytes);
-        let read = spawn_blocking(move || store.read(most)).await;
+        let read = timeout(PATIENCE, spawn_blocking(move || store.read(most))).await;
+        let read = read.map_err(|_elapsed| PersistedError::Slow)?;
         let Some(record) = read.map_err(PersistedError::Internal)?? else {
             return Ok(None);
         };
         let left = record.usable_for(&self.source_id, now, longest, source.max_stale)?;
-        let parsed = fetch::parse(record.jwks).await;
-        let (set, text) = parsed.map_err(PersistedError::Keys)?;
+        let keys = fetch::parse(record.jwks, record.validator).await;
         let fetched_at = Duration::from_secs(record.fetched_at);
         self.written = Some(fetched_at);
         let good = Good {
-            set: Arc::new(set),
-            text,
-            validator: record.validator,
+            keys: keys.map_err(PersistedError::Keys)?,
             fetched_at,
             interval: Duration::from_secs(record.interval),
         };
@@ -76,18 +83,28 @@ impl Disk {
         if self.written.is_some_and(recent) {
             return Ok(());
         }
+        if self
+            .writing
+            .as_ref()
+            .is_some_and(|write| !write.is_finished())
+        {
+            return Err(PersistedError::Slow);
+        }
         let record = Record {
             source: source.to_owned(),
             source_id: self.source_id.clone(),
             fetched_at: last.fetched_at.as_secs(),
             interval: last.interval.as_secs(),
-            validator: last.validator.clone(),
-            jwks: last.text.clone(),
+            validator: last.keys.validator.clone(),
+            jwks: last.keys.text.clone(),
         };
         let store = self.store.clone();
-        spawn_blocking(move || store.write(&record))
-            .await
-            .map_err(PersistedError::Internal)??;
+        let mut writing = spawn_blocking(move || store.write(&record));
+        let Ok(written) = timeout(PATIENCE, &mut writing).await else {
+            self.writing = Some(writing);
+            return Err(PersistedError::Slow);
+        };
+        written.map_err(PersistedError::Internal)??;
         self.written = Some(last.fetched_at);
         Ok(())
     }
