@@ -65,9 +65,19 @@ impl Following {
         min_refresh: Duration,
         persistence: Option<&Path>,
     ) -> Self {
+        let refresh = Refresh::new(min_refresh);
+        Self::start_asked_by(refresh, name, source, min_refresh, persistence)
+    }
+
+    pub(crate) fn start_asked_by(
+        refresh: Refresh,
+        name: &str,
+        source: Source,
+        min_refresh: Duration,
+        persistence: Option<&Path>,
+    ) -> Self {
         start_log();
         let keys = KeyRings::new(1);
-        let refresh = Refresh::new(min_refresh);
         let (ready, metrics) = (Ready::new(), Arc::new(Metrics::new(None)));
         let follower = Follower {
             provider: 0,

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use portcullis::identity::jwt::Nudge;
+use portcullis::identity::jwt::{Nudge, Refresh};
 use serde_json::json;
 
 use crate::{
@@ -48,6 +48,30 @@ async fn a_thousand_unknown_kids_cause_at_most_one_fetch_an_interval() {
         );
         assert!(accepted >= 1, "{name}: {accepted} of {asked}");
     }
+}
+
+/// [`Refresh`] throttles too; the follower does not lean on that.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_too_often_is_not_answered_more_often() {
+    let min_refresh = Duration::from_millis(100);
+    let server = KeyServer::start(Answer::Status(500)).await;
+    let started = Instant::now();
+    let refresh = Refresh::new(Duration::ZERO);
+    let source = at(server.url());
+    let following = Following::start_asked_by(refresh, "impatient", source, min_refresh, None);
+    let asking = async {
+        for n in 0_u64.. {
+            if following.refresh.rounds() >= 4 {
+                return;
+            }
+            following.refresh.ask(&n.to_string(), Instant::now());
+            tokio::task::yield_now().await;
+        }
+    };
+    soon(asking).await;
+    let fetches = u128::try_from(server.seen().len()).unwrap();
+    let most = started.elapsed().as_millis() / min_refresh.as_millis() + 1;
+    assert!(fetches <= most, "{fetches} fetches, {most} are the most");
 }
 
 #[tokio::test]
