@@ -46,6 +46,8 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("envoy_types", &["request", "response"]),
     ("regorus", &["policy", "input"]),
     ("jsonwebtoken", &["identity"]),
+    // `app` names the module of rustls that is called so, for TLS.
+    ("aws_lc_rs", &["identity", "app"]),
     // The errors of regorus are anyhow's; `policy` takes them apart.
     ("anyhow", &["cli", "main", "policy"]),
 ];

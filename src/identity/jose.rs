@@ -13,3 +13,6 @@ pub use algorithm::Algorithm;
 pub use compact::{InvalidJws, Jws};
 pub use json::{InvalidJson, JsonObject, object};
 pub use key::{SigningKey, UnusableKey, VerifyingKey};
+
+#[cfg(test)]
+pub(crate) use key::made;

@@ -27,3 +27,6 @@ pub use refresh::{Nudge, Refresh};
 pub use ring::{KeyRing, KeyRings, ProviderKeys};
 pub use verified::{Document, Verified, VerifiedToken};
 pub use verifier::Verifier;
+
+#[cfg(test)]
+mod tests;

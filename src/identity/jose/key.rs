@@ -80,7 +80,10 @@ impl VerifyingKey {
 
     /// Whether the key's type is the algorithm's.
     pub fn fits(&self, algorithm: Algorithm) -> bool {
-        self.algorithms().contains(&algorithm)
+        match &self.0.material {
+            Material::Public(keys) => keys.iter().any(|(of, _)| *of == algorithm),
+            Material::Secret(keys) => keys.iter().any(|(of, _)| *of == algorithm),
+        }
     }
 
     /// Whether `signature` is this key's over `message`; `false` too when the algorithm does not fit.
@@ -98,14 +101,6 @@ impl VerifyingKey {
     /// A digest of the type and the material: equal for the same key, however it was written.
     pub fn digest(&self) -> &[u8; 32] {
         &self.0.digest
-    }
-
-    /// The algorithms of the key's type.
-    pub(in crate::identity) fn algorithms(&self) -> Vec<Algorithm> {
-        match &self.0.material {
-            Material::Public(keys) => keys.iter().map(|(algorithm, _)| *algorithm).collect(),
-            Material::Secret(keys) => keys.iter().map(|(algorithm, _)| *algorithm).collect(),
-        }
     }
 
     fn new(key_type: &str, material: &[u8], keys: Material) -> Self {
@@ -154,11 +149,14 @@ fn parse(
 /// Shows what the key can do, and nothing of the key.
 impl fmt::Debug for VerifyingKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("VerifyingKey")
-            .field(&self.algorithms())
-            .finish()
+        let fitting = Algorithm::ALL.into_iter().filter(|of| self.fits(*of));
+        f.write_str("VerifyingKey")?;
+        f.debug_list().entries(fitting).finish()
     }
 }
+
+#[cfg(test)]
+pub(crate) mod made;
 
 #[cfg(test)]
 mod tests;

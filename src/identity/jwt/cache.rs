@@ -207,3 +207,15 @@ impl Hash for Digest {
 const ENTRY_BYTES: usize = 512;
 /// moka takes no time-to-live that is much longer.
 const LONGEST: Duration = Duration::from_hours(24 * 365);
+
+#[cfg(test)]
+impl<D: Document> Cache<D> {
+    /// How many verified tokens are remembered, and their weight, once moka has settled.
+    pub(super) fn size(&self) -> (u64, u64) {
+        let Some(verified) = &self.verified else {
+            return (0, 0);
+        };
+        verified.run_pending_tasks();
+        (verified.entry_count(), verified.weighted_size())
+    }
+}

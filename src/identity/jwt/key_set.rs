@@ -88,7 +88,7 @@ impl KeySet {
             .iter()
             .filter(|key| kid.is_none_or(|kid| &*key.kid == kid) && key.fits(algorithm));
         match (fitting.next(), fitting.next()) {
-            (Some(key), None) => Ok(&key.key),
+            (Some(key), None) => Ok(&key.verifying),
             (None, _) if kid.is_some_and(|kid| self.has(kid)) => Err(super::JwtError::Algorithm),
             (None, _) | (Some(_), Some(_)) => Err(super::JwtError::UnknownKey),
         }

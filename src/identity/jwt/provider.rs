@@ -46,7 +46,7 @@ pub struct Provider {
 /// Where a token is looked for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Location {
-    /// A request header.
+    /// A request header. A token beside any other value of it, joined with `,`, counts as several.
     Header {
         /// In lower case.
         name: Box<str>,
@@ -54,9 +54,9 @@ pub enum Location {
         /// an authentication scheme (ends with a space). A value without it holds no token.
         prefix: Box<str>,
     },
-    /// A cookie.
+    /// A cookie of exactly this name.
     Cookie(Box<str>),
-    /// A query parameter.
+    /// A query parameter of exactly this name, once both are percent-decoded.
     Param(Box<str>),
 }
 

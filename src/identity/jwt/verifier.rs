@@ -4,17 +4,20 @@
 //! candidate; HMAC algorithms meet the provider's secret and no key of a set, all others the reverse;
 //! one ring of keys serves the whole of a call.
 
+mod consequence;
+mod prove;
+
 use std::{sync::Arc, time::Instant};
 
 use super::{
-    AwaitedKey, Document, JwtError, KeyRing, KeyRings, Location, Nudge, OnFailure, Options,
-    Presented, Provider, Refresh, SeveralTokens, Verified, VerifiedToken,
-    cache::{Basis, Cache, Digest, Success},
+    AwaitedKey, Document, JwtError, KeyRing, KeyRings, Nudge, OnFailure, Options, Presented,
+    Provider, Refresh, SeveralTokens, Verified,
+    cache::{Basis, Cache, Digest},
     candidate::{Candidate, Refused},
-    claims::Accepted,
     find::{Found, Places, Token},
 };
 use crate::{clock::Now, identity::jose::VerifyingKey, request::RequestView};
+use prove::prove;
 
 /// Verifies the tokens of requests.
 #[derive(Debug)]
@@ -257,79 +260,12 @@ impl<D: Document> Verifier<D> {
         let refresh = self.refreshes.get(candidate.at)?;
         Some(refresh.ask(kid, now.instant))
     }
-
-    /// Whether configuration denies a request without a verified token: the candidate provider's,
-    /// else that of any provider that could have been meant.
-    fn denies(&self, found: &Found<'_>, candidate: Option<usize>) -> bool {
-        let providers = self.providers();
-        let on_invalid = |at: &usize| {
-            let provider = providers.get(*at);
-            provider.is_some_and(|provider| provider.on_invalid == OnFailure::Deny)
-        };
-        if found.first.is_none() {
-            return providers
-                .iter()
-                .any(|provider| provider.on_missing == OnFailure::Deny);
-        }
-        match candidate {
-            Some(at) => on_invalid(&at),
-            None => found
-                .places()
-                .any(|place| self.places.providers_at(place).iter().any(on_invalid)),
-        }
-    }
-
-    /// Where tokens are taken out: the candidate provider says it of its own token, any provider of
-    /// the place says it of the others.
-    fn strip(&self, found: &Found<'_>, candidate: Option<usize>) -> Vec<&Location> {
-        let strips = |at: &usize| {
-            let provider = self.providers().get(*at);
-            provider.is_some_and(|provider| provider.strip_on_allow)
-        };
-        let any_strips = |place: &usize| self.places.providers_at(*place).iter().any(strips);
-        let first = found.first.iter().map(|token| token.place);
-        let first =
-            first.filter(|place| candidate.map_or_else(|| any_strips(place), |at| strips(&at)));
-        let others = found.others.iter().copied().filter(any_strips);
-        let mut places: Vec<usize> = first.chain(others).collect();
-        places.dedup();
-        let location = |place| self.places.location(place);
-        places.into_iter().filter_map(location).collect()
-    }
 }
 
-/// Proves a token with the key that it must be signed with.
-fn prove<D: Document>(
-    candidate: Candidate<'_, '_>,
-    key: &VerifyingKey,
-    now: Now,
-) -> Result<Success<D>, JwtError> {
-    let Candidate {
-        jws,
-        algorithm,
-        claims,
-        provider,
-        at: _,
-        kid: _,
-    } = candidate;
-    if !key.verify(algorithm, jws.signing_input, &jws.signature) {
-        return Err(JwtError::BadSignature);
+#[cfg(test)]
+impl<D: Document> Verifier<D> {
+    /// How many verified tokens are remembered, and their size in bytes.
+    pub(super) fn remembered_size(&self) -> (u64, u64) {
+        self.cache.size()
     }
-    let accepted = Accepted::read(&claims, provider)?;
-    accepted.window.check(now.unix)?;
-    let token = VerifiedToken {
-        provider: Arc::clone(&provider.name),
-        issuer: Arc::clone(&provider.issuer),
-        subject: accepted.subject,
-        audiences: accepted.audiences,
-        expires_at: accepted.expires_at,
-        header: jws.header_json,
-        claims: jws.payload,
-        space_delimited: Arc::clone(&provider.space_delimited_claims),
-    };
-    let document = D::of(&token).ok_or(JwtError::Malformed)?;
-    Ok(Success {
-        token: Arc::new(Verified { token, document }),
-        window: accepted.window,
-    })
 }

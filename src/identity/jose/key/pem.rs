@@ -16,24 +16,22 @@ use super::{Curve, UnusableKey, VerifyingKey};
 
 pub(super) fn verifying(pem: &str) -> Result<VerifyingKey, UnusableKey> {
     let (kind, der) = only_block(pem)?;
-    match kind {
-        SectionKind::PublicKey => {
-            let (behind, key) =
-                SubjectPublicKeyInfo::from_der(&der).map_err(|_| UnusableKey::PublicKey)?;
-            if !behind.is_empty() {
-                return Err(UnusableKey::PublicKey);
-            }
-            public_key(&key)
+    if kind == SectionKind::PublicKey {
+        let (behind, key) =
+            SubjectPublicKeyInfo::from_der(&der).map_err(|_| UnusableKey::PublicKey)?;
+        if !behind.is_empty() {
+            return Err(UnusableKey::PublicKey);
         }
-        SectionKind::Certificate => {
-            let (behind, certificate) =
-                X509Certificate::from_der(&der).map_err(|_| UnusableKey::Certificate)?;
-            if !behind.is_empty() {
-                return Err(UnusableKey::Certificate);
-            }
-            public_key(&certificate.tbs_certificate.subject_pki)
+        public_key(&key)
+    } else if kind == SectionKind::Certificate {
+        let (behind, certificate) =
+            X509Certificate::from_der(&der).map_err(|_| UnusableKey::Certificate)?;
+        if !behind.is_empty() {
+            return Err(UnusableKey::Certificate);
         }
-        _ => Err(UnusableKey::PemLabel),
+        public_key(&certificate.tbs_certificate.subject_pki)
+    } else {
+        Err(UnusableKey::PemLabel)
     }
 }
 
@@ -41,14 +39,14 @@ pub(super) fn verifying(pem: &str) -> Result<VerifyingKey, UnusableKey> {
 /// beforehand: nobody should wonder which of two keys is used.
 fn only_block(pem: &str) -> Result<(SectionKind, Vec<u8>), UnusableKey> {
     let pem = pem.trim();
-    let one = pem.starts_with("-----BEGIN ")
-        && pem.matches("-----BEGIN ").count() == 1
-        && pem.matches("-----END ").count() == 1
-        && pem
-            .lines()
-            .last()
-            .is_some_and(|line| line.starts_with("-----END "));
-    if !one {
+    let label = pem
+        .lines()
+        .next()
+        .and_then(|line| line.strip_prefix("-----BEGIN "))
+        .and_then(|line| line.strip_suffix("-----"))
+        .ok_or(UnusableKey::Pem)?;
+    let last = format!("-----END {label}-----");
+    if pem.lines().last() != Some(&last) || pem.matches("-----").count() != 4 {
         return Err(UnusableKey::Pem);
     }
     match <(SectionKind, Vec<u8>)>::pem_slice_iter(pem.as_bytes()).next() {

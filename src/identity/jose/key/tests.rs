@@ -1,6 +1,5 @@
 //! Every algorithm signs and verifies, and nothing else verifies.
 
-mod made;
 mod materials;
 mod pems;
 mod vectors;
@@ -126,7 +125,7 @@ fn the_same_key_has_one_digest_and_another_key_another() {
 #[test]
 fn a_key_shows_nothing_of_itself() {
     let secret = VerifyingKey::from_secret(b"correct horse");
-    assert_eq!(format!("{secret:?}"), "VerifyingKey([Hs256, Hs384, Hs512])");
+    assert_eq!(format!("{secret:?}"), "VerifyingKey[Hs256, Hs384, Hs512]");
     let signing = SigningKey::from_jwk(&made::secret(0).private).unwrap();
     assert_eq!(format!("{signing:?}"), "SigningKey(oct)");
 }

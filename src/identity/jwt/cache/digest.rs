@@ -82,7 +82,7 @@ fn write_provider(to: &mut Hasher, provider: &Provider) {
         bytes(to, algorithm.as_str().as_bytes());
     });
     list(to, secret.as_slice(), |to, secret| {
-        bytes(to, secret.expose())
+        bytes(to, secret.expose());
     });
     list(to, locations, write_location);
     span(to, clock_skew);

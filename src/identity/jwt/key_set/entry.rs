@@ -16,7 +16,7 @@ pub(super) struct Key {
     pub(super) kid: Box<str>,
     /// The one algorithm that the set pins the key to, if it does.
     algorithm: Option<Algorithm>,
-    pub(super) key: VerifyingKey,
+    pub(super) verifying: VerifyingKey,
 }
 
 /// Why a key of a set cannot verify tokens.
@@ -52,7 +52,7 @@ pub(super) enum Unfit {
 
 impl Key {
     pub(super) fn fits(&self, algorithm: Algorithm) -> bool {
-        self.algorithm.is_none_or(|pinned| pinned == algorithm) && self.key.fits(algorithm)
+        self.algorithm.is_none_or(|pinned| pinned == algorithm) && self.verifying.fits(algorithm)
     }
 
     /// Whether there is an algorithm for which both go by the same name.
@@ -67,7 +67,7 @@ impl Key {
     pub(super) fn digest(&self) -> [u8; 32] {
         let algorithm = self.algorithm.map_or("-----", Algorithm::as_str);
         let digest = blake3::Hasher::new()
-            .update(self.key.digest())
+            .update(self.verifying.digest())
             .update(algorithm.as_bytes())
             .update(self.kid.as_bytes())
             .finalize();
@@ -87,16 +87,16 @@ pub(super) fn key(entry: &Value) -> Result<Key, Unfit> {
         return Err(Unfit::Private);
     }
     let algorithm = algorithm(jwk)?;
-    let key = VerifyingKey::from_jwk(jwk)?;
+    let verifying = VerifyingKey::from_jwk(jwk)?;
     if let Some(algorithm) = algorithm
-        && !key.fits(algorithm)
+        && !verifying.fits(algorithm)
     {
         return Err(Unfit::AlgorithmMismatch(algorithm));
     }
     Ok(Key {
         kid: kid.into(),
         algorithm,
-        key,
+        verifying,
     })
 }
 

@@ -1,4 +1,4 @@
-//! Keys made on the spot, as the JWKs and the PEM that an issuer would publish.
+//! For tests: keys made on the spot, as the JWKs and the PEM that an issuer would publish.
 
 use std::sync::LazyLock;
 
@@ -13,14 +13,14 @@ use base64::{
 };
 use x509_parser::der_parser::parse_der;
 
-use super::{Curve, JsonObject};
+use super::{Algorithm, Curve, JsonObject};
 
 /// A key pair.
-pub(super) struct Made {
-    pub(super) private: JsonObject,
-    pub(super) public: JsonObject,
+pub(crate) struct Made {
+    pub(crate) private: JsonObject,
+    pub(crate) public: JsonObject,
     /// The public key in DER; empty for a secret.
-    pub(super) spki: Vec<u8>,
+    pub(crate) spki: Vec<u8>,
 }
 
 impl Made {
@@ -34,8 +34,21 @@ impl Made {
         }
     }
 
-    pub(super) fn pem(&self) -> String {
+    pub(crate) fn pem(&self) -> String {
         pem("PUBLIC KEY", &self.spki)
+    }
+}
+
+/// A pair for the algorithm; there are two of each type, 0 and 1, made once.
+pub(crate) fn pair(algorithm: Algorithm, which: usize) -> &'static Made {
+    let curve = Curve::ALL
+        .into_iter()
+        .find(|curve| curve.algorithm() == algorithm);
+    match curve {
+        Some(curve) => ec(curve, which),
+        None if algorithm == Algorithm::EdDsa => ed25519(which),
+        None if algorithm.is_symmetric() => secret(which),
+        None => rsa(which),
     }
 }
 
