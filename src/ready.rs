@@ -22,9 +22,10 @@ impl Ready {
     }
 
     /// Adds something that readiness waits for; `/readyz` shows `name` until it is done.
-    pub fn register(&self, name: &'static str) -> Pending {
+    pub fn register(&self, name: impl Into<String>) -> Pending {
+        let name = name.into();
         self.state.send_modify(|state| {
-            let tasks = state.pending.entry(name).or_default();
+            let tasks = state.pending.entry(name.clone()).or_default();
             *tasks = tasks.saturating_add(1);
         });
         Pending {
@@ -63,7 +64,7 @@ pub enum Readiness {
     /// Checks are answered by policy.
     Ready,
     /// These tasks are not done, in alphabetical order.
-    Pending(Vec<&'static str>),
+    Pending(Vec<String>),
     /// The process is about to stop.
     Draining,
 }
@@ -82,7 +83,7 @@ impl Readiness {
 #[derive(Debug)]
 #[must_use = "a task that is dropped before it is done stays pending"]
 pub struct Pending {
-    name: &'static str,
+    name: String,
     state: Arc<watch::Sender<State>>,
 }
 
@@ -92,10 +93,10 @@ impl Pending {
         self.state.send_modify(|state| {
             let left = state
                 .pending
-                .get(self.name)
+                .get(&self.name)
                 .map_or(0, |tasks| tasks.saturating_sub(1));
             if left == 0 {
-                state.pending.remove(self.name);
+                state.pending.remove(&self.name);
             } else {
                 state.pending.insert(self.name, left);
             }
@@ -124,7 +125,7 @@ impl Watch {
 
 #[derive(Debug, Default)]
 struct State {
-    pending: BTreeMap<&'static str, usize>,
+    pending: BTreeMap<String, usize>,
     draining: bool,
 }
 
@@ -135,7 +136,7 @@ impl State {
         } else if self.pending.is_empty() {
             Readiness::Ready
         } else {
-            Readiness::Pending(self.pending.keys().copied().collect())
+            Readiness::Pending(self.pending.keys().cloned().collect())
         }
     }
 }
@@ -144,14 +145,18 @@ impl State {
 mod tests {
     use super::*;
 
+    fn pending(names: &[&str]) -> Readiness {
+        Readiness::Pending(names.iter().map(ToString::to_string).collect())
+    }
+
     #[test]
     fn readiness_names_what_is_pending_until_all_of_it_is_done() {
         let ready = Ready::new();
         let policy = ready.register("policy");
         let keys = ready.register("keys");
-        assert_eq!(ready.current(), Readiness::Pending(vec!["keys", "policy"]));
+        assert_eq!(ready.current(), pending(&["keys", "policy"]));
         policy.done();
-        assert_eq!(ready.current(), Readiness::Pending(vec!["keys"]));
+        assert_eq!(ready.current(), pending(&["keys"]));
         keys.done();
         assert_eq!(ready.current(), Readiness::Ready);
     }
@@ -161,7 +166,7 @@ mod tests {
         let ready = Ready::new();
         let (first, second) = (ready.register("bundle"), ready.register("bundle"));
         first.done();
-        assert_eq!(ready.current(), Readiness::Pending(vec!["bundle"]));
+        assert_eq!(ready.current(), pending(&["bundle"]));
         second.done();
         assert_eq!(ready.current(), Readiness::Ready);
     }
@@ -170,7 +175,7 @@ mod tests {
     fn a_task_that_dies_before_it_is_done_stays_pending() {
         let ready = Ready::new();
         drop(ready.register("policy"));
-        assert_eq!(ready.current(), Readiness::Pending(vec!["policy"]));
+        assert_eq!(ready.current(), pending(&["policy"]));
     }
 
     #[test]

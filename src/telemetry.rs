@@ -6,6 +6,7 @@
 
 pub mod connection;
 pub mod event;
+pub mod jwks;
 pub mod lifecycle;
 pub mod log;
 pub mod metrics;
@@ -16,6 +17,10 @@ pub use connection::{
     HandshakeFailed,
 };
 pub use event::{ActivePolicy, CheckDecided, Seen, SeenToken, StageTimes};
+pub use jwks::{
+    KeySkipped, KeysFetched, KeysFollowed, KeysGiven, KeysNotPersisted, KeysNotRestored,
+    KeysRestored,
+};
 pub use lifecycle::{
     PolicyActivated, PolicyRejected, ServerDraining, ServerStarted, ServerStopped,
 };

@@ -24,6 +24,7 @@ use crate::{
     sources::{
         self,
         file::{Digest, Files, SourceError},
+        jwks::Follower,
         publish::Publisher,
         watch::watch,
     },
@@ -68,10 +69,11 @@ pub enum DescriptorError {
     Content(#[from] prost_reflect::DescriptorError),
 }
 
-/// A server that answers, with what keeps its policy fresh.
+/// A server that answers, with what keeps its policy and its keys fresh.
 #[derive(Debug)]
 pub struct Running {
     bound: Bound,
+    _keys: Vec<AbortOnDropHandle<()>>,
     _watch: Option<AbortOnDropHandle<()>>,
 }
 
@@ -84,16 +86,18 @@ pub async fn build(config: &Config, files: Files) -> Result<Running, BuildError>
     let ready = Ready::new();
     let policy = ready.register("policy");
     let views = views(config, &ready, &metrics, &publisher);
+    let callers = Arc::new(callers(config));
+    let keys = follow_keys(config, &callers.tokens, &ready, &metrics, clock);
     let app = App::start(config, views, Arc::clone(&metrics)).await?;
     let digest = publish_first(&files, &publisher).await?;
     policy.done();
     let active = publisher.active().clone();
-    let callers = Arc::new(callers(config));
     let service = CheckService::new(active, callers, check_options(config), metrics, clock);
     let bound = app.listen(service).await?;
     let watching = config.portcullis.watch && !files.is_empty();
     Ok(Running {
         bound,
+        _keys: keys,
         _watch: watching.then(|| follow(files, digest, publisher)),
     })
 }
@@ -119,6 +123,36 @@ async fn publish_first(files: &Files, publisher: &Arc<Publisher>) -> Result<Dige
         Ok(Digest::of(&initial))
     };
     tokio::task::spawn_blocking(publish).await?
+}
+
+/// Keeps the keys of every provider fresh, from now on.
+fn follow_keys(
+    config: &Config,
+    tokens: &Tokens,
+    ready: &Ready,
+    metrics: &Arc<Metrics>,
+    clock: Clock,
+) -> Vec<AbortOnDropHandle<()>> {
+    let sources = config.portcullis.jwt.sources.iter().enumerate();
+    let providers = tokens.providers().iter().zip(tokens.refreshes());
+    let followers = sources
+        .zip(providers)
+        .filter_map(|((at, source), (provider, refresh))| {
+            let follower = Follower {
+                provider: at,
+                name: Arc::clone(&provider.name),
+                source: source.clone(),
+                min_refresh: provider.min_refresh,
+                keys: tokens.keys().clone(),
+                refresh: refresh.clone(),
+                ready: ready.register(format!("jwks:{}", provider.name)),
+                metrics: Arc::clone(metrics),
+                clock,
+                persistence: config.persistence_directory.clone(),
+            };
+            follower.start()
+        });
+    followers.collect()
 }
 
 /// Publishes every change of the files.

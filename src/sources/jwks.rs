@@ -1,4 +1,19 @@
 //! Where the keys of token providers come from: fetched aside of the line, published as key rings.
+//!
+//! One [`Follower`] a provider, so that its fetches never overlap. Promises that the last good keys
+//! stay until they are too old whatever is served, that no answer is read beyond its bound, and that
+//! two fetches begin at least the provider's `min_refresh` apart.
+
+mod error;
+mod fetch;
+mod follow;
+mod http;
+mod persisted;
+mod schedule;
+
+pub use error::FetchError;
+pub use follow::Follower;
+pub use persisted::PersistedError;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -12,9 +27,10 @@ pub struct Source {
     /// The time between two fetches when the server does not say (`Cache-Control: max-age`).
     pub refresh_interval: Duration,
     /// The longest time between two fetches, whatever the server says; the least is the provider's
-    /// `min_refresh`.
+    /// `min_refresh`. Every time is varied by up to a tenth, so that replicas do not fetch at once.
     pub max_refresh_interval: Duration,
-    /// How long keys are used after they should have been replaced, while that fails.
+    /// How long keys are used after they should have been replaced, while that fails. Must be more than
+    /// a fetch takes, or there are no keys meanwhile.
     pub max_stale: Duration,
     /// Whether readiness waits until there are keys; else it waits for the first attempt alone.
     pub required: bool,
@@ -32,7 +48,7 @@ pub enum Kind {
         /// The issuer, which the document must name too.
         issuer: Arc<str>,
     },
-    /// `jwks_file`: read again when it changes.
+    /// `jwks_file`: read again every `refresh_interval`.
     File(PathBuf),
     /// `jwks`: stands in the configuration.
     Inline(Arc<KeySet>),

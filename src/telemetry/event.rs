@@ -3,7 +3,7 @@
 //! Denials and errors are shown at `info`, allows at `debug`. What the line takes from a request is
 //! cut short, and credentials in it are masked; queries are left out.
 
-use std::{borrow::Cow, time::Duration};
+use std::{borrow::Cow, error::Error, time::Duration};
 
 use tracing::Level;
 
@@ -190,7 +190,6 @@ impl CheckDecided<'_> {
         let answer = self.answer();
         let decision = self.outcome.as_ref().ok();
         let error = self.outcome.as_ref().err();
-        let chain = error.map(|error| Chain(error).to_string());
         Line {
             decision_id: self.decision_id,
             outcome: if self.dry_run {
@@ -218,7 +217,7 @@ impl CheckDecided<'_> {
             revision: self.policy.map(|policy| policy.revision),
             engine: self.policy.map(|policy| engine_name(policy.engine)),
             policy_reason: decision.and_then(|decision| decision.reason()).map(shown),
-            error: chain.map(|chain| redact::tokens(cut(&chain, MAX_CHAIN)).into_owned()),
+            error: error.map(|error| causes(error)),
         }
     }
 }
@@ -248,8 +247,14 @@ fn present(text: &str) -> Option<Cow<'_, str>> {
     (!text.is_empty()).then(|| shown(text))
 }
 
-fn shown(text: &str) -> Cow<'_, str> {
+/// A text from outside as a log line may show it.
+pub(super) fn shown(text: &str) -> Cow<'_, str> {
     redact::tokens(cut(text, MAX_TEXT))
+}
+
+/// An error and its causes, as a log line may show them.
+pub(super) fn causes(error: &(dyn Error + 'static)) -> String {
+    redact::tokens(cut(&Chain(error).to_string(), MAX_CHAIN)).into_owned()
 }
 
 fn cut(text: &str, characters: usize) -> &str {

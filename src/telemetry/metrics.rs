@@ -6,6 +6,7 @@
 mod checks;
 mod connections;
 mod histogram;
+mod jwks;
 mod performance;
 mod tokens;
 
@@ -17,7 +18,9 @@ use prometheus_client::{
     registry::{Metric, Registry},
 };
 
-use self::{checks::Checks, connections::Connections, performance::Performance, tokens::Tokens};
+use self::{
+    checks::Checks, connections::Connections, jwks::Jwks, performance::Performance, tokens::Tokens,
+};
 use super::event::CheckDecided;
 use crate::{
     policy::Engine,
@@ -41,6 +44,7 @@ pub struct Metrics {
     checks: Checks,
     tokens: Tokens,
     pub(super) connections: Connections,
+    pub(super) jwks: Jwks,
     performance: Option<Performance>,
     policy_info: Family<[Label; 2], Gauge>,
     policy_activated_at: Gauge<f64, AtomicU64>,
@@ -87,6 +91,7 @@ impl Metrics {
             checks: Checks::register(ours),
             tokens: Tokens::register(ours),
             connections: Connections::register(ours),
+            jwks: Jwks::register(ours),
             performance,
             policy_info: registered(
                 ours,

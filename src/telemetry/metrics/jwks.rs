@@ -1,0 +1,152 @@
+//! The metrics of key sets: fetches, and how old the keys are. Labels come from the configuration
+//! and from closed sets.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use prometheus_client::{
+    encoding::{EncodeMetric, MetricEncoder},
+    metrics::{MetricType, TypedMetric, counter::Counter, family::Family, gauge::Gauge},
+    registry::Registry,
+};
+
+use super::{Label, registered};
+use crate::{
+    clock::Clock,
+    telemetry::jwks::{FetchCause, FetchResult},
+};
+
+type PerProvider<M> = Family<[Label; 1], M>;
+
+/// Every family; series are made when a provider is first heard of.
+#[derive(Debug)]
+pub(in crate::telemetry) struct Jwks {
+    fetches: Family<[Label; 3], Counter>,
+    last_success: PerProvider<Gauge<f64, AtomicU64>>,
+    age: PerProvider<Age>,
+    keys: PerProvider<Gauge>,
+    persistence_failures: PerProvider<Counter>,
+}
+
+impl Jwks {
+    pub(super) fn register(registry: &mut Registry) -> Self {
+        Self {
+            fetches: registered(
+                registry,
+                "jwks_fetches",
+                "Attempts to fetch a provider's keys, by cause and result",
+            ),
+            last_success: registered(
+                registry,
+                "jwks_last_success_timestamp_seconds",
+                "When a provider's keys were last fetched or confirmed",
+            ),
+            age: registered(
+                registry,
+                "jwks_age_seconds",
+                "Time since a provider's keys were last fetched or confirmed",
+            ),
+            keys: registered(registry, "jwks_keys", "Usable keys of a provider"),
+            persistence_failures: registered(
+                registry,
+                "jwks_persistence_failures",
+                "Failed attempts to write a provider's keys to disk",
+            ),
+        }
+    }
+
+    /// Shows the counters of `provider` before anything happened.
+    pub(in crate::telemetry) fn expect(&self, provider: &str) {
+        for cause in FetchCause::ALL {
+            for result in FetchResult::ALL {
+                drop(self.fetches_of(provider, cause, result));
+            }
+        }
+        drop(self.persistence_failures.get_or_create_owned(&of(provider)));
+    }
+
+    /// Counts a fetch.
+    pub(in crate::telemetry) fn fetched(
+        &self,
+        provider: &str,
+        cause: FetchCause,
+        result: FetchResult,
+    ) {
+        self.fetches_of(provider, cause, result).inc();
+    }
+
+    /// Notes that the keys of `provider` are as they were at its issuer `at` this time.
+    pub(in crate::telemetry) fn fresh(&self, provider: &str, at: Duration) {
+        let provider = of(provider);
+        self.last_success
+            .get_or_create_owned(&provider)
+            .set(at.as_secs_f64());
+        self.age.get_or_create_owned(&provider).set(at);
+    }
+
+    /// Notes how many keys of `provider` can be used.
+    pub(in crate::telemetry) fn usable(&self, provider: &str, keys: usize) {
+        let keys = i64::try_from(keys).unwrap_or(i64::MAX);
+        self.keys.get_or_create_owned(&of(provider)).set(keys);
+    }
+
+    /// Counts keys that could not be written to disk.
+    pub(in crate::telemetry) fn not_persisted(&self, provider: &str) {
+        let failures = self.persistence_failures.get_or_create_owned(&of(provider));
+        failures.inc();
+    }
+
+    fn fetches_of(&self, provider: &str, cause: FetchCause, result: FetchResult) -> Counter {
+        self.fetches.get_or_create_owned(&[
+            ("provider", provider.to_owned()),
+            ("cause", cause.as_str().to_owned()),
+            ("result", result.as_str().to_owned()),
+        ])
+    }
+}
+
+fn of(provider: &str) -> [Label; 1] {
+    [("provider", provider.to_owned())]
+}
+
+/// A gauge of the time that has passed since a moment, computed when it is scraped.
+#[derive(Clone, Debug)]
+struct Age(
+    /// Milliseconds since the Unix epoch.
+    Arc<AtomicU64>,
+);
+
+impl Age {
+    fn set(&self, since: Duration) {
+        let millis = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
+        self.0.store(millis, Relaxed);
+    }
+}
+
+impl Default for Age {
+    /// No time at all, for the moment between making a series and setting it.
+    fn default() -> Self {
+        Self(Arc::new(AtomicU64::new(u64::MAX)))
+    }
+}
+
+impl TypedMetric for Age {
+    const TYPE: MetricType = MetricType::Gauge;
+}
+
+impl EncodeMetric for Age {
+    fn encode(&self, mut encoder: MetricEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let since = Duration::from_millis(self.0.load(Relaxed));
+        let age = Clock::System.now().unix.saturating_sub(since);
+        encoder.encode_gauge(&age.as_secs_f64())
+    }
+
+    fn metric_type(&self) -> MetricType {
+        Self::TYPE
+    }
+}
