@@ -215,7 +215,8 @@ impl Gate {
         };
         let awaited = catch_unwind(AssertUnwindSafe(look)).ok().flatten();
         if let Some(key) = awaited {
-            key.arrives(budget.left() / 2).await;
+            let half = budget.left().checked_div(2).unwrap_or_default();
+            key.arrives(half).await;
             // The check ends at its first stage when this took all there was.
             drop(budget.spend(Stage::Admission));
         }

@@ -99,7 +99,7 @@ mod tests {
     #[test]
     fn a_header_that_is_not_whole_proves_nothing() {
         for header in [
-            "".to_owned(),
+            String::new(),
             ",".to_owned(),
             format!("{OURS},"),
             format!("{OURS},By=x"),

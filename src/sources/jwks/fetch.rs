@@ -224,11 +224,12 @@ fn digest(parts: &[&str]) -> String {
         hasher.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_le_bytes());
         hasher.update(part.as_bytes());
     }
-    hasher
+    let hex: Vec<String> = hasher
         .finalize()
         .iter()
         .map(|byte| format!("{byte:02x}"))
-        .collect()
+        .collect();
+    hex.concat()
 }
 
 #[cfg(test)]
