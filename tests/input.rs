@@ -15,6 +15,8 @@ use std::{fs, path::PathBuf};
 
 use envoy_types::pb::envoy::service::auth::v3::CheckRequest;
 use portcullis::{
+    check::Callers,
+    clock::Clock,
     identity::{Identity, Xfcc, jwt::JwtError},
     input::{Encoding, InvalidInput, InvalidPath, Options, Plan, Reads, Token, Value},
     request::{InvalidRequest, RequestView, WireError},
@@ -51,7 +53,10 @@ fn capture(name: &str) -> CheckRequest {
 fn build(plan: &Plan, bytes: &[u8]) -> Result<Value, InvalidInput> {
     let view = RequestView::parse(bytes).expect("a readable CheckRequest");
     let identity = Identity::of(&view, Xfcc::Ignored);
-    plan.build(&view, &identity, NO_TOKEN)
+    let callers = Callers::default();
+    let token = callers.tokens.present(&view, Clock::System.now()).token;
+    let token = token.as_ref().map(|verified| &verified.document);
+    plan.build(&view, &identity, token.map_err(|error| *error))
 }
 
 fn document(bytes: &[u8], options: &Options) -> Value {

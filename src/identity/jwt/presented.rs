@@ -31,8 +31,10 @@ pub struct AwaitedKey {
 }
 
 impl AwaitedKey {
-    /// Waits until the fetch is over, or for `within`.
-    pub async fn arrives(self, within: Duration) {
+    /// Waits until the fetch is over, at most as long as the provider wants, and never longer than
+    /// `at_most`.
+    pub async fn arrives(self, at_most: Duration) {
+        let within = at_most.min(self.within);
         drop(tokio::time::timeout(within, self.refresh.after(self.round)).await);
     }
 }
