@@ -137,6 +137,13 @@ impl KeysFetched<'_> {
             metrics.jwks.usable(provider, keys);
         }
         match self.outcome {
+            Fetched::Changed { keys: 0, skipped } => tracing::warn!(
+                jwt.provider = provider,
+                jwks.source = source,
+                jwks.cause = cause,
+                jwks.skipped = skipped,
+                "keys withdrawn: the set has none that can be used, every token is refused"
+            ),
             Fetched::Changed { keys, skipped } => tracing::info!(
                 jwt.provider = provider,
                 jwks.source = source,

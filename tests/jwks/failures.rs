@@ -32,7 +32,6 @@ fn text(text: &str) -> Answer {
 
 /// What a server can do wrong, and what the log says then.
 fn wrongs() -> Vec<(Answer, &'static str)> {
-    let unusable = json!({"keys": [{"kty": "quantum", "kid": "q"}]});
     let many = json!({"keys": vec![json!({}); 1000]});
     vec![
         (text(""), "no key set"),
@@ -42,8 +41,6 @@ fn wrongs() -> Vec<(Answer, &'static str)> {
         (text("{\"keys\": {}}"), "no list `keys`"),
         (text(&"[".repeat(100_000)), "no key set"),
         (Answer::keys(&many), "1000 keys"),
-        (text("{\"keys\": []}"), "none of the 0 keys"),
-        (Answer::keys(&unusable), "none of the 1 keys"),
         (Answer::Status(500), "answered 500"),
         (Answer::Status(404), "answered 404"),
         (Answer::Status(204), "answered 204"),
@@ -107,6 +104,30 @@ async fn whatever_a_server_does_wrong_from_the_start_gives_no_key() {
         );
         assert_eq!(following.generation(), 0);
         assert_eq!(following.metric("portcullis_jwks_keys{{}}"), None);
+    }
+}
+
+#[tokio::test]
+async fn a_set_without_a_key_that_can_be_used_takes_every_key_back() {
+    let good = Answer::keys(&key_set(&[&Signer::es256("a")]));
+    let none = [
+        json!({"keys": []}),
+        json!({"keys": [{"kty": "quantum", "kid": "q"}]}),
+    ];
+    for (at, set) in none.into_iter().enumerate() {
+        let server = KeyServer::start(good.clone()).await;
+        let following = Following::start(&format!("none-{at}"), impatient(&server));
+        following.rounds(1).await;
+        assert_eq!(following.usable_now(&["a"]), ["a"]);
+        server.set_keys(Answer::keys(&set));
+        following.refreshed().await;
+        assert!(following.usable_now(&["a"]).is_empty(), "{set}");
+        assert_eq!(following.lines("keys not fetched").len(), 0);
+        let withdrawn = "keys withdrawn: the set has none that can be used, every token is refused";
+        assert_eq!(following.lines(withdrawn).len(), 1);
+        server.set_keys(good.clone());
+        following.refreshed().await;
+        assert_eq!(following.usable_now(&["a"]), ["a"]);
     }
 }
 

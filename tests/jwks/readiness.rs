@@ -20,7 +20,9 @@ use crate::{
 async fn a_required_provider_is_waited_for_until_it_has_keys() {
     let server = KeyServer::start(Answer::Status(500)).await;
     let following = Following::start("required", at(server.url()));
-    following.rounds(2).await;
+    following.rounds(1).await;
+    server.set_keys(Answer::keys(&key_set(&[])));
+    following.refreshed().await;
     let pending = Readiness::Pending(vec!["jwks:required".to_owned()]);
     assert_eq!(following.ready.current(), pending);
     server.set_keys(Answer::keys(&key_set(&[&Signer::es256("a")])));

@@ -116,12 +116,6 @@ pub enum FetchError {
     /// What came is no key set.
     #[error("what came is no key set")]
     NotAKeySet(#[source] InvalidKeySet),
-    /// No key of the set can verify a token.
-    #[error("none of the {keys} keys of the set can be used")]
-    NoUsableKey {
-        /// How many there are.
-        keys: usize,
-    },
     /// Reading or parsing ended in a panic.
     #[error("reading the keys failed inside")]
     Internal(#[source] tokio::task::JoinError),

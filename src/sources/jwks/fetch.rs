@@ -42,7 +42,7 @@ pub(super) enum Fetched {
     },
 }
 
-/// A set with a usable key.
+/// A set. It may be empty: an issuer that publishes none has taken its keys back.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Keys {
     pub(super) set: Arc<KeySet>,
@@ -197,15 +197,10 @@ fn configuration_url(issuer: &str) -> Result<Url, FetchError> {
     http::url(&format!("{issuer}/.well-known/openid-configuration"), WHAT)
 }
 
-/// The keys in `text`, aside of the threads that answer checks; a set nobody can use is an error.
+/// The keys in `text`, aside of the threads that answer checks.
 pub(super) async fn parse(text: String, validator: Option<Validator>) -> Result<Keys, FetchError> {
     let parsing = move || {
         let set = KeySet::parse(text.as_bytes()).map_err(FetchError::NotAKeySet)?;
-        if set.is_empty() {
-            return Err(FetchError::NoUsableKey {
-                keys: set.skipped().len(),
-            });
-        }
         Ok(Keys {
             set: Arc::new(set),
             text,

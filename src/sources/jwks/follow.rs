@@ -188,7 +188,7 @@ impl Task {
                 .emit(&self.metrics);
                 self.last = Some(good);
                 self.tell_skipped();
-                self.done();
+                self.done_if_usable();
             }
             Err(error) => KeysNotRestored {
                 provider: &self.name,

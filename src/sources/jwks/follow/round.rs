@@ -29,7 +29,7 @@ impl Task {
             Ok((outcome, wait)) => {
                 self.tell(cause, outcome, now);
                 self.tell_skipped();
-                self.done();
+                self.done_if_usable();
                 wait
             }
             Err(error) => {
@@ -97,7 +97,15 @@ impl Task {
         self.keys.set(self.provider, keys);
     }
 
-    pub(super) fn done(&mut self) {
+    /// Readiness waits for keys, unless the source is not required.
+    pub(super) fn done_if_usable(&mut self) {
+        let last = self.last.as_ref();
+        if !self.source.required || last.is_some_and(|last| !last.keys.set.is_empty()) {
+            self.done();
+        }
+    }
+
+    fn done(&mut self) {
         if let Some(ready) = self.ready.take() {
             ready.done();
         }
