@@ -30,7 +30,16 @@ impl Task {
                 self.tell(cause, outcome, now);
                 self.tell_skipped();
                 self.done_if_usable();
-                wait
+                // Keys that were taken back by mistake shall not be missed for long.
+                let none = self
+                    .last
+                    .as_ref()
+                    .is_none_or(|last| last.keys.set.is_empty());
+                if none {
+                    self.schedule.after_failure()
+                } else {
+                    wait
+                }
             }
             Err(error) => {
                 let usable_for = self
