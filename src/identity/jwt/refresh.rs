@@ -32,6 +32,9 @@ pub struct Refresh {
 #[derive(Debug)]
 struct Shared {
     min_refresh: Duration,
+    /// How long a `kid` that a fetch has not brought is not asked for again. An issuer may use a key some
+    /// seconds before everybody can see it, so this is no more than a few intervals.
+    remember: Duration,
     state: Mutex<State>,
     wake: Notify,
     rounds: watch::Sender<u64>,
@@ -67,8 +70,6 @@ impl State {
 }
 
 impl Refresh {
-    /// How long a `kid` that a fetch has not brought is not asked for again.
-    pub const REMEMBER_KID: Duration = Duration::from_mins(1);
     /// The most kids that are remembered.
     pub const MAX_KIDS: usize = 1024;
 
@@ -77,6 +78,7 @@ impl Refresh {
         Self {
             shared: Arc::new(Shared {
                 min_refresh,
+                remember: min_refresh.saturating_mul(3).max(Duration::from_secs(1)),
                 state: Mutex::default(),
                 wake: Notify::new(),
                 rounds: watch::Sender::new(0),
@@ -87,16 +89,16 @@ impl Refresh {
     /// Asks for a fetch because no key has this `kid`. Cheap, never blocks.
     pub fn ask(&self, kid: &str, now: Instant) -> Nudge {
         let kid = Sha256::digest(kid.as_bytes()).into();
+        let is_remembered =
+            |since: &Instant| now.saturating_duration_since(*since) < self.shared.remember;
         let mut state = self.state();
-        if is_remembered(state.known_unknown.get(&kid), now) {
+        if state.known_unknown.get(&kid).is_some_and(is_remembered) {
             return Nudge::KnownUnknown;
         }
         if state.phase == Phase::Fetching || state.within(self.shared.min_refresh, now) {
             return Nudge::Throttled;
         }
-        state
-            .known_unknown
-            .retain(|_, since| is_remembered(Some(since), now));
+        state.known_unknown.retain(|_, since| is_remembered(since));
         if state.known_unknown.len() < Self::MAX_KIDS {
             // The fetch that begins now brings this kid, or it is not asked for again so soon.
             state.known_unknown.insert(kid, now);
@@ -166,8 +168,4 @@ impl Refresh {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn is_remembered(since: Option<&Instant>, now: Instant) -> bool {
-    since.is_some_and(|since| now.saturating_duration_since(*since) < Refresh::REMEMBER_KID)
 }

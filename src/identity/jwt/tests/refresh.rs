@@ -51,13 +51,13 @@ fn a_kid_that_a_fetch_has_not_brought_is_not_asked_for_again_so_soon() {
     assert_eq!(refresh.ask(KEY, now(0)), Nudge::Accepted);
     refresh.began(now(0));
     refresh.ended();
-    for seconds in [0, 30, 59] {
+    for seconds in [0, 15, 29] {
         assert_eq!(refresh.ask(KEY, now(seconds)), Nudge::KnownUnknown);
     }
-    assert_eq!(refresh.ask(KEY, now(60)), Nudge::Accepted);
+    assert_eq!(refresh.ask(KEY, now(30)), Nudge::Accepted);
     // One that was only throttled is not known.
-    assert_eq!(refresh.ask("other", now(61)), Nudge::Throttled);
-    assert_eq!(refresh.ask("other", now(70)), Nudge::Accepted);
+    assert_eq!(refresh.ask("other", now(31)), Nudge::Throttled);
+    assert_eq!(refresh.ask("other", now(40)), Nudge::Accepted);
 }
 
 #[test]
