@@ -1,0 +1,123 @@
+//! `strip_on_allow`: the upstream never sees the token that let a request through.
+
+use serde_json::{Value, json};
+
+use crate::{
+    Mesh,
+    client::{Caller, send},
+    issuer::claims,
+};
+
+const POLICY: &str = r#"package envoy.authz
+
+default allow := false
+
+allow if input.jwt.claims.tier == "premium"
+"#;
+
+/// A gate that finds tokens at all three places.
+async fn mesh(strip: bool) -> Mesh {
+    let places = json!({
+        "from_headers": [{"name": "authorization", "prefix": "Bearer "}, {"name": "x-token"}],
+        "from_cookies": ["session"],
+        "from_params": ["token"],
+        "strip_on_allow": strip,
+    });
+    let mesh = Mesh::configured(POLICY, |issuer| issuer.trusted(&places)).await;
+    mesh.gate.keys_changed(1).await;
+    mesh
+}
+
+/// A request with the token at one place, and with other things around it.
+struct Case {
+    uri: String,
+    header: Option<(&'static str, String)>,
+    /// What the upstream sees of both when the token is taken out.
+    stripped: (&'static str, Value),
+}
+
+fn cases(token: &str) -> [Case; 7] {
+    let header = |name, value: String, left| Case {
+        uri: "/a?b=c%20d".to_owned(),
+        header: Some((name, value)),
+        stripped: ("/a?b=c%20d", left),
+    };
+    let query = |uri: String, left| Case {
+        uri,
+        header: None,
+        stripped: (left, Value::Null),
+    };
+    [
+        header("authorization", format!("Bearer {token}"), Value::Null),
+        header("x-token", token.to_owned(), Value::Null),
+        header(
+            "cookie",
+            format!("a=1; session={token}; b=2"),
+            json!(["a=1; b=2"]),
+        ),
+        header("cookie", format!("session={token}"), Value::Null),
+        query(format!("/a?token={token}"), "/a"),
+        query(format!("/a?b=c%20d&token={token}"), "/a?b=c%20d"),
+        query(format!("/a?b=1&token={token}&b=2"), "/a?b=1&b=2"),
+    ]
+}
+
+/// Sends every case; `strip` is what the gate was told.
+async fn every_case_arrives(mesh: &Mesh, strip: bool) {
+    let caller = Caller::Workload("sleep");
+    let token = mesh.issuer.premium();
+    for Case {
+        uri,
+        header,
+        stripped,
+    } in cases(&token)
+    {
+        let before = mesh.upstream.requests();
+        let mut request = mesh.client(&caller).get(mesh.url(&caller, "inbound", &uri));
+        if let Some((name, value)) = &header {
+            request = request.header(*name, value);
+        }
+        let answer = send(request.header("x-other", "kept")).await;
+        assert_eq!(answer.status(), 200, "{uri} {header:?}");
+        assert_eq!(mesh.upstream.requests() - before, 1);
+        let seen: Value = answer.json().await.unwrap();
+        assert_eq!(seen["x-other"], json!(["kept"]));
+        assert_eq!(seen.to_string().contains(&token), !strip, "{seen}");
+        let expected = if strip { stripped.0 } else { &uri };
+        assert_eq!(seen[":uri"], expected);
+        if let Some((name, value)) = header {
+            let whole = json!([value]);
+            let expected = if strip { stripped.1 } else { whole };
+            assert_eq!(seen[name], expected, "{name}");
+        }
+    }
+}
+
+/// The same places with a token that the policy does not like.
+async fn no_case_arrives(mesh: &Mesh) {
+    let caller = Caller::Workload("sleep");
+    let token = mesh.issuer.signer.token(&claims(&json!({"tier": "basic"})));
+    let before = mesh.upstream.requests();
+    for Case { uri, header, .. } in cases(&token) {
+        let mut request = mesh.client(&caller).get(mesh.url(&caller, "inbound", &uri));
+        if let Some((name, value)) = &header {
+            request = request.header(*name, value);
+        }
+        assert_eq!(send(request).await.status(), 403, "{uri} {header:?}");
+    }
+    assert_eq!(mesh.upstream.requests(), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_let_a_request_through_is_taken_out_where_it_stood() {
+    let mesh = mesh(true).await;
+    every_case_arrives(&mesh, true).await;
+    no_case_arrives(&mesh).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_switch_a_token_goes_through_as_it_came() {
+    let mesh = mesh(false).await;
+    every_case_arrives(&mesh, false).await;
+    no_case_arrives(&mesh).await;
+}
