@@ -118,5 +118,10 @@ impl Mesh {
     }
 }
 
+/// Fails a test that would hang.
+async fn soon<F: Future>(future: F) -> F::Output {
+    tokio::time::timeout(lines::PATIENCE, future).await.unwrap()
+}
+
 /// Meshes at the same time: two cores are enough for the suite.
 static TURNS: Semaphore = Semaphore::const_new(2);

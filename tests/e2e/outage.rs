@@ -11,6 +11,7 @@ use crate::{
     client::{Caller, send},
     issuer::claims,
     key_server::{Answer, keys::Signer},
+    soon,
 };
 
 const POLICY: &str = r#"package envoy.authz
@@ -98,7 +99,7 @@ async fn a_gate_that_needs_keys_is_not_ready_before_it_has_some() {
     let token = mesh.issuer.premium();
 
     mesh.gate.log.nth(2, says("keys not fetched")).await;
-    let first = watch.message().await.unwrap().unwrap();
+    let first = soon(watch.message()).await.unwrap().unwrap();
     assert_eq!(first.status(), ServingStatus::NotServing);
     let pending = json!({"ready": false, "pending": ["jwks:main"]});
     let (code, body) = readyz().await;
@@ -112,7 +113,7 @@ async fn a_gate_that_needs_keys_is_not_ready_before_it_has_some() {
     mesh.issuer
         .server()
         .set_keys(Answer::keys(&mesh.issuer.keys()));
-    let next = watch.message().await.unwrap().unwrap();
+    let next = soon(watch.message()).await.unwrap().unwrap();
     assert_eq!(next.status(), ServingStatus::Serving);
     assert_eq!(readyz().await, (200, r#"{"ready":true}"#.to_owned()));
     assert_eq!(status(&mesh, "/", &token).await, 200);
