@@ -1,6 +1,5 @@
 //! The commands as people and scripts meet them: output, standard error, exit codes.
 #![expect(
-    clippy::arithmetic_side_effects,
     clippy::indexing_slicing,
     clippy::unwrap_used,
     reason = "a test fails by panicking"

@@ -1,5 +1,6 @@
 //! `strip_on_allow`: the upstream never sees the token that let a request through.
 
+use reqwest::Response;
 use serde_json::{Value, json};
 
 use crate::{
@@ -37,6 +38,19 @@ struct Case {
     stripped: (&'static str, Value),
 }
 
+impl Case {
+    async fn send(&self, mesh: &Mesh) -> Response {
+        let caller = Caller::Workload("sleep");
+        let url = mesh.url(&caller, "inbound", &self.uri);
+        let request = mesh.client(&caller).get(url).header("x-other", "kept");
+        send(match &self.header {
+            Some((name, value)) => request.header(*name, value),
+            None => request,
+        })
+        .await
+    }
+}
+
 fn cases(token: &str) -> [Case; 9] {
     let header = |name, value: String, left| Case {
         uri: "/a?b=c%20d".to_owned(),
@@ -71,20 +85,15 @@ fn cases(token: &str) -> [Case; 9] {
 
 /// Sends every case; `strip` is what the gate was told.
 async fn every_case_arrives(mesh: &Mesh, strip: bool) {
-    let caller = Caller::Workload("sleep");
     let token = mesh.issuer.premium();
-    for Case {
-        uri,
-        header,
-        stripped,
-    } in cases(&token)
-    {
+    for case in cases(&token) {
         let before = mesh.upstream.requests();
-        let mut request = mesh.client(&caller).get(mesh.url(&caller, "inbound", &uri));
-        if let Some((name, value)) = &header {
-            request = request.header(*name, value);
-        }
-        let answer = send(request.header("x-other", "kept")).await;
+        let answer = case.send(mesh).await;
+        let Case {
+            uri,
+            header,
+            stripped,
+        } = case;
         assert_eq!(answer.status(), 200, "{uri} {header:?}");
         assert_eq!(mesh.upstream.requests() - before, 1);
         let seen: Value = answer.json().await.unwrap();
@@ -104,15 +113,10 @@ async fn every_case_arrives(mesh: &Mesh, strip: bool) {
 
 /// The same places with a token that the policy does not like.
 async fn no_case_arrives(mesh: &Mesh) {
-    let caller = Caller::Workload("sleep");
     let token = mesh.issuer.signer.token(&claims(&json!({"tier": "basic"})));
     let before = mesh.upstream.requests();
-    for Case { uri, header, .. } in cases(&token) {
-        let mut request = mesh.client(&caller).get(mesh.url(&caller, "inbound", &uri));
-        if let Some((name, value)) = &header {
-            request = request.header(*name, value);
-        }
-        assert_eq!(send(request).await.status(), 403, "{uri} {header:?}");
+    for case in cases(&token) {
+        assert_eq!(case.send(mesh).await.status(), 403, "{}", case.uri);
     }
     assert_eq!(mesh.upstream.requests(), before);
 }
