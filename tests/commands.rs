@@ -1,5 +1,15 @@
 //! The commands as people and scripts meet them: output, standard error, exit codes.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
+#[path = "support/keys.rs"]
+#[expect(dead_code, reason = "other tests use the rest")]
+mod keys;
+#[path = "commands/tokens.rs"]
+mod tokens;
 
 use std::{
     fs,

@@ -49,10 +49,13 @@ impl Permit {
             return;
         }
         let cookies = request.header(COOKIE).unwrap_or_default();
-        let others = cookies.split([';', ',']).map(str::trim).filter(|pair| {
-            let cookie = pair.split('=').next().unwrap_or_default();
-            !pair.is_empty() && cookie.trim() != name
+        let is_other = |pair: &&str| pair.split('=').next().unwrap_or_default().trim() != name;
+        // A second header of an HTTP/1 request is joined with `,`; any other stays in its value.
+        let others = cookies.split(';').map(|cookie| {
+            let kept = cookie.split(',').filter(is_other).collect::<Vec<_>>();
+            kept.join(",").trim().to_owned()
         });
+        let others = others.filter(|cookie| !cookie.is_empty());
         let others = others.collect::<Vec<_>>().join("; ");
         if others.is_empty() {
             self.strip_header(COOKIE);
@@ -145,6 +148,13 @@ mod tests {
             ("a=1; session=x; b=2", "cookie: a=1; b=2", ""),
             ("session=x; session=y;a=1", "cookie: a=1", ""),
             ("sessions=1; session=x", "cookie: sessions=1", ""),
+            (
+                "a=\"1, 2\"; session=x; b=3,4",
+                "cookie: a=\"1, 2\"; b=3,4",
+                "",
+            ),
+            ("a=1,session=x; b=2", "cookie: a=1; b=2", ""),
+            ("session=x,b=2", "cookie: b=2", ""),
             ("session=x", "", "cookie"),
         ] {
             let [was_set, was_removed, _] = stripped("true", &location, cookie, "/");

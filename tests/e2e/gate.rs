@@ -13,6 +13,8 @@ use crate::lines::Lines;
 pub(crate) struct Gate {
     child: Child,
     port: u16,
+    /// The address of its admin port.
+    pub(crate) admin: String,
     /// Its log.
     pub(crate) log: Lines,
 }
@@ -36,7 +38,13 @@ impl Gate {
         let started = log.first(|line| line["message"] == "server started").await;
         let address = started["grpc.address"].as_str().unwrap();
         let port = address.rsplit_once(':').unwrap().1.parse().unwrap();
-        Self { child, port, log }
+        let admin = started["admin.address"].as_str().unwrap().to_owned();
+        Self {
+            child,
+            port,
+            admin,
+            log,
+        }
     }
 
     /// The gRPC port.
@@ -50,6 +58,12 @@ impl Gate {
             line["message"] == "check decided" && line["http.path"] == path
         };
         self.log.nth(n, of_path).await
+    }
+
+    /// Waits until it has begun to use another key set for the `n`-th time, counted from one.
+    pub(crate) async fn keys_changed(&self, n: usize) {
+        let changed = |line: &serde_json::Value| line["message"] == "keys changed";
+        self.log.nth(n, changed).await;
     }
 
     /// SIGKILL: no drain, no goodbye.

@@ -67,6 +67,6 @@ impl Lines {
 }
 
 /// Long, because it only ends tests that fail.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 const SHOWN_LINES: usize = 20;
 const SHOWN_CHARACTERS: usize = 1000;

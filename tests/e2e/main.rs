@@ -13,35 +13,50 @@
 )]
 
 mod client;
+mod configuration;
 mod demo;
 mod dry_run;
 mod envoy;
 mod failure;
 mod gate;
 mod http;
+mod issuer;
 mod jwt;
+#[path = "../support/jwks.rs"]
+#[expect(dead_code, reason = "other tests use the rest")]
+mod key_server;
 mod lines;
 mod metadata;
 mod mutations;
+mod outage;
 mod pki;
 mod policy;
+mod refusals;
 mod reload;
+mod rotation;
 mod shutdown;
+mod stripping;
 mod tcp;
+mod tokens;
 mod upstream;
 
+use configuration::Configuration;
 use envoy::Envoy;
 use gate::Gate;
+use issuer::Issuer;
 use pki::Pki;
 use policy::PolicyFolder;
+use serde_json::{Value, json};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use upstream::Upstream;
 
-/// One mesh: certificates, upstream, policy, gate and Envoy, each on its own free port.
+/// One mesh: certificates, issuer, upstream, policy, gate and Envoy, each on its own free port.
 struct Mesh {
     pki: Pki,
+    issuer: Issuer,
     upstream: Upstream,
     policy: PolicyFolder,
+    configuration: Configuration,
     gate: Gate,
     envoy: Envoy,
     _turn: SemaphorePermit<'static>,
@@ -60,20 +75,52 @@ impl Mesh {
 
     /// The same with a folder of policies.
     async fn start_from(policy: PolicyFolder, arguments: &[&str]) -> Self {
+        Self::assemble(policy, |_| json!({}), arguments).await
+    }
+
+    /// The same with a configuration file, made when the issuer is there.
+    async fn configured(policy: &str, configure: impl FnOnce(&Issuer) -> Value) -> Self {
+        Self::assemble(PolicyFolder::with_file(policy), configure, &[]).await
+    }
+
+    async fn assemble(
+        policy: PolicyFolder,
+        configure: impl FnOnce(&Issuer) -> Value,
+        arguments: &[&str],
+    ) -> Self {
         let turn = TURNS.acquire().await.unwrap();
-        let pki = Pki::create();
+        let issuer = Issuer::start().await;
+        let pki = Pki::create(&issuer.keys());
         let upstream = Upstream::start().await;
-        let gate = Gate::start(policy.path(), arguments).await;
+        let configuration = Configuration::new(&configure(&issuer));
+        let arguments = [configuration.arguments().as_slice(), arguments].concat();
+        let gate = Gate::start(policy.path(), &arguments).await;
         let envoy = Envoy::start(&pki, gate.port(), upstream.port()).await;
         Self {
             pki,
+            issuer,
             upstream,
             policy,
+            configuration,
             gate,
             envoy,
             _turn: turn,
         }
     }
+
+    /// Kills the gate, and starts one with this configuration and an Envoy in front of it.
+    async fn restart(&mut self, configuration: &Value) {
+        self.gate.kill().await;
+        self.configuration.replace(configuration);
+        let arguments = self.configuration.arguments();
+        self.gate = Gate::start(self.policy.path(), &arguments).await;
+        self.envoy = Envoy::start(&self.pki, self.gate.port(), self.upstream.port()).await;
+    }
+}
+
+/// Fails a test that would hang.
+async fn soon<F: Future>(future: F) -> F::Output {
+    tokio::time::timeout(lines::PATIENCE, future).await.unwrap()
 }
 
 /// Meshes at the same time: two cores are enough for the suite.

@@ -1,5 +1,5 @@
 //! An Istio-like workload PKI: one mesh root, leaf certificates with an empty subject and one SPIFFE
-//! URI SAN, and the key of a token issuer; written to a temporary folder.
+//! URI SAN, and the keys of the token issuer; written to a temporary folder.
 
 use std::{fs, path::Path};
 
@@ -7,20 +7,17 @@ use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, ExtendedKeyUsagePurpose, IsCa, Issuer,
     KeyPair, KeyUsagePurpose, SanType,
 };
+use serde_json::Value;
 use tempfile::TempDir;
-
-use crate::jwt::TokenIssuer;
 
 /// The folder with `ca.crt`, `<workload>.crt`/`.key` and the issuer's `jwks.json`.
 pub(crate) struct Pki {
     folder: TempDir,
-    /// Signs what the mesh accepts as tokens.
-    pub(crate) issuer: TokenIssuer,
 }
 
 impl Pki {
-    /// Makes the root and the workloads the tests use.
-    pub(crate) fn create() -> Self {
+    /// Makes the root and the workloads the tests use; `keys` verify what Envoy accepts as tokens.
+    pub(crate) fn create(keys: &Value) -> Self {
         let folder = TempDir::new().unwrap();
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -32,13 +29,8 @@ impl Pki {
         for (name, id) in WORKLOADS {
             leaf(folder.path(), name, id, &issuer);
         }
-        let token_issuer = TokenIssuer::create();
-        let keys = token_issuer.public_keys().to_string();
-        fs::write(folder.path().join("jwks.json"), keys).unwrap();
-        Self {
-            folder,
-            issuer: token_issuer,
-        }
+        fs::write(folder.path().join("jwks.json"), keys.to_string()).unwrap();
+        Self { folder }
     }
 
     /// Where the files lie.

@@ -125,6 +125,10 @@ fn cookies_are_found_by_their_exact_name() {
             ("token=T; token=T", MALFORMED),
             ("token=x; token=T", MALFORMED),
             ("token=T,token=T", MALFORMED),
+            // Two headers of an HTTP/1 request.
+            ("token=T; a=1,token=x", MALFORMED),
+            ("a=1,token=T; b=2", Ok(())),
+            ("token=T,b=2", Ok(())),
             ("token=; token=T", Ok(())),
         ],
     );
