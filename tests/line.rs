@@ -8,6 +8,10 @@
     reason = "a test fails by panicking"
 )]
 
+#[path = "support/jwks.rs"]
+#[expect(dead_code, reason = "other tests use the rest")]
+mod key_server;
+
 #[path = "line/admin.rs"]
 mod admin;
 #[path = "line/answers.rs"]
@@ -36,3 +40,5 @@ mod requests;
 mod server;
 #[path = "line/stalls.rs"]
 mod stalls;
+#[path = "line/tokens.rs"]
+mod tokens;

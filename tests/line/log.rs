@@ -32,6 +32,21 @@ pub(crate) fn of_check(decision_id: &str) -> Value {
     found.next_back().cloned().expect("a line of this check")
 }
 
+/// Whether any line of this process contains `text`.
+pub(crate) fn shows(text: &str) -> bool {
+    let lines = LINES.lock().unwrap();
+    lines.iter().any(|line| line.to_string().contains(text))
+}
+
+/// The lines with this message whose `field` is `value`.
+pub(crate) fn saying(message: &str, field: &str, value: &str) -> Vec<Value> {
+    let lines = LINES.lock().unwrap();
+    let found = lines
+        .iter()
+        .filter(|line| line["message"] == message && line[field] == value);
+    found.cloned().collect()
+}
+
 struct Sink;
 
 impl io::Write for Sink {
