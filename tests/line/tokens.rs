@@ -82,12 +82,18 @@ fn provider(at: usize, name: &str, issuer: &str, keys: &KeyServer, more: &[&str]
     keys.map(|key| format!("{place}.{key}")).collect()
 }
 
-/// A server with `set`, once it has tried to get its keys.
-async fn serving(policy: &str, set: &[Vec<String>]) -> Server {
-    let told = ["portcullis.reason_header=x-reason"];
+/// A server with `set`, which may not have its keys yet.
+async fn starting(policy: &str, set: &[Vec<String>]) -> Server {
+    // However busy the machine is, what is told is about tokens.
+    let told = ["portcullis.reason_header=x-reason", "portcullis.budget=30s"];
     let set = set.iter().flatten().map(String::as_str);
     let set: Vec<&str> = told.into_iter().chain(set).collect();
-    let server = Server::start(policy, &set).await;
+    Server::start(policy, &set).await
+}
+
+/// A server with `set`, once it has tried to get its keys.
+async fn serving(policy: &str, set: &[Vec<String>]) -> Server {
+    let server = starting(policy, set).await;
     server.ready().await;
     server
 }

@@ -139,9 +139,12 @@ fn behind<'r>(prefix: &str, value: &'r str) -> Option<&'r str> {
     (!token.trim_ascii().is_empty()).then_some(token)
 }
 
-/// The values of the cookies of this name (RFC 6265, section 4.2.1), without their quotes.
+/// The values of the cookies of this name (RFC 6265, section 4.2.1), without their quotes. Several
+/// headers arrive joined with `,`, which is in no token: what stands behind one is a cookie too.
 fn in_cookies<'r>(cookies: &'r str, name: &str) -> impl Iterator<Item = Cow<'r, str>> {
-    let pairs = cookies.split(';').filter_map(|pair| pair.split_once('='));
+    let pairs = cookies
+        .split([';', ','])
+        .filter_map(|pair| pair.split_once('='));
     pairs
         .filter(move |(key, _)| key.trim_ascii() == name)
         .map(|(_, value)| value.trim_ascii())

@@ -65,7 +65,8 @@ async fn a_thousand_unknown_kids_cause_one_fetch_an_interval_whatever_the_issuer
         keys.set_keys(then);
         let seen = burst(&server, &signer).await;
         assert_eq!(seen.len(), KIDS);
-        assert!(seen.iter().all(|code| code == "unknown_key"), "{name}");
+        let others: Vec<_> = seen.iter().filter(|code| *code != "unknown_key").collect();
+        assert!(others.is_empty(), "{name}: {others:?}");
         // The kids go on until one more fetch has come of them.
         let mut more = 0_u32;
         while keys.seen().len() < 2 {
@@ -124,9 +125,7 @@ async fn an_unknown_kid_brings_the_new_key_for_those_who_come_after() {
     server.metric_when(known, |keys| keys > 1.5).await;
     assert_eq!(says(&server, &good(&new)).await, "verified");
     let cause =
-        "portcullis_jwks_fetches_total{provider=\"main\",cause=\"unknown_kid\",result=\"changed\"}";
-    let by_kid = server.series().await;
-    assert!(by_kid.iter().any(|series| series == cause), "{by_kid:?}");
+        "portcullis_jwks_fetches_total{provider=\"main\",cause=\"unknown_kid\",result=\"success\"}";
     assert_eq!(server.metric(cause).await, Some(1.0));
     assert_eq!(keys.seen().len(), 2);
     assert_eq!(server.metric(THROTTLED).await, None);

@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use super::{TELLS, bearing, good, issuer, published, says, told, trusting};
+use super::{
+    ISSUER, TELLS, bearing, good, issuer, provider, published, says, starting, told, trusting,
+};
 use crate::{
     key_server::{Answer, KeyServer, keys::Signer},
     server::{Server, check},
@@ -11,19 +13,15 @@ use crate::{
 /// A server whose checks may wait, with nothing fetched for a while.
 async fn server(keys: &KeyServer, wait: &str) -> Server {
     let wait = format!("wait_for_key={wait}");
-    let set = [
-        super::provider(0, "main", super::ISSUER, keys, &[&wait, "min_refresh=20ms"]),
-        super::set(&["portcullis.budget=30s"]),
-    ];
-    let server = super::serving(TELLS, &set).await;
-    rested(&server).await;
+    let server = trusting(TELLS, keys, &[&wait, "min_refresh=20ms"]).await;
+    older_than(&server, 0.05).await;
     server
 }
 
-/// Waits until a fetch is allowed again.
-async fn rested(server: &Server) {
+/// Waits until the last fetch is so many seconds old.
+async fn older_than(server: &Server, seconds: f64) {
     let age = "portcullis_jwks_age_seconds{provider=\"main\"}";
-    server.metric_when(age, |age| age > 0.05).await;
+    server.metric_when(age, |age| age > seconds).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -43,19 +41,9 @@ async fn the_first_token_after_a_rotation_waits_for_its_key_where_that_is_wanted
 async fn everyone_who_waits_for_one_key_waits_for_one_fetch() {
     let (old, new) = (Signer::es256("old"), Signer::es256("new"));
     let keys = issuer(&[&old]).await;
-    let set = [
-        super::provider(
-            0,
-            "main",
-            super::ISSUER,
-            &keys,
-            &["wait_for_key=5s", "min_refresh=1s"],
-        ),
-        super::set(&["portcullis.budget=30s"]),
-    ];
-    let server = super::serving(TELLS, &set).await;
-    let age = "portcullis_jwks_age_seconds{provider=\"main\"}";
-    server.metric_when(age, |age| age > 1.1).await;
+    let slow = ["wait_for_key=5s", "min_refresh=1s"];
+    let server = trusting(TELLS, &keys, &slow).await;
+    older_than(&server, 1.1).await;
     keys.set_keys(published(&[&old, &new]));
     let asking = (0..50).map(|_| {
         let (channel, request) = (server.channel(), bearing(&good(&new)));
@@ -70,21 +58,10 @@ async fn everyone_who_waits_for_one_key_waits_for_one_fetch() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_server_that_stalls_costs_half_of_the_budget_at_most() {
     let (old, new) = (Signer::es256("old"), Signer::es256("new"));
-    let keys = issuer(&[&old]).await;
-    let set = [
-        super::provider(
-            0,
-            "main",
-            super::ISSUER,
-            &keys,
-            &["wait_for_key=4s", "min_refresh=1h", "refresh_interval=1h"],
-        ),
-        super::set(&["portcullis.budget=30s"]),
-    ];
-    keys.set_keys(Answer::Stall);
-    let set: Vec<&str> = set.iter().flatten().map(String::as_str).collect();
-    let set = [&["portcullis.reason_header=x-reason"][..], &set].concat();
-    let server = Server::start(TELLS, &set).await;
+    let keys = KeyServer::start(Answer::Stall).await;
+    let slow = ["wait_for_key=4s", "min_refresh=1h", "refresh_interval=1h"];
+    let provider = provider(0, "main", ISSUER, &keys, &slow);
+    let server = starting(TELLS, &[provider]).await;
     keys.requests(1).await;
     for token in [good(&old), good(&new)] {
         let began = Instant::now();
@@ -94,6 +71,7 @@ async fn a_key_server_that_stalls_costs_half_of_the_budget_at_most() {
             .unwrap();
         let took = began.elapsed();
         assert_eq!(told(&answer), "keys_unavailable");
+        assert!(took >= Duration::from_millis(400), "waited for {took:?}");
         assert!(took < Duration::from_millis(995), "took {took:?}");
     }
     assert_eq!(keys.seen().len(), 1);
