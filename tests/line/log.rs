@@ -32,10 +32,10 @@ pub(crate) fn of_check(decision_id: &str) -> Value {
     found.next_back().cloned().expect("a line of this check")
 }
 
-/// Whether any line of this process contains `text`.
-pub(crate) fn shows(text: &str) -> bool {
+/// All lines of this process, as JSON text.
+pub(crate) fn text() -> String {
     let lines = LINES.lock().unwrap();
-    lines.iter().any(|line| line.to_string().contains(text))
+    lines.iter().map(|line| format!("{line}\n")).collect()
 }
 
 /// The lines with this message whose `field` is `value`.

@@ -56,16 +56,16 @@ async fn no_token_claim_or_kid_is_in_the_log_or_in_metrics() {
             server.check(&request).await;
         }
     }
-    let metrics = server.get("/metrics").await.body;
+    let (log, metrics) = (log::text(), server.get("/metrics").await.body);
     let signatures = tokens.iter().flat_map(|token| token.split('.'));
     let kept = [&kid, &issuer, &secret, &garbage];
     for text in signatures.chain(kept.map(String::as_str)) {
-        assert!(!log::shows(text), "the log shows `{text}`");
+        assert!(!log.contains(text), "the log shows `{text}`");
         assert!(!metrics.contains(text), "a metric shows `{text}`");
     }
     // That nothing is found says something: what may be shown is found.
-    assert!(log::shows("\"token.error\":\"unknown_key\""));
-    assert!(log::shows("\"token.provider\":\"main\""));
+    assert!(log.contains("\"token.error\":\"unknown_key\""));
+    assert!(log.contains("\"token.provider\":\"main\""));
     assert!(metrics.contains("portcullis_token_verifications_total"));
 }
 
