@@ -35,7 +35,8 @@ pub(crate) fn of_check(decision_id: &str) -> Value {
 /// All lines of this process, as JSON text.
 pub(crate) fn text() -> String {
     let lines = LINES.lock().unwrap();
-    lines.iter().map(|line| format!("{line}\n")).collect()
+    let lines: Vec<_> = lines.iter().map(Value::to_string).collect();
+    lines.join("\n")
 }
 
 /// The lines with this message whose `field` is `value`.

@@ -24,13 +24,12 @@ mod waiting;
 #[path = "tokens/xfcc.rs"]
 mod xfcc;
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD as BASE64};
 use envoy_types::pb::envoy::{
     config::core::v3::HeaderValueOption,
     service::auth::v3::{CheckResponse, check_response::HttpResponse},
 };
+use portcullis::clock::Clock;
 use serde_json::{Value, json};
 
 use crate::{
@@ -109,8 +108,7 @@ fn set(keys: &[&str]) -> Vec<String> {
 }
 
 fn now() -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    now.unwrap().as_secs()
+    Clock::System.now().unix.as_secs()
 }
 
 /// Claims that are good for an hour, with others on top.

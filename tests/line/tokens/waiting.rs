@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use tokio::task::JoinSet;
+
 use super::{
     ISSUER, TELLS, bearing, good, issuer, provider, published, says, starting, told, trusting,
 };
@@ -45,12 +47,13 @@ async fn everyone_who_waits_for_one_key_waits_for_one_fetch() {
     let server = trusting(TELLS, &keys, &slow).await;
     older_than(&server, 1.1).await;
     keys.set_keys(published(&[&old, &new]));
-    let asking = (0..50).map(|_| {
+    let mut asking = JoinSet::new();
+    for _ in 0..50 {
         let (channel, request) = (server.channel(), bearing(&good(&new)));
-        tokio::spawn(async move { check(&channel, &request, None).await.unwrap() })
-    });
-    for asking in asking.collect::<Vec<_>>() {
-        assert_eq!(told(&asking.await.unwrap()), "verified");
+        asking.spawn(async move { check(&channel, &request, None).await.unwrap() });
+    }
+    for answer in asking.join_all().await {
+        assert_eq!(told(&answer), "verified");
     }
     assert_eq!(keys.seen().len(), 2);
 }
