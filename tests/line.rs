@@ -4,9 +4,14 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::arithmetic_side_effects,
     clippy::indexing_slicing,
     reason = "a test fails by panicking"
 )]
+
+#[path = "support/jwks.rs"]
+#[expect(dead_code, reason = "other tests use the rest")]
+mod key_server;
 
 #[path = "line/admin.rs"]
 mod admin;
@@ -36,3 +41,5 @@ mod requests;
 mod server;
 #[path = "line/stalls.rs"]
 mod stalls;
+#[path = "line/tokens.rs"]
+mod tokens;

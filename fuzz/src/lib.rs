@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use envoy_types::pb::envoy::service::auth::v3::CheckResponse;
+use envoy_types::pb::envoy::service::auth::v3::{
+    AttributeContext, CheckRequest, CheckResponse,
+    attribute_context::{HttpRequest, Peer, Request},
+};
 use portcullis::{
     check::{Active, budget},
     input,
@@ -40,6 +43,33 @@ pub fn unhurried() -> budget::Options {
         budget: Duration::from_secs(3600),
         ..budget::Options::default()
     }
+}
+
+/// A request of `principal` with one header.
+pub fn with_header(principal: &str, name: &str, value: &str) -> Vec<u8> {
+    let http = HttpRequest {
+        method: "GET".to_owned(),
+        path: "/".to_owned(),
+        headers: [(name.to_owned(), value.to_owned())].into(),
+        ..HttpRequest::default()
+    };
+    let source = Peer {
+        principal: principal.to_owned(),
+        ..Peer::default()
+    };
+    let request = Request {
+        http: Some(http),
+        ..Request::default()
+    };
+    let attributes = AttributeContext {
+        source: Some(source),
+        request: Some(request),
+        ..AttributeContext::default()
+    };
+    let request = CheckRequest {
+        attributes: Some(attributes),
+    };
+    request.encode_to_vec()
 }
 
 /// The answer to `outcome`, as Envoy decodes it: always with a status and a decision id.

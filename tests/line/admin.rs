@@ -72,13 +72,8 @@ async fn the_configuration_is_shown_without_its_secrets() {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_series_is_made_of_what_callers_send() {
     let server = Server::start(ALLOW_FOO, &[]).await;
-    let names = async |server: &Server| {
-        let metrics = server.get("/metrics").await.body;
-        let names = metrics.lines().filter_map(|line| line.rsplit_once(' '));
-        names.map(|(name, _)| name.to_owned()).collect::<Vec<_>>()
-    };
     server.check(&requests::path("/")).await;
-    let before = names(&server).await;
+    let before = server.series().await;
     for n in 0..50 {
         server
             .check(&requests::path(&format!("/{n}/{}", fastrand::u64(..))))
@@ -86,7 +81,7 @@ async fn no_series_is_made_of_what_callers_send() {
         let other = format!("spiffe://cluster.local/ns/n{n}/sa/{}", fastrand::u64(..));
         server.check(&requests::principal(&other)).await;
     }
-    assert_eq!(names(&server).await, before);
+    assert_eq!(server.series().await, before);
     assert!(before.len() > 20, "{before:?}");
     assert_eq!(
         server

@@ -32,6 +32,22 @@ pub(crate) fn of_check(decision_id: &str) -> Value {
     found.next_back().cloned().expect("a line of this check")
 }
 
+/// All lines of this process, as JSON text.
+pub(crate) fn text() -> String {
+    let lines = LINES.lock().unwrap();
+    let lines: Vec<_> = lines.iter().map(Value::to_string).collect();
+    lines.join("\n")
+}
+
+/// The lines with this message whose `field` is `value`.
+pub(crate) fn saying(message: &str, field: &str, value: &str) -> Vec<Value> {
+    let lines = LINES.lock().unwrap();
+    let found = lines
+        .iter()
+        .filter(|line| line["message"] == message && line[field] == value);
+    found.cloned().collect()
+}
+
 struct Sink;
 
 impl io::Write for Sink {

@@ -165,6 +165,36 @@ impl Server {
         lines.find_map(|line| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok())
     }
 
+    /// Waits until one series of `/metrics` is as wanted.
+    pub(crate) async fn metric_when(&self, series: &str, wanted: impl Fn(f64) -> bool) -> f64 {
+        soon(async {
+            loop {
+                if let Some(value) = self.metric(series).await.filter(|value| wanted(*value)) {
+                    return value;
+                }
+                tokio::task::yield_now().await;
+            }
+        })
+        .await
+    }
+
+    /// Waits until `/readyz` says so.
+    pub(crate) async fn ready(&self) {
+        soon(async {
+            while self.get("/readyz").await.status != 200 {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+    }
+
+    /// The names of all series of `/metrics`, with their labels.
+    pub(crate) async fn series(&self) -> Vec<String> {
+        let metrics = self.get("/metrics").await.body;
+        let names = metrics.lines().filter_map(|line| line.rsplit_once(' '));
+        names.map(|(name, _)| name.to_owned()).collect()
+    }
+
     /// Waits until `/policy` is as wanted.
     pub(crate) async fn policy_when(&self, wanted: impl Fn(&Value) -> bool) -> Value {
         soon(async {

@@ -39,7 +39,7 @@ impl Tokens {
             throttled: registered(
                 registry,
                 "jwks_unknown_kid_throttled",
-                "Tokens with an unknown key for which no new key set was fetched, by provider",
+                "Tokens with an unknown key that came too soon after a fetch to cause one, by provider",
             ),
         }
     }
@@ -58,7 +58,7 @@ impl Tokens {
             self.remembered.inc();
         }
         match (token.nudge, token.provider) {
-            (Some(Nudge::Throttled | Nudge::KnownUnknown), Some(provider)) => {
+            (Some(Nudge::Throttled), Some(provider)) => {
                 let label = [("provider", provider.to_owned())];
                 self.throttled.get_or_create_owned(&label).inc();
             }

@@ -124,6 +124,8 @@ fn cookies_are_found_by_their_exact_name() {
             ("token=%65T", MALFORMED),
             ("token=T; token=T", MALFORMED),
             ("token=x; token=T", MALFORMED),
+            ("a=1,token=T", Ok(())),
+            ("a=1,token=T; token=T", MALFORMED),
             ("token=T,token=T", MALFORMED),
             // Two headers of an HTTP/1 request.
             ("token=T; a=1,token=x", MALFORMED),
