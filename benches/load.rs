@@ -62,6 +62,8 @@ fn main() {
         assert!(known, "there is no measurement `{name}`");
     }
     stay_off_the_first_core();
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap();
+    println!("the machine's load average is {}", load.trim_end());
     for (name, measure) in MEASUREMENTS {
         if names.is_empty() || names.iter().any(|wanted| *wanted == name) {
             measure(brief);

@@ -56,9 +56,13 @@ pub(crate) async fn check(channel: Channel, request: Bytes) -> i32 {
     if answer.status.is_some_and(|status| status.code == 0) {
         return ALLOWED;
     }
+    // Envoy answers 403 unless it is told otherwise.
     match answer.http_response {
-        Some(HttpResponse::DeniedResponse(denied)) => denied.status.map_or(0, |status| status.code),
-        Some(HttpResponse::OkResponse(_) | HttpResponse::ErrorResponse(_)) | None => 0,
+        None => 403,
+        Some(HttpResponse::DeniedResponse(denied)) => denied.status.unwrap().code,
+        Some(HttpResponse::OkResponse(_) | HttpResponse::ErrorResponse(_)) => {
+            panic!("neither allowed nor denied")
+        }
     }
 }
 
