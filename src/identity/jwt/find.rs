@@ -126,14 +126,15 @@ fn in_header<'r>(value: &'r str, prefix: &str) -> impl Iterator<Item = Cow<'r, s
 }
 
 /// What stands behind the prefix. A prefix that ends with a space is an authentication scheme, which
-/// has no case and is followed by one space or more (RFC 9110, section 11.1).
+/// has no case and is followed by one space or more (RFC 9110, section 11.1). After other white space,
+/// at which some upstreams split, stands a token too, which is malformed for it.
 fn behind<'r>(prefix: &str, value: &'r str) -> Option<&'r str> {
     let scheme = prefix.trim_end_matches(' ');
     let token = if scheme.len() == prefix.len() {
         value.strip_prefix(prefix)?
     } else {
         let (start, rest) = value.split_at_checked(scheme.len())?;
-        let is_it = start.eq_ignore_ascii_case(scheme) && rest.starts_with(' ');
+        let is_it = start.eq_ignore_ascii_case(scheme) && rest.starts_with(char::is_whitespace);
         is_it.then(|| rest.trim_start_matches(' '))?
     };
     (!token.trim_ascii().is_empty()).then_some(token)
@@ -162,6 +163,6 @@ fn in_query<'r>(path: &'r str, name: &str) -> impl Iterator<Item = Cow<'r, str>>
     query
         .split('&')
         .filter_map(|pair| pair.split_once('='))
-        .filter(move |(key, _)| percent_decode_str(key).decode_utf8_lossy() == name)
+        .filter(move |(key, _)| Location::is_spelling(key, name))
         .map(|(_, value)| percent_decode_str(value).decode_utf8_lossy())
 }
