@@ -239,6 +239,30 @@ fn the_issuer_selects_only_among_the_providers_of_the_place() {
 }
 
 #[test]
+fn a_scheme_in_two_spellings_is_one_place() {
+    let other = Provider {
+        name: "other".into(),
+        issuer: "https://other.example".into(),
+        locations: vec![header("authorization", "bearer ")],
+        ..provider()
+    };
+    let verifier = verifier(vec![provider(), other]);
+    for issuer in [ISSUER, "https://other.example"] {
+        let token = format!("Bearer {}", token_with(&[("iss", &format!("{issuer:?}"))]));
+        assert_eq!(
+            code_of(&verifier, "/", &[("authorization", &token)]),
+            Ok(()),
+            "{issuer}"
+        );
+    }
+    let twice = format!("Bearer {0},Bearer {0}", token_with(&[]));
+    assert_eq!(
+        code_of(&verifier, "/", &[("authorization", &twice)]),
+        MALFORMED
+    );
+}
+
+#[test]
 fn without_a_provider_a_token_has_an_unknown_issuer() {
     let verifier = verifier(Vec::new());
     let good = format!("Bearer {}", token_with(&[]));
