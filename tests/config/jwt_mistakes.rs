@@ -299,6 +299,7 @@ fn a_place_is_named_right_and_once() {
     let nothing =
         "an empty list finds no token\n    hint: leave the key out to read `Authorization: Bearer`";
     let prefix = "from_headers[0].prefix: must be at most 64 visible ASCII characters";
+    let never = "from_headers[0].prefix: finds no token: values have neither a space before them nor a comma";
     for (fields, want) in [
         ("from_headers: [{}]", format!("{header}: is missing")),
         (
@@ -314,6 +315,9 @@ fn a_place_is_named_right_and_once() {
             format!("{header}: `` is not a header's name"),
         ),
         ("from_headers: [{name: a, prefix: é}]", prefix.to_owned()),
+        ("from_headers: [{name: a, prefix: ' '}]", never.to_owned()),
+        ("from_headers: [{name: a, prefix: ' X '}]", never.to_owned()),
+        ("from_headers: [{name: a, prefix: 'X, '}]", never.to_owned()),
         ("from_headers: [{name: a}, {name: A}]", again.to_owned()),
         (
             "from_headers: [{name: a, prefix: 'X '}, {name: a, prefix: 'x y'}]",
