@@ -126,8 +126,8 @@ fn judge(
     let answer = active.policy.evaluate(input, budget.limits())?;
     budget.spend(Stage::Policy)?;
     let mut decision = Decision::parse(&answer)?;
-    for location in token.iter().flat_map(|token| &token.strip) {
-        decision.strip(location, request);
+    if let Some(token) = token {
+        decision.strip(&token.strip, request);
     }
     budget.spend(Stage::Response)?;
     Ok(decision)

@@ -5,27 +5,31 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use percent_encoding::percent_decode_str;
-
 use super::{AppendAction, Decision, Header, HeaderName, Permit};
 use crate::{identity::jwt::Location, request::RequestView};
 
 impl Decision {
-    /// Takes the token at `location` out of `request`, if the request goes through.
-    pub fn strip(&mut self, location: &Location, request: &RequestView<'_>) {
+    /// Takes the tokens at `locations` out of `request`, if the request goes through.
+    pub fn strip(&mut self, locations: &[&Location], request: &RequestView<'_>) {
         match self {
-            Self::Allow(permit) => permit.strip(location, request),
+            Self::Allow(permit) => permit.strip(locations, request),
             Self::Deny(_) => {}
         }
     }
 }
 
 impl Permit {
-    fn strip(&mut self, location: &Location, request: &RequestView<'_>) {
-        match location {
-            Location::Header { name, .. } => self.strip_header(name),
-            Location::Cookie(name) => self.strip_cookie(name, request),
-            Location::Param(name) => self.strip_parameter(name, request),
+    fn strip(&mut self, locations: &[&Location], request: &RequestView<'_>) {
+        let mut cookies: Vec<&str> = Vec::new();
+        for location in locations {
+            match location {
+                Location::Header { name, .. } => self.strip_header(name),
+                Location::Cookie(name) => cookies.push(name),
+                Location::Param(name) => self.strip_parameter(name, request),
+            }
+        }
+        if !cookies.is_empty() {
+            self.strip_cookies(&cookies, request);
         }
     }
 
@@ -43,13 +47,14 @@ impl Permit {
         }
     }
 
-    fn strip_cookie(&mut self, name: &str, request: &RequestView<'_>) {
+    /// All at once: what is left of them is one header.
+    fn strip_cookies(&mut self, names: &[&str], request: &RequestView<'_>) {
         if self.request_headers.iter().any(|header| header.is(COOKIE)) {
             self.strip_header(COOKIE);
             return;
         }
         let cookies = request.header(COOKIE).unwrap_or_default();
-        let is_other = |pair: &&str| pair.split('=').next().unwrap_or_default().trim() != name;
+        let is_other = |pair: &&str| !names.contains(&name_of(pair));
         // A second header of an HTTP/1 request is joined with `,`; any other stays in its value.
         let others = cookies.split(';').map(|cookie| {
             let kept = cookie.split(',').filter(is_other).collect::<Vec<_>>();
@@ -75,14 +80,16 @@ impl Permit {
         let pairs = query.map_or("", |(_, query)| query).split('&');
         let spellings: BTreeSet<&str> = pairs
             .map(|pair| pair.split('=').next().unwrap_or_default())
-            .filter(|spelled| {
-                let decoded = spelled.replace('+', " ");
-                percent_decode_str(&decoded).decode_utf8_lossy() == name
-            })
+            .filter(|spelled| Location::is_spelling(spelled, name))
             .collect();
         self.query_parameters_to_remove
             .extend(spellings.into_iter().map(str::to_owned));
     }
+}
+
+/// The name of `name=value`.
+fn name_of(pair: &str) -> &str {
+    pair.split('=').next().unwrap_or_default().trim()
 }
 
 impl Header {
@@ -101,11 +108,20 @@ mod tests {
     /// What is left of `decision` when the token at `location` is taken out: headers set, headers
     /// removed, parameters removed.
     fn stripped(decision: &str, location: &Location, cookie: &str, path: &str) -> [String; 3] {
+        stripped_of_all(decision, &[location], cookie, path)
+    }
+
+    fn stripped_of_all(
+        decision: &str,
+        locations: &[&Location],
+        cookie: &str,
+        path: &str,
+    ) -> [String; 3] {
         let headers = [("cookie", cookie), ("authorization", "Bearer x")];
         let view = RequestView::for_tests(path, &headers);
         let value = Value::from_json_str(decision).unwrap();
         let mut decision = Decision::parse(&value).unwrap();
-        decision.strip(location, &view);
+        decision.strip(locations, &view);
         let Decision::Allow(permit) = decision else {
             panic!("an allow")
         };
@@ -164,6 +180,29 @@ mod tests {
                 "{was_set}"
             );
             assert!(!was_set.contains("session="), "{was_set}");
+        }
+    }
+
+    #[test]
+    fn the_tokens_of_two_cookies_are_both_cut_out() {
+        let [one, other] = ["one", "other"].map(|name| Location::Cookie(name.into()));
+        for (decision, cookie, set, removed) in [
+            ("true", "a=1; one=x; other=y", "cookie: a=1 Some(", ""),
+            ("true", "one=x; other=y", "", "cookie"),
+            (
+                r#"{"allowed": true, "headers": {"cookie": "mine"}}"#,
+                "a=1; one=x; other=y",
+                "cookie: mine None",
+                "",
+            ),
+        ] {
+            let [was_set, was_removed, _] = stripped_of_all(decision, &[&one, &other], cookie, "/");
+            assert!(was_set.starts_with(set), "{cookie}: {was_set}");
+            assert!(
+                !was_set.contains("=x") && !was_set.contains("=y"),
+                "{cookie}: {was_set}"
+            );
+            assert_eq!(was_removed, removed, "{cookie}");
         }
     }
 

@@ -5,8 +5,9 @@
 //! instead. Elsewhere a caller can send the header, so it is read only where configuration says that
 //! it is overwritten.
 //!
-//! Promises: only the last element counts, which is the one the proxy itself wrote; a header that is not
-//! well-formed as a whole proves nothing, so that no earlier element can reach into the last one.
+//! Promises: only the last element counts, which is the one the proxy itself wrote; when it is not well-formed,
+//! or a quote of the whole header is left open, nothing is proven, so that no earlier element can reach
+//! into the last one.
 
 /// Whether `x-forwarded-client-cert` proves who calls.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

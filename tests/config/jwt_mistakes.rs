@@ -293,6 +293,17 @@ fn keys_in_the_file_are_checked_with_it() {
 }
 
 #[test]
+fn a_prefix_that_no_value_begins_with_is_refused() {
+    let want = "from_headers[0].prefix: finds no token: \
+                values have neither a space before them nor a comma";
+    for prefix in [" ", " X ", "X, "] {
+        let header = format!("{{name: a, prefix: '{prefix}'}}");
+        let fields = format!("jwks_uri: 'https://k', from_headers: [{header}]");
+        refused(&fields, &[want]);
+    }
+}
+
+#[test]
 fn a_place_is_named_right_and_once() {
     let header = "from_headers[0].name";
     let again = "from_headers[1]: finds the tokens of another entry again";

@@ -107,6 +107,10 @@ fn prefix(value: &Value) -> Result<&str, Complaint> {
         let message = format!("must be at most {LONGEST_PREFIX} visible ASCII characters");
         return Err(Complaint::new(message));
     }
+    if prefix.starts_with(' ') || prefix.contains(',') {
+        let message = "finds no token: values have neither a space before them nor a comma";
+        return Err(Complaint::new(message));
+    }
     Ok(prefix)
 }
 

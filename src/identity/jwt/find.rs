@@ -44,7 +44,10 @@ impl Places {
         let mut places: Vec<Place> = Vec::new();
         for (at, provider) in providers.iter().enumerate() {
             for location in &provider.locations {
-                match places.iter_mut().find(|place| place.location == *location) {
+                match places
+                    .iter_mut()
+                    .find(|place| is_same(&place.location, location))
+                {
                     Some(place) if place.providers.contains(&at) => {}
                     Some(place) => place.providers.push(at),
                     None => places.push(Place {
@@ -126,17 +129,43 @@ fn in_header<'r>(value: &'r str, prefix: &str) -> impl Iterator<Item = Cow<'r, s
 }
 
 /// What stands behind the prefix. A prefix that ends with a space is an authentication scheme, which
-/// has no case and is followed by one space or more (RFC 9110, section 11.1).
+/// has no case and is followed by one space or more (RFC 9110, section 11.1). After other white space,
+/// at which some upstreams split, stands a token too, which is malformed for it.
 fn behind<'r>(prefix: &str, value: &'r str) -> Option<&'r str> {
-    let scheme = prefix.trim_end_matches(' ');
-    let token = if scheme.len() == prefix.len() {
-        value.strip_prefix(prefix)?
-    } else {
+    let token = if let Some(scheme) = scheme(prefix) {
         let (start, rest) = value.split_at_checked(scheme.len())?;
-        let is_it = start.eq_ignore_ascii_case(scheme) && rest.starts_with(' ');
+        let is_it = start.eq_ignore_ascii_case(scheme) && rest.starts_with(char::is_whitespace);
         is_it.then(|| rest.trim_start_matches(' '))?
+    } else {
+        value.strip_prefix(prefix)?
     };
     (!token.trim_ascii().is_empty()).then_some(token)
+}
+
+/// The authentication scheme that a prefix is.
+fn scheme(prefix: &str) -> Option<&str> {
+    prefix.ends_with(' ').then(|| prefix.trim_end_matches(' '))
+}
+
+/// Whether two locations find the same tokens: a scheme has several spellings. Were they two places,
+/// every token would count as two.
+fn is_same(one: &Location, other: &Location) -> bool {
+    let (
+        Location::Header { name, prefix },
+        Location::Header {
+            name: other_name,
+            prefix: other_prefix,
+        },
+    ) = (one, other)
+    else {
+        return one == other;
+    };
+    let same_prefix = match (scheme(prefix), scheme(other_prefix)) {
+        (Some(scheme), Some(other)) => scheme.eq_ignore_ascii_case(other),
+        (Some(_), None) | (None, Some(_)) => false,
+        (None, None) => prefix == other_prefix,
+    };
+    name == other_name && same_prefix
 }
 
 /// The values of the cookies of this name (RFC 6265, section 4.2.1), without their quotes. A second
@@ -162,6 +191,6 @@ fn in_query<'r>(path: &'r str, name: &str) -> impl Iterator<Item = Cow<'r, str>>
     query
         .split('&')
         .filter_map(|pair| pair.split_once('='))
-        .filter(move |(key, _)| percent_decode_str(key).decode_utf8_lossy() == name)
+        .filter(move |(key, _)| Location::is_spelling(key, name))
         .map(|(_, value)| percent_decode_str(value).decode_utf8_lossy())
 }

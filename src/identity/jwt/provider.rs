@@ -2,6 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
+use percent_encoding::percent_decode_str;
+
 use crate::{identity::jose::Algorithm, redact::Secret};
 
 /// One issuer of tokens that is trusted.
@@ -67,6 +69,12 @@ impl Location {
             name: "authorization".into(),
             prefix: "Bearer ".into(),
         }
+    }
+
+    /// Whether a query that has this `spelling` means the parameter `name`, as upstreams read it.
+    pub fn is_spelling(spelling: &str, name: &str) -> bool {
+        let spelling = spelling.replace('+', " ");
+        percent_decode_str(&spelling).decode_utf8_lossy() == name
     }
 }
 

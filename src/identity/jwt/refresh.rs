@@ -73,6 +73,9 @@ impl Refresh {
     /// The most kids that are remembered.
     pub const MAX_KIDS: usize = 1024;
 
+    /// The most checks that wait for one provider's keys.
+    pub const MAX_WAITING: usize = 1024;
+
     /// Nothing fetched yet.
     pub fn new(min_refresh: Duration) -> Self {
         Self {
@@ -147,8 +150,12 @@ impl Refresh {
         *self.shared.rounds.borrow()
     }
 
-    /// Waits until a fetch ends after `round`.
+    /// Waits until a fetch ends after `round`; not at all when [`MAX_WAITING`](Self::MAX_WAITING) wait
+    /// already, so that a flood of unknown keys is not held in memory.
     pub async fn after(&self, round: u64) {
+        if self.shared.rounds.receiver_count() >= Self::MAX_WAITING {
+            return;
+        }
         let mut rounds = self.shared.rounds.subscribe();
         // An error means that nobody fetches any more; `self` keeps the sender, so there is none.
         drop(rounds.wait_for(|ended| *ended != round).await);

@@ -29,8 +29,11 @@ impl Schedule {
     /// How long to wait after a success, when the server says that its answer is good for `max_age`.
     pub(super) fn after_success(&mut self, max_age: Option<Duration>) -> Duration {
         self.failures = 0;
-        let wait = max_age.map_or(self.usual, |age| age.min(self.most));
-        varied(wait).max(self.least)
+        let wait = varied(max_age.unwrap_or(self.usual).min(self.most));
+        // What is above the longest time is taken off it, so that those times differ too.
+        let above = wait.saturating_sub(self.most);
+        let wait = wait.min(self.most).saturating_sub(above);
+        wait.max(self.least)
     }
 
     /// How long to wait after a failure: twice as long each time, up to the usual.
@@ -43,8 +46,7 @@ impl Schedule {
 
     /// The longest time that [`after_success`](Self::after_success) answers.
     pub(super) fn longest(&self) -> Duration {
-        let most = self.most.max(self.usual);
-        most.saturating_add(tenth(most))
+        self.most
     }
 }
 

@@ -115,6 +115,28 @@ fn whoever_waits_is_woken_by_the_end_of_a_fetch() {
 }
 
 #[test]
+fn no_more_checks_wait_than_allowed() {
+    let refresh = refresh();
+    let round = refresh.rounds();
+    let mut waiting: Vec<_> = (0..Refresh::MAX_WAITING)
+        .map(|_| Box::pin(refresh.after(round)))
+        .collect();
+    for after in &mut waiting {
+        assert!(after.now_or_never().is_none());
+    }
+    assert!(refresh.after(round).now_or_never().is_some());
+    // Whoever goes away makes room.
+    waiting.pop();
+    assert!(refresh.after(round).now_or_never().is_none());
+    refresh.ended();
+    assert!(
+        waiting
+            .into_iter()
+            .all(|after| after.now_or_never().is_some())
+    );
+}
+
+#[test]
 fn a_fetch_is_under_way_from_the_nudge_to_its_end_but_not_for_ever() {
     let refresh = refresh();
     assert!(!refresh.is_under_way(now(0)));

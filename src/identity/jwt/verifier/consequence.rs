@@ -4,7 +4,8 @@ use super::Verifier;
 use crate::identity::jwt::{Document, Location, OnFailure, find::Found};
 
 impl<D: Document> Verifier<D> {
-    /// Whether configuration denies a request without a verified token: the candidate provider's,
+    /// Whether configuration denies a request without a verified token: that of any provider for which
+    /// there is no token at all, whatever stands at the places of others; the candidate provider's,
     /// else that of any provider that could have been meant.
     pub(super) fn denies(&self, found: &Found<'_>, candidate: Option<usize>) -> bool {
         let providers = self.providers();
@@ -12,17 +13,18 @@ impl<D: Document> Verifier<D> {
             let provider = providers.get(*at);
             provider.is_some_and(|provider| provider.on_invalid == OnFailure::Deny)
         };
-        if found.first.is_none() {
-            return providers
-                .iter()
-                .any(|provider| provider.on_missing == OnFailure::Deny);
-        }
-        match candidate {
-            Some(at) => on_invalid(&at),
-            None => found
-                .places()
-                .any(|place| self.places.providers_at(place).iter().any(on_invalid)),
-        }
+        let at_places = |is: &dyn Fn(&usize) -> bool| {
+            let mut places = found.places();
+            places.any(|place| self.places.providers_at(place).iter().any(is))
+        };
+        let missing = providers.iter().enumerate().any(|(at, provider)| {
+            provider.on_missing == OnFailure::Deny && !at_places(&|other| *other == at)
+        });
+        missing
+            || match candidate {
+                Some(at) => on_invalid(&at),
+                None => at_places(&on_invalid),
+            }
     }
 
     /// Where tokens are taken out: the candidate provider says it of its own token, any provider of
