@@ -7,7 +7,6 @@
 
 use std::{
     fmt,
-    hash::{BuildHasherDefault, Hash, Hasher},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -25,8 +24,8 @@ pub(super) use digest::{Digest, Digests};
 pub(super) struct Cache<D> {
     digests: Digests,
     options: CacheOptions,
-    verified: Option<Moka<Digest, Entry<Success<D>>, BuildHasherDefault<Uniform>>>,
-    failed: Option<Moka<Digest, Entry<JwtError>, BuildHasherDefault<Uniform>>>,
+    verified: Option<Moka<Digest, Entry<Success<D>>>>,
+    failed: Option<Moka<Digest, Entry<JwtError>>>,
 }
 
 /// A verified token and when it counts.
@@ -88,11 +87,11 @@ impl<D: Document> Cache<D> {
             .max_capacity(max_bytes)
             .weigher(weigh)
             .time_to_live(options.max_ttl.min(LONGEST))
-            .build_with_hasher(BuildHasherDefault::default());
+            .build();
         let failed = Moka::builder()
             .max_capacity(options.max_failures)
             .time_to_live(options.failure_ttl.min(LONGEST))
-            .build_with_hasher(BuildHasherDefault::default());
+            .build();
         Self {
             digests: Digests::of(providers),
             options,
@@ -174,32 +173,6 @@ impl<D> fmt::Debug for Cache<D> {
         f.debug_struct("Cache")
             .field("options", &self.options)
             .finish_non_exhaustive()
-    }
-}
-
-/// Hashes what is uniform already: a part of the digest is as good as its hash.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Uniform(u64);
-
-impl Hasher for Uniform {
-    fn write_u64(&mut self, part: u64) {
-        self.0 = part;
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
-        }
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
-}
-
-impl Hash for Digest {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(self.part());
     }
 }
 

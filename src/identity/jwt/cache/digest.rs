@@ -11,16 +11,8 @@ use sha2::{Digest as _, Sha256};
 use crate::identity::jwt::{Location, OnFailure, Provider};
 
 /// A digest of one token under one configuration.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(in crate::identity::jwt) struct Digest([u8; 32]);
-
-impl Digest {
-    /// A part of it, as uniform as the whole.
-    pub(super) fn part(&self) -> u64 {
-        let part = self.0.first_chunk().copied().unwrap_or_default();
-        u64::from_le_bytes(part)
-    }
-}
 
 /// Makes digests under one configuration, whose own digest every one begins with.
 pub(in crate::identity::jwt) struct Digests {
