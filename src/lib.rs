@@ -1,7 +1,7 @@
 //! # portcullis
 //!
-//! An Envoy `ext_authz` gRPC authorization server: it takes the caller's SPIFFE identity, evaluates
-//! Rego policies and answers allow or deny inside a time budget, closed on every failure.
+//! An Envoy `ext_authz` gRPC authorization server: it takes the caller's SPIFFE identity and verified
+//! token, evaluates Rego policies and answers allow or deny inside a time budget, closed on every failure.
 //!
 //! ## The way of one check
 //!
@@ -11,7 +11,7 @@
 //! ```text
 //! 1 check      admission, budget, one policy snapshot, panic isolation     (the whole line on a screen)
 //! 2 request    the CheckRequest read straight from its wire bytes
-//! 3 identity   who calls: the SPIFFE ID of the peer
+//! 3 identity   who calls: the SPIFFE ID of the peer, the verified token of the caller
 //! 4 input      the document the policy sees, only what it can read
 //! 5 policy     Rego evaluation under limits
 //! 6 decision   the typed decision, parsed once
@@ -20,7 +20,7 @@
 //! 9 telemetry  one event for every outcome, off the line
 //! ```
 //!
-//! From the side: [`sources`] publishes policies through [`snapshot`]. Around it: [`config`],
+//! From the side: [`sources`] publishes policies and keys through [`snapshot`]. Around it: [`config`],
 //! [`app`], [`admin`] and [`cli`]. A module imports only what stands above it in the list below;
 //! `tests/architecture.rs` holds that.
 
