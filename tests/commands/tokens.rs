@@ -150,3 +150,28 @@ fn decide_names_keys_that_are_nobodys_or_no_keys() {
         assert_eq!(done.out, "", "{keys}");
     }
 }
+
+#[test]
+fn the_example_of_the_readme_says_what_the_readme_shows() {
+    let readme = fs::read_to_string("README.md").unwrap();
+    for file in ["portcullis.yaml", "policy.rego"] {
+        let text = fs::read_to_string(format!("docs/examples/tokens/{file}")).unwrap();
+        assert!(readme.contains(&text), "{file}");
+    }
+    for (request, expected) in [
+        ("http1-mtls-jwt.pb", is("allowed", "")),
+        ("http1-plaintext-badjwt.pb", is("denied", "bad_signature")),
+        ("http1-mtls-get.pb", is("denied", "missing")),
+    ] {
+        let done = portcullis(&[
+            "decide",
+            "--json",
+            "-c",
+            "docs/examples/tokens/portcullis.yaml",
+            "-p",
+            "docs/examples/tokens/policy.rego",
+            capture(request).to_str().unwrap(),
+        ]);
+        assert_eq!(verdict(&done), expected, "{request}");
+    }
+}
