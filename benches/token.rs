@@ -15,19 +15,16 @@
 #[expect(dead_code, reason = "measures with some of what the tests need")]
 mod keys;
 
-use std::{
-    hint::black_box,
-    path::Path,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+#[path = "line/one_check.rs"]
+mod one_check;
+
+use std::{path::Path, sync::Arc, time::Duration};
 
 use envoy_types::pb::envoy::service::auth::v3::CheckRequest;
 use keys::{Signer, key_set};
+use one_check::active;
 use portcullis::{
-    check::{Active, Callers, Tokens, budget, decide},
-    clock::Clock,
-    decision::Decision,
+    check::{Active, Callers, Tokens},
     identity::{
         Xfcc,
         jose::Algorithm,
@@ -36,25 +33,12 @@ use portcullis::{
             SeveralTokens,
         },
     },
-    input,
-    policy::{Entrypoint, LoadOptions, Policy, PolicyFile},
-    request::RequestView,
-    response::{self, Reply, respond},
 };
 use prost::Message;
 use serde_json::{Value, json};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
-const DECISION_ID: &str = "7a1d1d3e-95c4-4a2a-9d0b-0c9b0f6f6c11";
-
-/// Long enough that a busy machine changes no answer.
-const PATIENT: budget::Options = budget::Options {
-    budget: Duration::from_mins(1),
-    reply_margin: Duration::ZERO,
-    instructions: 10_000_000,
-};
 
 /// One check, again and again.
 struct Case<'a> {
@@ -67,15 +51,7 @@ struct Case<'a> {
 
 impl Case<'_> {
     fn run(&self) {
-        let mut budget = budget::Budget::offline(&PATIENT, Clock::System);
-        let request = RequestView::parse(&self.request).unwrap();
-        let outcome = decide(self.active, self.callers, &request, &mut budget).outcome;
-        assert_eq!(matches!(outcome, Ok(Decision::Allow(_))), self.allowed);
-        let Reply::Response(bytes) = respond(&outcome, DECISION_ID, &response::Options::default())
-        else {
-            unreachable!("the default never answers with a gRPC error");
-        };
-        black_box(bytes);
+        one_check::run(self.active, self.callers, &self.request, self.allowed);
     }
 }
 
@@ -137,23 +113,6 @@ fn claims() -> Value {
     })
 }
 
-fn active(rego: &str) -> Active {
-    let file = PolicyFile {
-        name: "policy.rego".to_owned(),
-        data_path: Vec::new(),
-        bytes: rego.as_bytes().to_vec(),
-    };
-    let options = LoadOptions {
-        entrypoint: Entrypoint::Path(["envoy", "authz", "allow"].map(str::to_owned).to_vec()),
-        v0_compatible: false,
-        strict_builtin_errors: false,
-    };
-    Active::new(
-        Policy::load(&[file], &options).unwrap(),
-        &input::Options::default(),
-    )
-}
-
 /// The capture, with this token if there is one.
 fn request(token: Option<&str>) -> Vec<u8> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -173,22 +132,8 @@ fn request(token: Option<&str>) -> Vec<u8> {
     request.encode_to_vec()
 }
 
-/// Nanoseconds a call, over one batch.
-fn batch(calls: u32, run: impl Fn()) -> f64 {
-    let began = Instant::now();
-    for _ in 0..calls {
-        run();
-    }
-    began.elapsed().as_secs_f64() * 1e9 / f64::from(calls)
-}
-
-/// Interleaves batches of both sides, so that a disturbance hits a pair and not one side.
 fn compare(case: &Case<'_>, base: &Case<'_>, calls: u32) {
-    let mut pairs: Vec<(f64, f64)> = (0..61)
-        .map(|_| (batch(calls, || case.run()), batch(calls, || base.run())))
-        .collect();
-    pairs.sort_by(|a, b| (a.0 / a.1).total_cmp(&(b.0 / b.1)));
-    let (with, without) = pairs[pairs.len() / 2];
+    let (with, without) = one_check::pair(calls, || case.run(), || base.run());
     println!(
         "{:<34} {with:>7.0} ns   {:<22} {without:>6.0} ns   ratio {:.2}   difference {:.0} ns",
         case.name,
