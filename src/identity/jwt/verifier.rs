@@ -193,6 +193,10 @@ impl<D: Document> Verifier<D> {
     }
 
     fn attempt(&self, token: &Token<'_>, now: Now) -> Attempt<D> {
+        // Where nobody is trusted, no work is done to find that out.
+        if self.places.providers_at(token.place).is_empty() {
+            return Attempt::refused(JwtError::UnknownIssuer.into());
+        }
         let ring = self.keys.snapshot().load();
         let Some(ring) = ring.as_deref() else {
             return Attempt::refused(JwtError::KeysUnavailable.into());
