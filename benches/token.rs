@@ -18,7 +18,7 @@ mod keys;
 #[path = "line/one_check.rs"]
 mod one_check;
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc};
 
 use envoy_types::pb::envoy::service::auth::v3::CheckRequest;
 use keys::{Signer, key_set};
@@ -27,11 +27,7 @@ use portcullis::{
     check::{Active, Callers, Tokens},
     identity::{
         Xfcc,
-        jose::Algorithm,
-        jwt::{
-            CacheOptions, KeySet, Location, OnFailure, Options, Provider, ProviderKeys,
-            SeveralTokens,
-        },
+        jwt::{CacheOptions, KeySet, Options, Provider, ProviderKeys, SeveralTokens},
     },
 };
 use prost::Message;
@@ -57,26 +53,8 @@ impl Case<'_> {
 
 fn provider() -> Provider {
     Provider {
-        name: "bench".into(),
-        issuer: ISSUER.into(),
         audiences: vec!["orders".to_owned()],
-        algorithms: Algorithm::ALL
-            .into_iter()
-            .filter(|algorithm| !algorithm.is_symmetric())
-            .collect(),
-        secret: None,
-        locations: vec![Location::bearer()],
-        clock_skew: Duration::from_secs(30),
-        max_lifetime: None,
-        require_exp: true,
-        required_claims: Vec::new(),
-        typ: None,
-        space_delimited_claims: Arc::default(),
-        on_missing: OnFailure::Policy,
-        on_invalid: OnFailure::Policy,
-        strip_on_allow: false,
-        wait_for_key: Duration::ZERO,
-        min_refresh: Duration::from_secs(10),
+        ..Provider::new("bench", ISSUER)
     }
 }
 

@@ -13,16 +13,10 @@ use super::super::{
     value::{path, shown, text},
 };
 
-/// Those that need no shared secret: what a provider accepts unless it says otherwise.
-pub(super) fn asymmetric() -> Vec<Algorithm> {
-    let all = Algorithm::ALL.into_iter();
-    all.filter(|algorithm| !algorithm.is_symmetric()).collect()
-}
-
 /// The algorithms; `None` when they are wrong, so that nothing can be said about their keys.
 pub(super) fn read(section: &mut Section<'_>) -> Option<Vec<Algorithm>> {
     let Some(given) = section.raw("algorithms") else {
-        return Some(asymmetric());
+        return Some(Algorithm::asymmetric());
     };
     let listed = section.list("algorithms", algorithm)?;
     let count = given.as_array().map_or(0, Vec::len);

@@ -161,7 +161,7 @@ fn read_rule(rule: &mut Section<'_>, name: &str, taken: &mut Taken) -> Entry {
             .unwrap_or_default(),
         locations: read_locations(rule),
         space_delimited_claims: spaced.into(),
-        ..provider::of(name, issuer.unwrap_or_default())
+        ..Provider::new(name, issuer.unwrap_or_default())
     };
     let default = Http::default();
     let http = Http {

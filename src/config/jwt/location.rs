@@ -32,11 +32,6 @@ pub(super) const ISTIO: Keys = Keys {
     params: "fromParams",
 };
 
-/// Where every bearer token is (RFC 6750, section 2.1).
-pub(super) fn bearer_only() -> Vec<Location> {
-    vec![Location::bearer()]
-}
-
 /// The places that a provider of ours names, or the usual one.
 pub(super) fn read(section: &mut Section<'_>) -> Vec<Location> {
     let locations = read_as(section, &OURS);
@@ -47,7 +42,7 @@ pub(super) fn read(section: &mut Section<'_>) -> Vec<Location> {
     });
     match given.first() {
         Some(_) if !all_empty => locations,
-        None => bearer_only(),
+        None => vec![Location::bearer()],
         Some(key) => {
             let complaint = Complaint::new("an empty list finds no token");
             let hint = "leave the key out to read `Authorization: Bearer`";

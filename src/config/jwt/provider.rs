@@ -3,11 +3,14 @@
 //! What is wrong is reported and then read as its default: a configuration with a problem is never
 //! used.
 
-use std::{ops::RangeInclusive, sync::Arc, time::Duration};
+use std::{ops::RangeInclusive, time::Duration};
 
 use serde_json::Value;
 
-use crate::identity::jwt::{OnFailure, Provider};
+use crate::identity::{
+    jose::Algorithm,
+    jwt::{OnFailure, Provider},
+};
 
 use super::{
     super::{
@@ -36,7 +39,7 @@ pub(super) fn read(section: &mut Section<'_>, budget: Duration, taken: &mut Take
         locations: location::read(section),
         clock_skew: section
             .value("clock_skew", duration(CLOCK_SKEW))
-            .unwrap_or(DEFAULT_CLOCK_SKEW),
+            .unwrap_or(Provider::CLOCK_SKEW),
         max_lifetime: section.value("max_lifetime", duration(LIFETIME)),
         require_exp: section.value("require_exp", boolean).unwrap_or(true),
         required_claims: section.list("required_claims", word).unwrap_or_default(),
@@ -54,34 +57,11 @@ pub(super) fn read(section: &mut Section<'_>, budget: Duration, taken: &mut Take
         strip_on_allow: section.flag("strip_on_allow"),
         wait_for_key: read_wait(section, budget),
         min_refresh: refresh.min(),
-        algorithms: algorithms.unwrap_or_else(algorithm::asymmetric),
-        ..of(name.unwrap_or_default(), issuer.unwrap_or_default())
+        algorithms: algorithms.unwrap_or_else(Algorithm::asymmetric),
+        ..Provider::new(name.unwrap_or_default(), issuer.unwrap_or_default())
     };
     let source = refresh.source(section, kind);
     (provider, source)
-}
-
-/// The provider of whom only this is known.
-pub(super) fn of(name: &str, issuer: &str) -> Provider {
-    Provider {
-        name: name.into(),
-        issuer: issuer.into(),
-        audiences: Vec::new(),
-        algorithms: algorithm::asymmetric(),
-        secret: None,
-        locations: location::bearer_only(),
-        clock_skew: DEFAULT_CLOCK_SKEW,
-        max_lifetime: None,
-        require_exp: true,
-        required_claims: Vec::new(),
-        typ: None,
-        space_delimited_claims: Arc::default(),
-        on_missing: OnFailure::Policy,
-        on_invalid: OnFailure::Policy,
-        strip_on_allow: false,
-        wait_for_key: Duration::ZERO,
-        min_refresh: refresh::DEFAULT_MIN,
-    }
 }
 
 fn name(value: &Value) -> Result<&str, Complaint> {
@@ -152,7 +132,6 @@ pub(super) const LONGEST_NAME: usize = 63;
 const LONGEST_ISSUER: usize = 2048;
 /// Longest name of a claim in bytes.
 const LONGEST_WORD: usize = 256;
-const DEFAULT_CLOCK_SKEW: Duration = Duration::from_secs(30);
 const CLOCK_SKEW: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_mins(10);
 const LIFETIME: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(366 * 24);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);

@@ -2,6 +2,7 @@
 
 use std::{ops::RangeInclusive, time::Duration};
 
+use crate::identity::jwt::Provider;
 use crate::sources::jwks::{ClientCertificate, Http, Kind, Source};
 
 use super::super::{
@@ -56,7 +57,7 @@ impl Refresh {
         let given = [self.interval, self.max];
         self.min.unwrap_or_else(|| {
             let given = given.into_iter().flatten();
-            given.fold(DEFAULT_MIN, Duration::min)
+            given.fold(Provider::MIN_REFRESH, Duration::min)
         })
     }
 
@@ -168,7 +169,6 @@ const HTTP_KEYS: [&str; 6] = [
     CLIENT_KEY,
 ];
 const REFRESH_KEYS: [&str; 5] = [MIN, INTERVAL, MAX, "max_stale", "wait_for_key"];
-pub(super) const DEFAULT_MIN: Duration = Duration::from_secs(10);
 const DEFAULT_INTERVAL: Duration = Duration::from_mins(5);
 const DEFAULT_FILE_INTERVAL: Duration = Duration::from_secs(10);
 const DEFAULT_MAX: Duration = Duration::from_hours(1);

@@ -49,6 +49,12 @@ impl Algorithm {
         Self::Hs512,
     ];
 
+    /// Those whose verifiers cannot sign.
+    pub fn asymmetric() -> Vec<Self> {
+        let all = Self::ALL.into_iter();
+        all.filter(|algorithm| !algorithm.is_symmetric()).collect()
+    }
+
     /// The algorithm of this name. Names are case-sensitive (RFC 7515, section 4.1.1).
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL

@@ -45,6 +45,41 @@ pub struct Provider {
     pub min_refresh: Duration,
 }
 
+impl Provider {
+    /// By how much clocks may differ when nothing is said.
+    pub const CLOCK_SKEW: Duration = Duration::from_secs(30);
+    /// The least time between two fetches when nothing is said.
+    pub const MIN_REFRESH: Duration = Duration::from_secs(10);
+
+    /// The provider of whom only this is known: everything else is what it is when nothing is said.
+    pub fn new(name: &str, issuer: &str) -> Self {
+        Self {
+            name: name.into(),
+            issuer: issuer.into(),
+            audiences: Vec::new(),
+            algorithms: Algorithm::asymmetric(),
+            secret: None,
+            locations: vec![Location::bearer()],
+            clock_skew: Self::CLOCK_SKEW,
+            max_lifetime: None,
+            require_exp: true,
+            required_claims: Vec::new(),
+            typ: None,
+            space_delimited_claims: Arc::default(),
+            on_missing: OnFailure::Policy,
+            on_invalid: OnFailure::Policy,
+            strip_on_allow: false,
+            wait_for_key: Duration::ZERO,
+            min_refresh: Self::MIN_REFRESH,
+        }
+    }
+
+    /// Whether checks may wait for its keys.
+    pub fn waits_for_keys(&self) -> bool {
+        !self.wait_for_key.is_zero()
+    }
+}
+
 /// Where a token is looked for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Location {

@@ -44,28 +44,7 @@ impl Document for Shown {
 }
 
 fn provider() -> Provider {
-    Provider {
-        name: "main".into(),
-        issuer: ISSUER.into(),
-        audiences: Vec::new(),
-        algorithms: Algorithm::ALL
-            .into_iter()
-            .filter(|algorithm| !algorithm.is_symmetric())
-            .collect(),
-        secret: None,
-        locations: vec![Location::bearer()],
-        clock_skew: Duration::from_secs(30),
-        max_lifetime: None,
-        require_exp: true,
-        required_claims: Vec::new(),
-        typ: None,
-        space_delimited_claims: Arc::from([]),
-        on_missing: OnFailure::Policy,
-        on_invalid: OnFailure::Policy,
-        strip_on_allow: false,
-        wait_for_key: Duration::ZERO,
-        min_refresh: Duration::from_secs(10),
-    }
+    Provider::new("main", ISSUER)
 }
 
 fn symmetric() -> Provider {
