@@ -1,8 +1,9 @@
 //! Stage 1, and the whole line on one screen: what happens to one Check from arrival to answer.
 //!
 //! [`decide`] is the line itself, synchronous and without I/O: tests, benchmarks, `portcullis decide`
-//! and the server all call it. Its answer depends on the policy, the keys, the request and the time. [`CheckService`] puts around it what a server needs: admission, one
-//! policy snapshot, panic isolation, the answer and its event.
+//! and the server all call it. Its answer depends on the policy, the keys, the request and the time.
+//! [`CheckService`] puts around it what a server needs: admission, one policy snapshot, panic
+//! isolation, the answer and its event.
 
 pub mod admission;
 pub mod budget;
@@ -332,8 +333,7 @@ impl<'r> Checked<'r> {
             method: http.map_or("", |http| http.method()),
             path: http.map_or("", |http| http.path()),
             host: http.map_or("", |http| http.host()),
-            forwarded_client_cert: identity.peer.is_none()
-                && view.header("x-forwarded-client-cert").is_some(),
+            forwarded_client_cert: identity.peer.is_none() && view.header(Xfcc::HEADER).is_some(),
         };
         let token = token.map(|token| SeenToken {
             provider: token.provider.map(|provider| &*provider.name),

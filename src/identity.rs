@@ -27,7 +27,7 @@ impl<'a> Identity<'a> {
         let principal = request.source_principal();
         match xfcc {
             Xfcc::Trusted if principal.is_empty() => {
-                let header = request.http().and_then(|http| http.header(xfcc::HEADER));
+                let header = request.http().and_then(|http| http.header(Xfcc::HEADER));
                 let forwarded = Self::from_principal(header.and_then(xfcc::last_uri).unwrap_or(""));
                 // A URI that is no SPIFFE ID names no workload of the mesh.
                 if forwarded.peer.is_some() {

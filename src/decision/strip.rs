@@ -75,10 +75,9 @@ impl Permit {
 
     /// Removes the parameter in each spelling that it has in the query.
     fn strip_parameter(&mut self, name: &str, request: &RequestView<'_>) {
-        let path = request.http().map_or("", |http| http.path());
-        let query = path.split('#').next().and_then(|p| p.split_once('?'));
-        let pairs = query.map_or("", |(_, query)| query).split('&');
-        let spellings: BTreeSet<&str> = pairs
+        let query = request.http().map_or("", |http| http.raw_query());
+        let spellings: BTreeSet<&str> = query
+            .split('&')
             .map(|pair| pair.split('=').next().unwrap_or_default())
             .filter(|spelled| Location::is_spelling(spelled, name))
             .collect();

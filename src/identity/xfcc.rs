@@ -19,8 +19,10 @@ pub enum Xfcc {
     Trusted,
 }
 
-/// The header.
-pub(super) const HEADER: &str = "x-forwarded-client-cert";
+impl Xfcc {
+    /// The header.
+    pub const HEADER: &str = "x-forwarded-client-cert";
+}
 
 /// The one `URI` of the last element.
 pub(super) fn last_uri(header: &str) -> Option<&str> {

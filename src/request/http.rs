@@ -59,6 +59,12 @@ impl<'a> Http<'a> {
         self.path
     }
 
+    /// The query of `:path` as it was sent, without what stands behind a `#`; empty when there is none.
+    pub fn raw_query(&self) -> &'a str {
+        let path = self.path.split('#').next().unwrap_or_default();
+        path.split_once('?').map_or("", |(_, query)| query)
+    }
+
     /// `:authority`, with a port when the client sent one.
     pub fn host(&self) -> &'a str {
         self.host

@@ -91,7 +91,7 @@ impl Places {
                     let value = http.header("cookie").unwrap_or_default();
                     found.add(at, in_cookies(value, name));
                 }
-                Location::Param(name) => found.add(at, in_query(http.path(), name)),
+                Location::Param(name) => found.add(at, in_query(http.raw_query(), name)),
             }
         }
         found
@@ -185,9 +185,7 @@ fn unquoted(value: &str) -> Option<&str> {
 }
 
 /// The values of the query parameters of this name.
-fn in_query<'r>(path: &'r str, name: &str) -> impl Iterator<Item = Cow<'r, str>> {
-    let path = path.split('#').next().unwrap_or_default();
-    let query = path.split_once('?').map_or("", |(_, query)| query);
+fn in_query<'r>(query: &'r str, name: &str) -> impl Iterator<Item = Cow<'r, str>> {
     query
         .split('&')
         .filter_map(|pair| pair.split_once('='))

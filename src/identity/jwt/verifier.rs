@@ -124,7 +124,7 @@ impl<D: Document> Verifier<D> {
     /// Whether any provider wants checks to wait for keys.
     pub fn waits_for_keys(&self) -> bool {
         let mut providers = self.options.providers.iter();
-        providers.any(|provider| !provider.wait_for_key.is_zero())
+        providers.any(Provider::waits_for_keys)
     }
 
     /// The token of a request. Deterministic in the request, the keys and the time, apart from
@@ -146,12 +146,8 @@ impl<D: Document> Verifier<D> {
     }
 
     /// The key that this request's token needs and that is being fetched now, where a provider
-    /// wants checks to wait for it. Nudges the fetch.
+    /// wants checks to wait for it; see [`waits_for_keys`](Self::waits_for_keys). Nudges the fetch.
     pub fn awaited_key(&self, request: &RequestView<'_>, now: Now) -> Option<AwaitedKey> {
-        let waits = |provider: &Provider| !provider.wait_for_key.is_zero();
-        if !self.providers().iter().any(waits) {
-            return None;
-        }
         let found = self.places.find(request);
         let token = self.only(&found).ok()?;
         let ring = self.keys.snapshot().load();
@@ -161,7 +157,7 @@ impl<D: Document> Verifier<D> {
             return None;
         }
         let candidate = self.candidate(token).ok()?;
-        if !waits(candidate.provider) {
+        if !candidate.provider.waits_for_keys() {
             return None;
         }
         let error = self.key_of(&candidate, ring, now.instant).err()?;
