@@ -24,8 +24,10 @@
 //! [`app`], [`admin`] and [`cli`]. A module imports only what stands above it in the list below;
 //! `tests/architecture.rs` holds that.
 
+pub mod chain;
 pub mod clock;
 pub mod descriptors;
+pub mod digest;
 pub mod ready;
 pub mod redact;
 pub mod shutdown;

@@ -5,8 +5,6 @@
 
 mod reason;
 
-use std::{error::Error, fmt};
-
 pub use reason::{Answer, Reason};
 
 use crate::{
@@ -106,22 +104,6 @@ impl CheckError {
             | Self::NotReady
             | Self::Internal => None,
         }
-    }
-}
-
-/// Displays an error with its causes, joined by `: `.
-#[derive(Clone, Copy, Debug)]
-pub struct Chain<'a>(pub &'a (dyn Error + 'static));
-
-impl fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut error = self.0;
-        while let Some(cause) = error.source() {
-            write!(f, ": {cause}")?;
-            error = cause;
-        }
-        Ok(())
     }
 }
 

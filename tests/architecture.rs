@@ -17,8 +17,10 @@ use std::{
 /// in its own group).
 const ORDER: &[&[&str]] = &[
     &[
+        "chain",
         "clock",
         "descriptors",
+        "digest",
         "redact",
         "snapshot",
         "shutdown",

@@ -13,11 +13,11 @@ use tokio_util::task::AbortOnDropHandle;
 use super::{App, Bound, StartError, Stopped};
 use crate::{
     admin::{Health, Views},
+    chain::Chain,
     check::{self, Callers, CheckService, Tokens, budget},
     clock::Clock,
     config::{Config, PLUGIN},
     input,
-    outcome::Chain,
     policy::{LoadError, PolicyFile},
     ready::Ready,
     response, shutdown,

@@ -19,8 +19,8 @@ use self::{
 };
 use super::listen::Plain;
 use crate::{
+    chain::Chain,
     config::{self, AllowedCaller},
-    outcome::Chain,
     snapshot::Snapshot,
     telemetry::{CertificateRejected, CertificateReplaced, Metrics},
 };

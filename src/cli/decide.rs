@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use super::{ConfigArguments, PolicyArguments, load, print, requests, table::Table};
 use crate::{
     app::build::{self, check_options, input_options},
+    chain::Chain,
     check::{self, Active, Callers, budget::Budget},
     clock::Clock,
     config::Config,
@@ -24,7 +25,7 @@ use crate::{
         jwt::{KeySet, ProviderKeys},
     },
     input::{self, Plan},
-    outcome::{Answer, Chain, CheckError, Reason},
+    outcome::{Answer, CheckError, Reason},
     request::RequestView,
     response::{Reply, respond},
     sources::jwks::Kind,

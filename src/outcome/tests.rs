@@ -1,6 +1,7 @@
 //! The failure table, row by row.
 
 use super::*;
+use crate::chain::Chain;
 use crate::{input::Value, policy::EvaluatorError};
 
 fn malformed() -> MalformedDecision {

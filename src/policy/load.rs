@@ -1,12 +1,11 @@
 //! From files to sources: which file is what, what it brings to `data`, which Rego it is written
 //! in. Nothing is compiled here, and the first problem does not hide the others.
 
-use sha2::{Digest, Sha256};
-
 use super::bundle::{self, Bundle};
 use super::data::{self, DataTree};
 use super::diagnostic::Diagnostic;
 use super::{LoadOptions, PolicyFile};
+use crate::digest;
 
 /// A Rego module as its author wrote it.
 #[derive(Clone, Debug)]
@@ -140,18 +139,12 @@ impl Collected {
 
 /// A short name for exactly these files.
 fn digest(files: &[PolicyFile]) -> String {
-    let mut hash = Sha256::new();
-    for file in files {
-        for part in [file.name.as_bytes(), &file.bytes] {
-            let length = u64::try_from(part.len()).unwrap_or(u64::MAX);
-            hash.update(length.to_be_bytes());
-            hash.update(part);
-        }
-    }
-    let digest = hash.finalize();
-    let digest = digest.iter().take(REVISION_BYTES);
-    let hex: Vec<String> = digest.map(|byte| format!("{byte:02x}")).collect();
-    format!("sha256:{}", hex.concat())
+    let parts = files
+        .iter()
+        .flat_map(|file| [file.name.as_bytes(), &file.bytes]);
+    let digest = digest::of_parts(parts);
+    let short = digest.get(..REVISION_BYTES).unwrap_or(&digest);
+    format!("sha256:{}", digest::hex(short))
 }
 
 const REVISION_BYTES: usize = 6;

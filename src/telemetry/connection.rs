@@ -3,7 +3,7 @@
 use std::{error::Error, fmt, fmt::Display};
 
 use super::metrics::Metrics;
-use crate::outcome::Chain;
+use crate::chain::Chain;
 
 /// A connection was accepted; it may still have to shake hands.
 #[derive(Clone, Copy, Debug)]

@@ -12,8 +12,9 @@ use super::{
     per::PerStage,
 };
 use crate::{
+    chain::Chain,
     identity::jwt::{JwtError, Nudge},
-    outcome::{Answer, Chain, Outcome, Reason, Stage},
+    outcome::{Answer, Outcome, Reason, Stage},
     policy::Engine,
     redact,
 };

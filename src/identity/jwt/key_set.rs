@@ -8,7 +8,10 @@ mod entry;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use crate::identity::jose::{Algorithm, InvalidJson, VerifyingKey, object};
+use crate::{
+    chain::Chain,
+    identity::jose::{Algorithm, InvalidJson, VerifyingKey, object},
+};
 use entry::{Key, Unfit};
 
 /// The usable keys of a set.
@@ -66,7 +69,7 @@ impl KeySet {
                 Err(why) => skipped.push(SkippedKey {
                     at,
                     kid: entry::shown_kid(entry),
-                    why: with_causes(&why),
+                    why: Chain(&why).to_string(),
                 }),
             }
         }
@@ -142,18 +145,6 @@ fn digest(keys: &[Key]) -> [u8; 32] {
         hasher.update(digest);
     }
     hasher.finalize().into()
-}
-
-/// One line of an error and what caused it.
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

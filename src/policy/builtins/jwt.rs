@@ -16,9 +16,9 @@ use std::sync::Arc;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use moka::sync::Cache;
 use regorus::Value;
-use sha2::{Digest as _, Sha256};
 
 use crate::clock::Clock;
+use crate::digest::{self, Digest};
 use crate::identity::jose::{Algorithm, VerifyingKey};
 use constraints::{Constraints, Trust};
 use error::JwtError;
@@ -172,7 +172,7 @@ impl Jwt {
         verify: impl FnOnce(&KeyList) -> Result<bool, JwtError>,
     ) -> Result<bool, JwtError> {
         let parsed = self.keys(keys)?;
-        let name = digest(&[function.as_bytes(), parsed.digest(), token.as_bytes()]);
+        let name = digest::of_parts([function.as_bytes(), parsed.digest(), token.as_bytes()]);
         if self.good.get(&name).is_some() {
             return Ok(true);
         }
@@ -185,7 +185,7 @@ impl Jwt {
 
     /// The keys that `text` holds, parsed once.
     fn keys(&self, text: &str) -> Result<Arc<KeyList>, JwtError> {
-        let digest = digest(&[b"keys", text.as_bytes()]);
+        let digest = digest::of_parts([b"keys", text.as_bytes()]);
         if let Some(keys) = self.keys.get(&digest) {
             return Ok(keys);
         }
@@ -224,19 +224,6 @@ fn text<'v>(value: &'v Value, what: &'static str) -> Result<&'v str, JwtError> {
 
 fn base64url(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
-}
-
-/// What tells one list of texts from any other.
-type Digest = [u8; 32];
-
-fn digest(parts: &[&[u8]]) -> Digest {
-    let mut hasher = Sha256::new();
-    for part in parts {
-        let length = u64::try_from(part.len()).unwrap_or(u64::MAX);
-        hasher.update(length.to_le_bytes());
-        hasher.update(part);
-    }
-    hasher.finalize().into()
 }
 
 /// How many key texts are kept parsed.

@@ -5,7 +5,6 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 use tokio::task::spawn_blocking;
 
 use super::{
@@ -13,7 +12,7 @@ use super::{
     http::{self, Got},
     schedule::max_age,
 };
-use crate::identity::jwt::KeySet;
+use crate::{digest, identity::jwt::KeySet};
 
 /// Fetches the keys of one provider.
 #[derive(Debug)]
@@ -214,17 +213,7 @@ pub(super) async fn parse(text: String, validator: Option<Validator>) -> Result<
 
 /// Tells texts apart without repeating them.
 fn digest(parts: &[&str]) -> String {
-    let mut hasher = Sha256::new();
-    for part in parts {
-        hasher.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_le_bytes());
-        hasher.update(part.as_bytes());
-    }
-    let hex: Vec<String> = hasher
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    hex.concat()
+    digest::hex(&digest::of_parts(parts.iter().map(|part| part.as_bytes())))
 }
 
 #[cfg(test)]
