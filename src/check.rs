@@ -25,7 +25,7 @@ use crate::{
     },
     input::{self, Plan, TokenDocument},
     outcome::{CheckError, Outcome, Stage},
-    policy::Policy,
+    policy::{Externals, Policy},
     request::RequestView,
     response::{self, Reply, respond},
     snapshot::Snapshot,
@@ -93,12 +93,20 @@ pub fn decide<'r>(
     active: &Active,
     callers: &'r Callers,
     request: &'r RequestView<'_>,
+    externals: &mut Externals,
     budget: &mut Budget,
 ) -> Decided<'r> {
     let identity = Identity::of(request, callers.xfcc);
     let wanted = active.plan.reads_token() || callers.tokens.acts_alone();
     let token = wanted.then(|| callers.tokens.present(request, budget.now()));
-    let outcome = judge(active, request, &identity, token.as_ref(), budget);
+    let outcome = judge(
+        active,
+        request,
+        &identity,
+        token.as_ref(),
+        externals,
+        budget,
+    );
     Decided {
         outcome,
         identity,
@@ -111,6 +119,7 @@ fn judge(
     request: &RequestView<'_>,
     identity: &Identity<'_>,
     token: Option<&Presented<'_, TokenDocument>>,
+    externals: &mut Externals,
     budget: &mut Budget,
 ) -> Outcome {
     budget.spend(Stage::Identity)?;
@@ -124,7 +133,9 @@ fn judge(
     };
     let input = active.plan.build(request, identity, document)?;
     budget.spend(Stage::Input)?;
-    let answer = active.policy.evaluate(input, budget.limits())?;
+    let answer = active
+        .policy
+        .evaluate_with(input, budget.limits(), externals)?;
     budget.spend(Stage::Policy)?;
     let mut decision = Decision::parse(&answer)?;
     if let Some(token) = token {
@@ -324,7 +335,7 @@ impl<'r> Checked<'r> {
             identity,
             token,
         } = match budget.spend(Stage::Request) {
-            Ok(()) => decide(active, callers, view, budget),
+            Ok(()) => decide(active, callers, view, &mut Externals::default(), budget),
             Err(error) => return Self::unread(error),
         };
         let http = view.http();

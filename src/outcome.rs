@@ -58,7 +58,10 @@ impl CheckError {
             Self::Evaluation(error) => match error {
                 EvalError::Undefined => Reason::Undefined,
                 EvalError::Conflict(_) => Reason::Conflict,
-                EvalError::Failed(_) | EvalError::InstructionLimit(_) => Reason::Evaluation,
+                EvalError::Failed(_)
+                | EvalError::InstructionLimit(_)
+                | EvalError::MemoryLimit(_)
+                | EvalError::Awaits => Reason::Evaluation,
                 EvalError::TimeLimit => Reason::Budget,
             },
             Self::Token(_) => Reason::Token,
@@ -94,7 +97,9 @@ impl CheckError {
                 EvalError::Undefined
                 | EvalError::Conflict(_)
                 | EvalError::Failed(_)
-                | EvalError::InstructionLimit(_),
+                | EvalError::InstructionLimit(_)
+                | EvalError::MemoryLimit(_)
+                | EvalError::Awaits,
             )
             | Self::Request(_)
             | Self::Input(_)

@@ -12,6 +12,7 @@ mod data;
 mod depth;
 mod diagnostic;
 mod entrypoint;
+mod externals;
 mod index;
 mod load;
 mod modules;
@@ -27,6 +28,7 @@ use crate::input::{Reads, Value};
 
 pub use constructs::{Construct, proven_builtins};
 pub use diagnostic::Diagnostic;
+pub use externals::{Answer, Externals};
 pub use summary::Summary;
 
 /// One file of a policy set: a Rego module, a data file or a bundle archive, told apart by name.
@@ -67,6 +69,8 @@ pub struct Limits {
     pub time: Duration,
     /// RVM instructions; the interpreter is bounded by time alone.
     pub instructions: usize,
+    /// Bytes that it may hold at once.
+    pub memory: u64,
 }
 
 /// Which of regorus' two evaluators runs a policy.
@@ -96,6 +100,12 @@ pub enum EvalError {
     /// [`Limits::instructions`] are used up.
     #[error("the evaluation used up its {0} instructions")]
     InstructionLimit(usize),
+    /// [`Limits::memory`] is used up.
+    #[error("the evaluation used up its {0} bytes of memory")]
+    MemoryLimit(u64),
+    /// A call of `http.send` has no answer yet: [`Externals::awaited`] names it.
+    #[error("the policy waits for an answer to `http.send`")]
+    Awaits,
 }
 
 /// An error of the evaluator, with its own text.
@@ -186,8 +196,18 @@ impl Policy {
         })
     }
 
-    /// Evaluates the entrypoint for one input.
+    /// Evaluates the entrypoint for one input, without anything from outside.
     pub fn evaluate(&self, input: Value, limits: Limits) -> Result<Value, EvalError> {
+        self.evaluate_with(input, limits, &mut Externals::default())
+    }
+
+    /// Evaluates the entrypoint for one input, with what is known from outside.
+    pub fn evaluate_with(
+        &self,
+        input: Value,
+        limits: Limits,
+        _externals: &mut Externals,
+    ) -> Result<Value, EvalError> {
         self.runner.evaluate(input, limits)
     }
 

@@ -39,6 +39,7 @@ use tables::{INTERPRETED, PROVEN, Row};
 const LIMITS: Limits = Limits {
     time: Duration::from_secs(30),
     instructions: 10_000_000,
+    memory: 64 * 1024 * 1024,
 };
 
 fn file(name: &str, text: &str) -> PolicyFile {
@@ -72,7 +73,10 @@ fn outcome(policy: &Policy, input: &str) -> String {
         Err(EvalError::Undefined) => "undefined".to_owned(),
         Err(EvalError::Conflict(_)) => "conflict".to_owned(),
         Err(EvalError::Failed(error)) => format!("failed: {error}"),
-        Err(EvalError::TimeLimit | EvalError::InstructionLimit(_)) => "limit".to_owned(),
+        Err(EvalError::TimeLimit | EvalError::InstructionLimit(_) | EvalError::MemoryLimit(_)) => {
+            "limit".to_owned()
+        }
+        Err(EvalError::Awaits) => "awaits".to_owned(),
     }
 }
 

@@ -16,6 +16,7 @@ use portcullis::{
 const LIMITS: Limits = Limits {
     time: Duration::from_secs(10),
     instructions: 100_000_000,
+    memory: 64 * 1024 * 1024,
 };
 
 fn library() -> PathBuf {

@@ -10,7 +10,7 @@ use portcullis::{
     clock::Clock,
     decision::Decision,
     input,
-    policy::{Entrypoint, LoadOptions, Policy, PolicyFile},
+    policy::{Entrypoint, Externals, LoadOptions, Policy, PolicyFile},
     request::RequestView,
     response::{self, Reply, respond},
 };
@@ -46,7 +46,14 @@ pub(crate) fn active(rego: &str) -> Active {
 pub(crate) fn run(active: &Active, callers: &Callers, request: &[u8], allowed: bool) {
     let mut budget = budget::Budget::offline(&PATIENT, Clock::System);
     let view = RequestView::parse(request).unwrap();
-    let outcome = decide(active, callers, &view, &mut budget).outcome;
+    let outcome = decide(
+        active,
+        callers,
+        &view,
+        &mut Externals::default(),
+        &mut budget,
+    )
+    .outcome;
     assert_eq!(matches!(outcome, Ok(Decision::Allow(_))), allowed);
     let Reply::Response(bytes) = respond(&outcome, DECISION_ID, &response::Options::default())
     else {

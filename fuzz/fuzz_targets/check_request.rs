@@ -7,6 +7,7 @@ use libfuzzer_sys::fuzz_target;
 use portcullis::{
     check::{Active, Callers, budget::Budget, decide},
     clock::Clock,
+    policy::Externals,
     request::RequestView,
 };
 use portcullis_fuzz::{active, answer, unhurried};
@@ -28,7 +29,7 @@ fuzz_target!(|bytes: &[u8]| {
     for (policy, may_allow) in [(&*DENIES, false), (&*ALLOWS, true)] {
         let mut budget = Budget::offline(&unhurried(), Clock::System);
         let outcome = match RequestView::parse(bytes) {
-            Ok(view) => decide(policy, &CALLERS, &view, &mut budget).outcome,
+            Ok(view) => decide(policy, &CALLERS, &view, &mut Externals::default(), &mut budget).outcome,
             Err(error) => Err(error.into()),
         };
         let allowed = answer(&outcome).status.is_some_and(|status| status.code == 0);

@@ -232,6 +232,7 @@ pub fn check_options(config: &Config) -> check::Options {
             budget: ours.budget,
             reply_margin: ours.reply_margin,
             instructions: ours.limits.instructions,
+            memory: ours.limits.memory,
         },
         response: response::Options {
             on_error: ours.on_error,

@@ -24,6 +24,8 @@ pub struct Options {
     pub reply_margin: Duration,
     /// RVM instructions of one evaluation.
     pub instructions: usize,
+    /// Bytes that one evaluation may hold at once.
+    pub memory: u64,
 }
 
 impl Default for Options {
@@ -32,6 +34,7 @@ impl Default for Options {
             budget: Duration::from_millis(100),
             reply_margin: Duration::from_millis(5),
             instructions: 50_000_000,
+            memory: 64 * 1024 * 1024,
         }
     }
 }
@@ -43,6 +46,7 @@ pub struct Budget {
     began: Instant,
     allowed: Duration,
     instructions: usize,
+    memory: u64,
     /// When the last stage ended, counted from `began`.
     spent: Duration,
     times: StageTimes,
@@ -62,6 +66,7 @@ impl Budget {
             began: clock.instant(),
             allowed,
             instructions: options.instructions,
+            memory: options.memory,
             spent: Duration::ZERO,
             times: StageTimes::default(),
         }
@@ -94,6 +99,7 @@ impl Budget {
         Limits {
             time: self.allowed.saturating_sub(self.spent),
             instructions: self.instructions,
+            memory: self.memory,
         }
     }
 

@@ -26,6 +26,7 @@ use crate::{
     },
     input::{self, Plan},
     outcome::{Answer, CheckError, Reason},
+    policy::Externals,
     request::RequestView,
     response::{Reply, respond},
     sources::jwks::Kind,
@@ -190,7 +191,16 @@ impl Decided {
         let mut budget = Budget::offline(&offline.check.budget, offline.clock);
         let view = RequestView::parse(bytes);
         let outcome = match &view {
-            Ok(view) => check::decide(&offline.active, &offline.callers, view, &mut budget).outcome,
+            Ok(view) => {
+                check::decide(
+                    &offline.active,
+                    &offline.callers,
+                    view,
+                    &mut Externals::default(),
+                    &mut budget,
+                )
+                .outcome
+            }
             Err(error) => Err((*error).into()),
         };
         let elapsed = budget.elapsed();

@@ -91,6 +91,8 @@ pub struct Admission {
 pub struct EvaluationLimits {
     /// `instructions`: of regorus' virtual machine. Default 10,000,000.
     pub instructions: usize,
+    /// `memory`: bytes it may hold at once. Default 64 MiB.
+    pub memory: u64,
 }
 
 /// `shutdown`: how the server goes.
@@ -231,6 +233,7 @@ impl Default for EvaluationLimits {
     fn default() -> Self {
         Self {
             instructions: 10_000_000,
+            memory: 64 * 1024 * 1024,
         }
     }
 }
@@ -242,6 +245,9 @@ impl EvaluationLimits {
             instructions: section
                 .value("instructions", integer(1_000..=MOST_INSTRUCTIONS))
                 .unwrap_or(default.instructions),
+            memory: section
+                .value("memory", integer(LEAST_MEMORY..=MOST_MEMORY))
+                .unwrap_or(default.memory),
         }
     }
 }
@@ -319,4 +325,7 @@ const SHORTEST_BUDGET: Duration = Duration::from_micros(100);
 const LONGEST_BUDGET: Duration = Duration::from_mins(1);
 const LONGEST_SHUTDOWN: Duration = Duration::from_mins(10);
 const MOST_IN_FLIGHT: usize = 1_000_000;
+/// Less than this is used by ordinary policies.
+const LEAST_MEMORY: u64 = 1024 * 1024;
+const MOST_MEMORY: u64 = 16 * 1024 * 1024 * 1024;
 const MOST_INSTRUCTIONS: usize = 1_000_000_000;

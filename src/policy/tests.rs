@@ -32,6 +32,7 @@ fn query(text: &str) -> LoadOptions {
 const LIMITS: Limits = Limits {
     time: Duration::from_secs(10),
     instructions: 1_000_000,
+    memory: 64 * 1024 * 1024,
 };
 
 fn json(text: &str) -> Value {

@@ -98,6 +98,7 @@ fn every_key_of_ours() -> Portcullis {
             retry_after: Duration::from_secs(2),
         },
         limits: EvaluationLimits {
+            memory: 33_554_432,
             instructions: 50_000,
         },
         http2: Http2 {

@@ -17,7 +17,7 @@ use portcullis::{
     clock::Clock,
     input,
     outcome::CheckError,
-    policy::{Entrypoint, LoadOptions, Policy, PolicyFile},
+    policy::{Entrypoint, Externals, LoadOptions, Policy, PolicyFile},
     request::RequestView,
     snapshot::Snapshot,
     sources::file::Files,
@@ -226,7 +226,14 @@ fn an_allow_that_comes_after_the_budget_is_none() {
             ..budget::Options::default()
         };
         let mut budget = Budget::offline(&options, clock);
-        decide(&active, &Callers::default(), &view, &mut budget).outcome
+        decide(
+            &active,
+            &Callers::default(),
+            &view,
+            &mut Externals::default(),
+            &mut budget,
+        )
+        .outcome
     };
     assert!(matches!(with(0), Err(CheckError::Budget(_))));
     assert!(matches!(

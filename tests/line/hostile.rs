@@ -16,7 +16,7 @@ use portcullis::{
     decision::Decision,
     input,
     outcome::Outcome,
-    policy::{Entrypoint, LoadOptions, Policy, PolicyFile},
+    policy::{Entrypoint, Externals, LoadOptions, Policy, PolicyFile},
     request::RequestView,
     response::{Options, Reply, respond},
 };
@@ -67,7 +67,16 @@ fn judge(active: &Active, bytes: &[u8]) -> Outcome {
     };
     let mut budget = Budget::offline(&options, Clock::System);
     let outcome = match RequestView::parse(bytes) {
-        Ok(view) => decide(active, &Callers::default(), &view, &mut budget).outcome,
+        Ok(view) => {
+            decide(
+                active,
+                &Callers::default(),
+                &view,
+                &mut Externals::default(),
+                &mut budget,
+            )
+            .outcome
+        }
         Err(error) => Err(error.into()),
     };
     let Reply::Response(answer) = respond(&outcome, "id", &Options::default()) else {

@@ -154,6 +154,7 @@ fn the_machine_stops_at_its_time_and_its_instructions_and_runs_again() {
     let limits = Limits {
         time: Duration::from_millis(5),
         instructions: usize::MAX,
+        memory: 64 * 1024 * 1024,
     };
     let result = policy.evaluate(long, limits);
     assert!(matches!(result, Err(EvalError::TimeLimit)), "{result:?}");
