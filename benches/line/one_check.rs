@@ -22,6 +22,7 @@ const PATIENT: budget::Options = budget::Options {
     budget: Duration::from_mins(1),
     reply_margin: Duration::ZERO,
     instructions: 10_000_000,
+    memory: 64 * 1024 * 1024,
 };
 
 /// The policy that this module is.
