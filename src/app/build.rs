@@ -14,7 +14,7 @@ use super::{App, Bound, StartError, Stopped};
 use crate::{
     admin::{Health, Views},
     chain::Chain,
-    check::{self, Callers, CheckService, Tokens, budget},
+    check::{self, Callers, CheckService, Tokens, admission, budget, lane},
     clock::Clock,
     config::{Config, PLUGIN},
     input,
@@ -241,7 +241,14 @@ pub fn check_options(config: &Config) -> check::Options {
             decision_id_header: ours.decision_id_header.clone(),
             retry_after: ours.admission.retry_after.as_secs(),
         },
-        max_in_flight: ours.admission.max_in_flight,
+        admission: admission::Options {
+            max_in_flight: ours.admission.max_in_flight,
+        },
+        isolation: lane::Options {
+            slice: ours.isolation.slice,
+            threads: ours.isolation.threads,
+            queue: ours.isolation.queue,
+        },
     }
 }
 

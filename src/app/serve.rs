@@ -135,8 +135,11 @@ impl Context {
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let routes = Arc::clone(&self.routes);
-        let service =
-            service_fn(move |request: http::Request<Incoming>| Arc::clone(&routes).answer(request));
+        let service = service_fn(move |request: http::Request<Incoming>| {
+            // Before it waits for its turn to be answered.
+            let arrived = routes.now();
+            Arc::clone(&routes).answer(request, arrived)
+        });
         let mut connection = pin!(self.http2.serve_connection(TokioIo::new(io), service));
         // Polled only when one of them wakes: the tokens behind them take a lock that all
         // connections share, which no check should wait for.

@@ -9,7 +9,7 @@
 use std::{
     pin::{Pin, pin},
     task::{Context, Poll},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use bytes::{BufMut as _, Bytes, BytesMut};
@@ -20,7 +20,7 @@ use hyper::body::{Body, Frame};
 use tokio::sync::Semaphore;
 use tonic::Status;
 
-use crate::check::CheckService;
+use crate::check::{Call, CheckService};
 
 /// Answers the unary call with these headers and this body with `check`.
 pub(super) async fn call<B>(
@@ -28,6 +28,7 @@ pub(super) async fn call<B>(
     intake: &Intake,
     headers: &HeaderMap,
     body: B,
+    arrived: Instant,
 ) -> Response<Reply>
 where
     B: Body<Data = Bytes> + Unpin,
@@ -37,15 +38,22 @@ where
         *response.status_mut() = http::StatusCode::UNSUPPORTED_MEDIA_TYPE;
         return response;
     }
-    let message = match intake.read(body).await {
-        Ok(message) => message,
+    let (message, arrived) = match intake.read(body).await {
+        Ok(Message::There(message)) => (message, arrived),
+        // Until now the caller was waited for.
+        Ok(Message::Came(message)) => (message, check.now()),
         Err(Unreadable::Broken) => return Status::cancelled("the stream broke off").into_http(),
         Err(unreadable) => {
             tracing::debug!(error = %unreadable, "no message to judge");
-            Bytes::from_static(UNREADABLE_MESSAGE)
+            (Bytes::from_static(UNREADABLE_MESSAGE), check.now())
         }
     };
-    match check.check(headers, &message).await {
+    let call = Call {
+        metadata: headers,
+        request: message,
+        arrived,
+    };
+    match check.check(call).await {
         Ok(message) => reply(&message),
         Err(status) => status.into_http(),
     }
@@ -128,16 +136,17 @@ impl Intake {
     }
 
     /// Reads the one message of a call. The timer is only armed for a caller that is not done yet.
-    async fn read<B>(&self, body: B) -> Result<Bytes, Unreadable>
+    async fn read<B>(&self, body: B) -> Result<Message, Unreadable>
     where
         B: Body<Data = Bytes> + Unpin,
     {
         let mut read = pin!(self.read_message(body));
         match read.as_mut().now_or_never() {
-            Some(message) => message,
+            Some(message) => message.map(Message::There),
             None => tokio::time::timeout(self.patience, read)
                 .await
-                .unwrap_or(Err(Unreadable::Slow)),
+                .unwrap_or(Err(Unreadable::Slow))
+                .map(Message::Came),
         }
     }
 
@@ -181,6 +190,15 @@ impl Intake {
         let received = u32::try_from(message.len()).map_err(|_| Unreadable::TooMany)?;
         length.checked_sub(received).ok_or(Unreadable::TooMany)
     }
+}
+
+/// The message of a call.
+#[derive(Debug)]
+enum Message {
+    /// It was there when it was asked for first.
+    There(Bytes),
+    /// It took the caller some time.
+    Came(Bytes),
 }
 
 /// Why a stream carries no message to judge.

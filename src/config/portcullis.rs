@@ -1,6 +1,6 @@
 //! `portcullis`: what opa-envoy has no key for.
 
-use std::time::Duration;
+use std::{num::NonZeroUsize, time::Duration};
 
 use crate::{
     decision::HeaderName, identity::Xfcc, input::Encoding, response::OnError, telemetry::log,
@@ -53,6 +53,8 @@ pub struct Portcullis {
     pub jwt: Jwt,
     /// `admission`: how much is taken on at once.
     pub admission: Admission,
+    /// `isolation`: how long decisions are kept away from the others.
+    pub isolation: Isolation,
     /// `limits`: how far one evaluation may go.
     pub limits: EvaluationLimits,
     /// `http2`: the gRPC port's HTTP/2 settings.
@@ -84,6 +86,18 @@ pub struct Admission {
     pub max_in_flight: usize,
     /// `retry_after`: what a shed caller is told, in whole seconds. Default 1 s.
     pub retry_after: Duration,
+}
+
+/// `isolation`: how long decisions are kept away from the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Isolation {
+    /// `slice`: how long an evaluation may take on the line; longer ones begin anew in the slow lane.
+    /// Default: what is usual with the policy, eight times.
+    pub slice: Option<Duration>,
+    /// `threads` of the slow lane. Default: as many as there are CPUs.
+    pub threads: usize,
+    /// `queue`: how many may wait for one of them; the oldest is pushed out. Default 256.
+    pub queue: usize,
 }
 
 /// `limits`: how far one evaluation may go; its time is [`Portcullis::budget`].
@@ -131,6 +145,7 @@ impl Default for Portcullis {
             identity: Identity::default(),
             jwt: Jwt::default(),
             admission: Admission::default(),
+            isolation: Isolation::default(),
             limits: EvaluationLimits::default(),
             http2: Http2::default(),
             shutdown: Shutdown::default(),
@@ -172,6 +187,7 @@ impl Portcullis {
             identity: section.section("identity", Identity::read),
             jwt: section.section("jwt", |jwt| Jwt::read(jwt, budget)),
             admission: section.section("admission", Admission::read),
+            isolation: section.section("isolation", Isolation::read),
             limits: section.section("limits", EvaluationLimits::read),
             http2: section.section("http2", Http2::read),
             shutdown: section.section("shutdown", Shutdown::read),
@@ -225,6 +241,31 @@ impl Admission {
                     duration(Duration::from_secs(1)..=Duration::from_hours(1)),
                 )
                 .unwrap_or(default.retry_after),
+        }
+    }
+}
+
+impl Default for Isolation {
+    fn default() -> Self {
+        Self {
+            slice: None,
+            threads: std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
+            queue: 256,
+        }
+    }
+}
+
+impl Isolation {
+    fn read(section: &mut Section<'_>) -> Self {
+        let default = Self::default();
+        Self {
+            slice: section.value("slice", duration(Duration::ZERO..=LONGEST_BUDGET)),
+            threads: section
+                .value("threads", integer(1..=MOST_THREADS))
+                .unwrap_or(default.threads),
+            queue: section
+                .value("queue", integer(1..=MOST_IN_FLIGHT))
+                .unwrap_or(default.queue),
         }
     }
 }
@@ -324,6 +365,7 @@ const SHORTEST_BUDGET: Duration = Duration::from_micros(100);
 /// Nobody's proxy waits longer than this.
 const LONGEST_BUDGET: Duration = Duration::from_mins(1);
 const LONGEST_SHUTDOWN: Duration = Duration::from_mins(10);
+const MOST_THREADS: usize = 1024;
 const MOST_IN_FLIGHT: usize = 1_000_000;
 /// Less than this is used by ordinary policies.
 const LEAST_MEMORY: u64 = 1024 * 1024;

@@ -156,6 +156,10 @@ fn interpreter_error(error: &anyhow::Error) -> EvalError {
         return EvalError::TimeLimit;
     }
     let text = error.to_string();
+    // On the way out of some rules only the words of that error are left.
+    if text.contains("execution exceeded time limit") {
+        return EvalError::TimeLimit;
+    }
     // The interpreter has no type for this error, only these words in all its places.
     if text.contains("produce multiple outputs") || text.contains("rule conflicts with rule") {
         return EvalError::Conflict(Some(EvaluatorError(text)));

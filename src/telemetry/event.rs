@@ -26,6 +26,17 @@ const MAX_CHAIN: usize = 1024;
 /// The target of the log line.
 pub const TARGET: &str = "portcullis::check";
 
+/// A caller has gone away before its check was answered, while that waited.
+#[derive(Clone, Copy, Debug)]
+pub struct CheckAbandoned;
+
+impl CheckAbandoned {
+    /// Counts it.
+    pub fn emit(&self, metrics: &Metrics) {
+        metrics.check_abandoned();
+    }
+}
+
 /// A check has been answered.
 #[derive(Clone, Copy, Debug)]
 pub struct CheckDecided<'a> {
@@ -113,9 +124,10 @@ pub struct ActivePolicy<'a> {
 pub struct StageTimes(PerStage<Option<Duration>>);
 
 impl StageTimes {
-    /// Notes the time of one stage.
+    /// Adds to the time of one stage, which a check may come through more than once.
     pub fn record(&mut self, stage: Stage, time: Duration) {
-        *self.0.get_mut(stage) = Some(time);
+        let before = self.0.get_mut(stage);
+        *before = Some(before.unwrap_or_default().saturating_add(time));
     }
 
     /// The time in one stage; `None` when the check ended before it.

@@ -109,10 +109,13 @@ impl Metrics {
         }
     }
 
-    /// Counts one more check in flight.
-    pub fn enter(&self) -> InFlight<'_> {
-        self.checks.in_flight.inc();
-        InFlight(&self.checks.in_flight)
+    /// Counts one more check in flight; `None` where there are `limit` already.
+    pub fn enter(&self, limit: usize) -> Option<InFlight<'_>> {
+        let before = self.checks.in_flight.inc();
+        let entered = InFlight(&self.checks.in_flight);
+        usize::try_from(before)
+            .is_ok_and(|before| before < limit)
+            .then_some(entered)
     }
 
     /// Everything, as Prometheus scrapes it ([`CONTENT_TYPE`]).
@@ -132,6 +135,10 @@ impl Metrics {
             let error = check.outcome.as_ref().err();
             performance.record(error.map(|_| check.reason()), check.duration);
         }
+    }
+
+    pub(super) fn check_abandoned(&self) {
+        self.checks.abandoned.inc();
     }
 
     pub(super) fn policy_activated(&self, revision: &str, engine: Engine, at: Duration) {

@@ -7,8 +7,8 @@ use std::{
 
 use portcullis::{
     config::{
-        Admin, Admission, AllowedCaller, EvaluationLimits, Http2, Identity, ListenAddr, Log,
-        Plugin, Portcullis, Shutdown, Tls,
+        Admin, Admission, AllowedCaller, EvaluationLimits, Http2, Identity, Isolation, ListenAddr,
+        Log, Plugin, Portcullis, Shutdown, Tls,
     },
     identity::Xfcc,
     input::Encoding,
@@ -97,21 +97,16 @@ fn every_key_of_ours() -> Portcullis {
             max_in_flight: 64,
             retry_after: Duration::from_secs(2),
         },
+        isolation: Isolation {
+            slice: Some(Duration::from_millis(2)),
+            threads: 3,
+            queue: 12,
+        },
         limits: EvaluationLimits {
             memory: 33_554_432,
             instructions: 50_000,
         },
-        http2: Http2 {
-            max_connections: 512,
-            max_concurrent_streams: 100,
-            initial_stream_window_size: 131_072,
-            initial_connection_window_size: 262_144,
-            max_frame_size: 32_768,
-            max_header_list_size: 8192,
-            keepalive_interval: Duration::from_secs(15),
-            keepalive_timeout: Duration::from_secs(5),
-            max_connection_age: Some(Duration::from_mins(30)),
-        },
+        http2: http2(),
         shutdown: Shutdown {
             grace: Duration::ZERO,
             drain_timeout: Duration::from_mins(1),
@@ -120,5 +115,19 @@ fn every_key_of_ours() -> Portcullis {
             level: Level::Debug,
             format: Format::Text,
         },
+    }
+}
+
+fn http2() -> Http2 {
+    Http2 {
+        max_connections: 512,
+        max_concurrent_streams: 100,
+        initial_stream_window_size: 131_072,
+        initial_connection_window_size: 262_144,
+        max_frame_size: 32_768,
+        max_header_list_size: 8192,
+        keepalive_interval: Duration::from_secs(15),
+        keepalive_timeout: Duration::from_secs(5),
+        max_connection_age: Some(Duration::from_mins(30)),
     }
 }

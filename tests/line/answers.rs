@@ -2,6 +2,7 @@
 
 use std::{io, sync::Arc};
 
+use bytes::Bytes;
 use envoy_types::pb::{
     envoy::service::auth::v3::{CheckResponse, check_response::HttpResponse},
     google::protobuf::value::Kind,
@@ -10,7 +11,7 @@ use futures_util::FutureExt as _;
 use portcullis::{
     app::build::check_options,
     check::{
-        Active, Callers, CheckService,
+        Active, Call, Callers, CheckService,
         budget::{self, Budget},
         decide,
     },
@@ -149,7 +150,9 @@ fn a_log_that_always_panics_takes_no_answer_away() {
     }
     let service = || {
         let metrics = Arc::new(Metrics::new(None));
-        let options = check_options(&config(&[]));
+        let mut options = check_options(&config(&[]));
+        // All on this thread, whose log it is.
+        options.isolation.slice = Some(options.budget.budget);
         CheckService::new(
             Snapshot::of(allows()),
             Arc::default(),
@@ -158,10 +161,14 @@ fn a_log_that_always_panics_takes_no_answer_away() {
             Clock::System,
         )
     };
-    let request = requests::capture(requests::GET).encode_to_vec();
+    let request = Bytes::from(requests::capture(requests::GET).encode_to_vec());
     let check = |service: &CheckService| {
-        let metadata = http::HeaderMap::new();
-        let checked = service.check(&metadata, &request).now_or_never();
+        let call = Call {
+            metadata: &http::HeaderMap::new(),
+            request: request.clone(),
+            arrived: service.now(),
+        };
+        let checked = service.check(call).now_or_never();
         let bytes = checked.expect("nothing to wait for").unwrap();
         code(&CheckResponse::decode(bytes).unwrap())
     };

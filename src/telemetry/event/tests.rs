@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     decision::Decision,
     input::Value,
-    outcome::CheckError,
+    outcome::{CheckError, Shed},
     policy::{EvalError, EvaluatorError},
     telemetry::log::{self, Format, tests::Lines},
 };
@@ -123,7 +123,11 @@ fn dry_run_shows_what_would_have_happened() {
     let cases = [
         (decide("false"), "denied", "policy"),
         (Err(CheckError::Internal), "denied", "internal"),
-        (Err(CheckError::Overload), "error", "overload"),
+        (
+            Err(CheckError::Overload(Shed::InFlight)),
+            "error",
+            "overload",
+        ),
     ];
     for (outcome, would, reason) in cases {
         let line = &lines(log::Level::Info, &outcome, true, None)[0];
