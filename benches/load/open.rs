@@ -5,7 +5,7 @@
 //! because evenly spaced calls would never queue below capacity. They come from a seed, so that sides
 //! get the same. Every call is timed from when it was due: waiting on the generator's side counts too.
 //! A call that cannot be sent, because its connections are full or the generator is too late, is
-//! counted; the generator never slows down. It is one thread over `h2` with prepared bytes, and cancels
+//! counted; the generator never slows down. A connection that is lost is replaced. It is one thread over `h2` with prepared bytes, and cancels
 //! with RST what is not answered in time.
 
 mod answer;
@@ -13,6 +13,7 @@ mod arrivals;
 mod call;
 mod closed;
 mod pace;
+mod slot;
 mod tally;
 
 use std::{
@@ -27,9 +28,9 @@ pub(crate) use self::{
     call::{Call, Connection},
     closed::closed_loop,
     pace::Pace,
-    tally::{Tally, float},
+    tally::{Tally, Took, float},
 };
-use self::{arrivals::arrivals, pace::Pacer};
+use self::{arrivals::arrivals, pace::Pacer, slot::Slot};
 
 /// Calls of one kind, and how many of them arrive a second on average.
 pub(crate) struct Stream {
@@ -39,7 +40,7 @@ pub(crate) struct Stream {
 
 /// What the load goes through and how.
 pub(crate) struct Generator {
-    connections: Vec<Connection>,
+    slots: Vec<Slot>,
     pacer: Pacer,
 }
 
@@ -54,12 +55,12 @@ impl Generator {
         outstanding: usize,
         pace: Pace,
     ) -> Self {
-        let mut opened = Vec::new();
+        let mut slots = Vec::new();
         for _ in 0..connections {
-            opened.push(Connection::open(address, outstanding).await);
+            slots.push(Slot::open(address, outstanding).await);
         }
         Self {
-            connections: opened,
+            slots,
             pacer: Pacer::new(pace),
         }
     }
@@ -96,7 +97,12 @@ impl Generator {
                     tasks.spawn(async move {
                         let answer = started.answer().await;
                         let mut tally = tally.lock().unwrap();
-                        tally.answered(&answer, due.elapsed(), sent.elapsed());
+                        let took = Took {
+                            latency: due.elapsed(),
+                            on_the_way: sent.elapsed(),
+                            into_window: began.elapsed(),
+                        };
+                        tally.answered(&answer, took);
                     });
                 }
             }
@@ -109,7 +115,7 @@ impl Generator {
 
     /// On the connection whose turn it is, or the next that has room.
     fn start(&mut self, turn: usize, call: &Call) -> Option<call::Started> {
-        let many = self.connections.len();
-        (0..many).find_map(|next| self.connections[(turn + next) % many].start(call))
+        let many = self.slots.len();
+        (0..many).find_map(|next| self.slots[(turn + next) % many].start(call))
     }
 }

@@ -9,7 +9,7 @@ use std::{
 use tokio::{task::JoinHandle, time::interval};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::open::{Call, Connection, Tally};
+use crate::open::{Call, Connection, Tally, Took};
 
 const EVERY: Duration = Duration::from_millis(100);
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -49,8 +49,12 @@ async fn probe(mut connection: Connection, stop: CancellationToken) -> Tally {
         let (tally, sent) = (Arc::clone(&tally), Instant::now());
         tasks.spawn(async move {
             let answer = started.answer().await;
-            let took = sent.elapsed();
-            tally.lock().unwrap().answered(&answer, took, took);
+            let took = Took {
+                latency: sent.elapsed(),
+                on_the_way: sent.elapsed(),
+                into_window: began.elapsed(),
+            };
+            tally.lock().unwrap().answered(&answer, took);
         });
     }
     tasks.close();

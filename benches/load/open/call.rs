@@ -1,9 +1,10 @@
 //! One unary gRPC call over `h2`, from prepared bytes to the bytes of its answer.
 
 use std::{
+    io,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     task::{Context, Poll, Waker},
     time::Duration,
@@ -65,29 +66,46 @@ pub(crate) struct Connection {
     sender: SendRequest<Bytes>,
     outstanding: Arc<AtomicUsize>,
     most: usize,
+    ended: Arc<AtomicBool>,
 }
 
 impl Connection {
     /// To `address`, for up to `most` calls at a time, and never more than the server lets.
     pub(crate) async fn open(address: &str, most: usize) -> Self {
-        let stream = TcpStream::connect(address)
+        Self::try_open(address, most)
             .await
-            .unwrap_or_else(|error| panic!("`{address}` cannot be reached: {error}"));
-        stream.set_nodelay(true).unwrap();
+            .unwrap_or_else(|error| panic!("`{address}` cannot be reached: {error}"))
+    }
+
+    /// The same where the server may be gone.
+    pub(super) async fn try_open(address: &str, most: usize) -> io::Result<Self> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
         let (sender, connection) = Builder::new()
             // More than all answers together have.
             .initial_window_size(1 << 20)
             .initial_connection_window_size(1 << 24)
             .handshake(stream)
             .await
-            .unwrap();
-        // Its end shows in the calls.
-        tokio::spawn(async { connection.await.ok() });
-        Self {
+            .map_err(io::Error::other)?;
+        let ended = Arc::new(AtomicBool::new(false));
+        let end = Arc::clone(&ended);
+        tokio::spawn(async move {
+            // What went wrong shows in the calls.
+            connection.await.ok();
+            end.store(true, Ordering::Relaxed);
+        });
+        Ok(Self {
             sender,
             outstanding: Arc::default(),
             most,
-        }
+            ended,
+        })
+    }
+
+    /// Whether it takes no more calls for good.
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Relaxed)
     }
 
     /// Sends a call, or nothing when there is no room.
@@ -97,18 +115,24 @@ impl Connection {
             return None;
         }
         let mut context = Context::from_waker(Waker::noop());
-        let sent = match self.sender.poll_ready(&mut context) {
+        let ready = match self.sender.poll_ready(&mut context) {
             Poll::Pending => return None,
-            Poll::Ready(Err(error)) => Err(error),
-            Poll::Ready(Ok(())) => self.sender.send_request(call.head.clone(), false).and_then(
-                |(response, mut stream)| {
-                    stream.send_data(call.frame.clone(), true)?;
-                    Ok((response, stream))
-                },
-            ),
+            Poll::Ready(ready) => ready,
+        };
+        let sent = ready
+            .and_then(|()| self.sender.send_request(call.head.clone(), false))
+            .and_then(|(response, mut stream)| {
+                stream.send_data(call.frame.clone(), true)?;
+                Ok((response, stream))
+            });
+        let Ok((response, stream)) = sent else {
+            // The server wants no more of this connection.
+            self.ended.store(true, Ordering::Relaxed);
+            return None;
         };
         Some(Started {
-            sent,
+            response,
+            stream,
             timeout: call.timeout,
             read: call.read,
             _place: Place::take(&self.outstanding),
@@ -134,7 +158,8 @@ impl Drop for Place {
 
 /// A call on its way.
 pub(crate) struct Started {
-    sent: Result<(ResponseFuture, SendStream<Bytes>), h2::Error>,
+    response: ResponseFuture,
+    stream: SendStream<Bytes>,
     timeout: Duration,
     read: fn(&[u8]) -> Answer,
     _place: Place,
@@ -142,16 +167,12 @@ pub(crate) struct Started {
 
 impl Started {
     /// What comes of it; cancelled when its time runs out.
-    pub(crate) async fn answer(self) -> Answer {
-        let (response, mut stream) = match self.sent {
-            Ok(sent) => sent,
-            Err(error) => return Answer::failed(Failure::broken(&error)),
-        };
-        match tokio::time::timeout(self.timeout, message(response)).await {
+    pub(crate) async fn answer(mut self) -> Answer {
+        match tokio::time::timeout(self.timeout, message(self.response)).await {
             Ok(Ok(message)) => (self.read)(&message),
             Ok(Err(failure)) => Answer::failed(failure),
             Err(_elapsed) => {
-                stream.send_reset(Reason::CANCEL);
+                self.stream.send_reset(Reason::CANCEL);
                 Answer::failed(Failure::TimedOut)
             }
         }

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Call, Connection, Tally};
+use super::{Call, Connection, Tally, Took};
 
 /// `clients` on each of as many new connections, each with one check after the other until the
 /// `window` is over.
@@ -20,11 +20,12 @@ pub(crate) async fn closed_loop(
     for _ in 0..connections {
         opened.push(Connection::open(address, clients).await);
     }
-    let end = Instant::now() + window;
+    let began = Instant::now();
     let mut loops = Vec::new();
     for connection in opened {
         for _ in 0..clients {
-            let client = client(connection.clone(), call.clone(), end, Arc::clone(&tally));
+            let tally = Arc::clone(&tally);
+            let client = client(connection.clone(), call.clone(), began, tally);
             loops.push(tokio::spawn(client));
         }
     }
@@ -34,14 +35,19 @@ pub(crate) async fn closed_loop(
     Arc::into_inner(tally).unwrap().into_inner().unwrap()
 }
 
-async fn client(mut connection: Connection, call: Call, end: Instant, tally: Arc<Mutex<Tally>>) {
-    while Instant::now() < end {
-        let began = Instant::now();
+async fn client(mut connection: Connection, call: Call, began: Instant, tally: Arc<Mutex<Tally>>) {
+    let window = tally.lock().unwrap().window;
+    while began.elapsed() < window {
+        let sent = Instant::now();
         // There is no room until the other end has closed the stream before, too.
         if let Some(started) = connection.start(&call) {
             let answer = started.answer().await;
-            let took = began.elapsed();
-            tally.lock().unwrap().answered(&answer, took, took);
+            let took = Took {
+                latency: sent.elapsed(),
+                on_the_way: sent.elapsed(),
+                into_window: began.elapsed(),
+            };
+            tally.lock().unwrap().answered(&answer, took);
         }
         tokio::task::yield_now().await;
     }

@@ -9,14 +9,27 @@ use super::answer::{Answer, Class};
 /// Different texts of failures that are kept.
 const DETAILS: usize = 8;
 
+/// How long a call took, by three clocks.
+#[derive(Clone, Copy)]
+pub(crate) struct Took {
+    /// Since it was due.
+    pub(crate) latency: Duration,
+    /// Since it was sent.
+    pub(crate) on_the_way: Duration,
+    /// Since the window began.
+    pub(crate) into_window: Duration,
+}
+
 /// Counts, and histograms in microseconds from when a call was due.
 pub(crate) struct Tally {
     /// How long calls arrived.
     pub(crate) window: Duration,
     classes: Vec<Histogram<u64>>,
+    /// Those allowed that were answered before the window was over.
+    within: Histogram<u64>,
     /// How late calls were sent.
     lag: Histogram<u64>,
-    /// Not sent, because every connection was full.
+    /// Not sent, because every connection was full or lost.
     pub(crate) full: u64,
     /// Not sent, because the generator was too late.
     pub(crate) late: u64,
@@ -30,6 +43,7 @@ impl Tally {
         Self {
             window,
             classes: Class::ALL.iter().map(|_| histogram()).collect(),
+            within: histogram(),
             lag: histogram(),
             full: 0,
             late: 0,
@@ -42,10 +56,15 @@ impl Tally {
         self.lag.saturating_record(microseconds(late));
     }
 
-    pub(crate) fn answered(&mut self, answer: &Answer, took: Duration, since_sent: Duration) {
-        self.classes[place(answer.class)].saturating_record(microseconds(took));
+    /// A call ended so.
+    pub(crate) fn answered(&mut self, answer: &Answer, took: Took) {
+        let latency = microseconds(took.latency);
+        self.classes[place(answer.class)].saturating_record(latency);
         if answer.class == Class::Allowed {
-            self.slowest_allowed = self.slowest_allowed.max(since_sent);
+            self.slowest_allowed = self.slowest_allowed.max(took.on_the_way);
+            if took.into_window <= self.window {
+                self.within.saturating_record(latency);
+            }
         }
         if let Some(detail) = &answer.detail
             && (self.details.len() < DETAILS || self.details.contains_key(detail))
@@ -60,6 +79,7 @@ impl Tally {
         for (own, others) in self.classes.iter_mut().zip(&other.classes) {
             own.add(others).unwrap();
         }
+        self.within.add(&other.within).unwrap();
         self.lag.add(&other.lag).unwrap();
         self.full += other.full;
         self.late += other.late;
@@ -94,11 +114,10 @@ impl Tally {
         self.sent() - self.count(Class::Broken) - self.count(Class::TimedOut)
     }
 
-    /// How many were allowed within `limit` of when they were due, a second.
+    /// How many were allowed within `limit` of when they were due, a second. What is answered after the
+    /// window does not count, for then there is no load any more.
     pub(crate) fn goodput(&self, limit: Duration) -> f64 {
-        let good = self
-            .of(Class::Allowed)
-            .count_between(0, microseconds(limit));
+        let good = self.within.count_between(0, microseconds(limit));
         self.a_second(good)
     }
 
@@ -115,7 +134,7 @@ impl Tally {
     /// A line for each kind there is, and what is wrong.
     pub(crate) fn print(&self) {
         println!(
-            "  due {:.0}/s, sent {:.0}/s; not sent: {} connections full, {} generator late; sent late p50 {} µs, p99 {} µs, max {} µs",
+            "  due {:.0}/s, sent {:.0}/s; not sent: {} no room, {} generator late; sent late p50 {} µs, p99 {} µs, max {} µs",
             self.a_second(self.due()),
             self.a_second(self.sent()),
             self.full,
