@@ -1,0 +1,29 @@
+//! What was found, beside what was wanted.
+
+/// Collects whether everything held that has to.
+pub(crate) struct Verdict {
+    held: bool,
+}
+
+impl Verdict {
+    pub(crate) fn new() -> Self {
+        Self { held: true }
+    }
+
+    /// Something that no noise of the machine explains.
+    pub(crate) fn must(&mut self, what: &str, holds: bool) {
+        self.held &= holds;
+        println!("  {}  {what}", if holds { "PASS" } else { "FAIL" });
+    }
+
+    /// A goal whose figure depends on the machine: missing it ends nothing.
+    #[expect(clippy::unused_self, reason = "a verdict is what says so")]
+    pub(crate) fn goal(&self, what: &str, holds: bool) {
+        println!("  {}  {what}", if holds { "PASS" } else { "MISS" });
+    }
+
+    /// Whether everything held that has to.
+    pub(crate) fn held(&self) -> bool {
+        self.held
+    }
+}
