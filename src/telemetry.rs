@@ -24,4 +24,4 @@ pub use jwks::{
 pub use lifecycle::{
     PolicyActivated, PolicyRejected, ServerDraining, ServerStarted, ServerStopped,
 };
-pub use metrics::{InFlight, Metrics};
+pub use metrics::{InFlight, Metrics, RunsLong};

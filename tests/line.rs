@@ -27,6 +27,8 @@ mod failures;
 mod hostile;
 #[path = "line/identity.rs"]
 mod identity;
+#[path = "line/isolation.rs"]
+mod isolation;
 #[path = "line/log.rs"]
 mod log;
 #[path = "line/memory.rs"]

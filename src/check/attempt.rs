@@ -18,7 +18,7 @@ use bytes::Bytes;
 use super::{Active, Caller, Callers, Decided, budget::Budget, decide, lane::Place, service::Gate};
 use crate::{
     identity::{Identity, Xfcc},
-    outcome::{CheckError, Outcome, Shed, Stage},
+    outcome::{CheckError, Outcome, Stage},
     policy::{EvalError, Externals},
     request::RequestView,
     response::{Reply, respond},
@@ -80,6 +80,7 @@ impl Gate {
     /// Attempts to decide in the slow lane, without any slice, for who holds `claim`.
     pub(super) fn in_the_lane(&self, check: &mut Check, claim: &Claim) -> Attempt {
         claim.run();
+        let _running = self.metrics.run_long();
         // What it has waited for its turn; if that was all, it ends at its first stage.
         drop(check.budget.spend(Stage::Admission));
         self.attempt(check, Some(claim))
@@ -146,9 +147,9 @@ impl Gate {
     }
 
     /// The answer and the one event of a check that was not begun.
-    pub(super) fn shed(&self, cause: Shed, check: &Check) -> Reply {
+    pub(super) fn turn_away(&self, error: CheckError, check: &Check) -> Reply {
         let active = self.active.load();
-        let checked = Checked::unread(cause.into());
+        let checked = Checked::unread(error);
         self.conclude(
             &checked,
             active.as_deref(),

@@ -87,7 +87,8 @@ impl std::fmt::Debug for Shared {
 struct Queue {
     jobs: VecDeque<Job>,
     threads: usize,
-    idle: usize,
+    /// Threads at work; the others are about to take a job, or wait for one.
+    busy: usize,
     closed: bool,
 }
 
@@ -117,7 +118,8 @@ impl Lane {
 
     fn push(&self, job: Job) -> Result<(), Full> {
         let mut queue = self.0.lock();
-        if queue.jobs.len() >= queue.idle && queue.threads < self.0.options.threads {
+        let free = |queue: &Queue| queue.threads.saturating_sub(queue.busy);
+        if queue.jobs.len() >= free(&queue) && queue.threads < self.0.options.threads {
             let shared = Arc::clone(&self.0);
             let started = thread::Builder::new()
                 .name("slow-lane".to_owned())
@@ -130,7 +132,8 @@ impl Lane {
             return Err(Full);
         }
         queue.jobs.push_back(job);
-        let pushed_out = if queue.jobs.len() > self.0.options.queue.max(1) {
+        let room = self.0.options.queue.saturating_add(free(&queue));
+        let pushed_out = if queue.jobs.len() > room {
             queue.jobs.pop_front()
         } else {
             None
@@ -162,6 +165,8 @@ impl Shared {
         while let Some(job) = self.next() {
             // Jobs answer for their own panics; a thread must not be lost with one.
             drop(catch_unwind(AssertUnwindSafe(job)));
+            let mut queue = self.lock();
+            queue.busy = queue.busy.saturating_sub(1);
         }
     }
 
@@ -172,14 +177,13 @@ impl Shared {
                 return None;
             }
             if let Some(job) = queue.jobs.pop_back() {
+                queue.busy = queue.busy.saturating_add(1);
                 return Some(job);
             }
-            queue.idle = queue.idle.saturating_add(1);
             queue = self
                 .news
                 .wait(queue)
                 .unwrap_or_else(PoisonError::into_inner);
-            queue.idle = queue.idle.saturating_sub(1);
         }
     }
 }
@@ -188,3 +192,113 @@ impl Shared {
 const USUALS: u32 = 8;
 /// The priority of the threads, below that of all others (`setpriority(2)`).
 const NICE: i32 = 10;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use futures_util::{FutureExt as _, poll};
+
+    use super::*;
+
+    const AUTO: Options = Options {
+        slice: None,
+        threads: 1,
+        queue: 2,
+    };
+
+    /// Keeps the only thread of `lane` busy until what is returned is dropped.
+    async fn occupied(lane: &Lane) -> mpsc::Sender<()> {
+        let (release, released) = mpsc::channel::<()>();
+        let (started, starts) = oneshot::channel();
+        let work = lane.run(move || {
+            started.send(()).unwrap();
+            drop(released.recv());
+        });
+        let mut work = Box::pin(work);
+        assert!(poll!(&mut work).is_pending());
+        starts.await.unwrap();
+        release
+    }
+
+    #[test]
+    fn quick_policies_have_a_slice_of_the_line_and_long_ones_go_to_the_lane() {
+        let us = Duration::from_micros;
+        for (usual, place) in [
+            (us(0), Place::Line(Options::SHORTEST)),
+            (us(3), Place::Line(Options::SHORTEST)),
+            (us(100), Place::Line(us(800))),
+            (us(3_000), Place::Line(Options::LONGEST)),
+            (us(5_000), Place::Lane),
+            (Duration::MAX, Place::Lane),
+        ] {
+            assert_eq!(AUTO.place(usual), place, "{usual:?}");
+        }
+        for (slice, place) in [(us(0), Place::Lane), (us(70), Place::Line(us(70)))] {
+            let options = Options {
+                slice: Some(slice),
+                ..AUTO
+            };
+            assert_eq!(options.place(us(5_000)), place, "{slice:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_job_returns_what_it_makes_and_one_that_panics_takes_no_thread_along() {
+        let lane = Lane::new(AUTO);
+        assert_eq!(lane.run(|| 1).await, Ok(1));
+        let panics = || -> i32 { panic!("inside a job") };
+        assert_eq!(lane.run(panics).await, Err(Full));
+        assert_eq!(lane.run(|| 2).await, Ok(2));
+    }
+
+    #[tokio::test]
+    async fn the_newest_goes_first_and_the_oldest_is_pushed_out() {
+        let lane = Lane::new(AUTO);
+        let release = occupied(&lane).await;
+        let (done, order) = mpsc::channel();
+        let mut jobs: Vec<_> = ["first", "second", "third"]
+            .map(|name| {
+                let done = done.clone();
+                Box::pin(lane.run(move || done.send(name).unwrap()))
+            })
+            .into();
+        for job in &mut jobs {
+            assert!(poll!(job).is_pending());
+        }
+        assert_eq!(jobs.remove(0).now_or_never(), Some(Err(Full)));
+        drop(release);
+        for job in jobs {
+            job.await.unwrap();
+        }
+        drop(done);
+        assert_eq!(order.iter().collect::<Vec<_>>(), ["third", "second"]);
+    }
+
+    #[tokio::test]
+    async fn a_job_that_nobody_waits_for_any_more_is_not_begun() {
+        let lane = Lane::new(AUTO);
+        let release = occupied(&lane).await;
+        let (ran, runs) = mpsc::channel();
+        let waited = ran.clone();
+        let mut given_up = Box::pin(lane.run(move || ran.send("given up").unwrap()));
+        assert!(poll!(&mut given_up).is_pending());
+        drop(given_up);
+        let mut other = Box::pin(lane.run(move || waited.send("waited for").unwrap()));
+        assert!(poll!(&mut other).is_pending());
+        drop(release);
+        other.await.unwrap();
+        assert_eq!(runs.iter().collect::<Vec<_>>(), ["waited for"]);
+    }
+
+    #[tokio::test]
+    async fn what_waits_is_given_up_with_the_lane() {
+        let lane = Lane::new(AUTO);
+        let release = occupied(&lane).await;
+        let (done, result) = oneshot::channel::<()>();
+        lane.push(Box::new(move || drop(done.send(())))).unwrap();
+        drop(lane);
+        drop(release);
+        assert!(result.await.is_err());
+    }
+}

@@ -115,7 +115,7 @@ impl CheckService {
                     Attempt::TooLong | Attempt::TooLate => Gate::take_long(gate, check).await,
                 }
             }
-            Err(cause) => gate.shed(cause, &check),
+            Err(error) => gate.turn_away(error, &check),
         };
         match reply {
             Reply::Response(bytes) => Ok(bytes),
@@ -125,8 +125,12 @@ impl CheckService {
 }
 
 impl Gate {
-    fn enter(&self, check: &Check) -> Result<InFlight<'_>, Shed> {
+    fn enter(&self, check: &Check) -> Result<InFlight<'_>, CheckError> {
         let waited = check.budget.elapsed();
+        let left = check.budget.left_of(waited);
+        if left.is_zero() {
+            return Err(CheckError::Budget(Stage::Admission));
+        }
         if check.decision_id.is_sample() {
             self.admission.note(waited);
         }
@@ -134,10 +138,10 @@ impl Gate {
         let arrival = Arrival {
             waited,
             budget: check.budget.allowed(),
-            left: check.budget.left_of(waited),
+            left,
             usual: usual.unwrap_or_default(),
         };
-        self.admission.enter(&self.metrics, arrival)
+        Ok(self.admission.enter(&self.metrics, arrival)?)
     }
 
     /// Where a provider wants it: gives a key that is being fetched some time to arrive, at most half

@@ -63,6 +63,17 @@ impl Drop for InFlight<'_> {
     }
 }
 
+/// A check that is decided in the slow lane, for as long as this lives.
+#[derive(Debug)]
+#[must_use = "the check counts as done when this is dropped"]
+pub struct RunsLong<'a>(&'a Gauge);
+
+impl Drop for RunsLong<'_> {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
 impl Metrics {
     /// A registry with every series at zero. `performance_buckets`, upper bounds in seconds, turns
     /// opa-envoy's performance metrics on.
@@ -116,6 +127,13 @@ impl Metrics {
         usize::try_from(before)
             .is_ok_and(|before| before < limit)
             .then_some(entered)
+    }
+
+    /// Counts one more check in the slow lane.
+    pub fn run_long(&self) -> RunsLong<'_> {
+        self.checks.isolated.inc();
+        self.checks.lane_running.inc();
+        RunsLong(&self.checks.lane_running)
     }
 
     /// Everything, as Prometheus scrapes it ([`CONTENT_TYPE`]).

@@ -27,6 +27,8 @@ pub(super) struct Checks {
     budget_exceeded: PerStage<Counter>,
     shed: PerShed<Counter>,
     pub(super) abandoned: Counter,
+    pub(super) isolated: Counter,
+    pub(super) lane_running: Gauge,
     panics: Counter,
     principal_missing: Counter,
     pub(super) in_flight: Gauge,
@@ -75,6 +77,12 @@ impl Checks {
                 registry,
                 "abandoned",
                 "Checks whose caller went away while they waited",
+            ),
+            isolated: registered(registry, "isolated", "Checks decided in the slow lane"),
+            lane_running: registered(
+                registry,
+                "lane_running",
+                "Checks being decided in the slow lane",
             ),
             panics: registered(registry, "panics", "Checks that ended in a panic"),
             principal_missing: registered(
