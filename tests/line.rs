@@ -15,6 +15,8 @@ mod key_server;
 
 #[path = "line/admin.rs"]
 mod admin;
+#[path = "line/admission.rs"]
+mod admission;
 #[path = "line/answers.rs"]
 mod answers;
 #[path = "line/body.rs"]

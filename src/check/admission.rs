@@ -46,7 +46,7 @@ impl Admission {
     pub(super) fn new(options: Options) -> Self {
         Self {
             options,
-            usual_wait: Median::default(),
+            usual_wait: Median::of(SHORT),
         }
     }
 
@@ -88,6 +88,8 @@ impl Admission {
     }
 }
 
+/// What is usual before anybody has waited.
+const SHORT: Duration = Duration::from_micros(100);
 /// The usual wait, as a part of the budget, above which the queue stands.
 const TWENTIETH: u32 = 20;
 /// The longest wait while the queue stands.
@@ -162,7 +164,7 @@ mod tests {
         // A burst.
         assert_eq!(enter(45), Ok(()));
         assert_eq!(enter(51), Err(Shed::Delay));
-        for _ in 0..50 {
+        for _ in 0..100 {
             admission.note(ms(45));
         }
         assert_eq!(enter(45), Err(Shed::Delay));

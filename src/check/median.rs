@@ -17,6 +17,13 @@ pub(super) struct Median {
 }
 
 impl Median {
+    /// One that has seen `duration` so often that a few others move it little.
+    pub(super) fn of(duration: Duration) -> Self {
+        let median = Self::default();
+        median.note(duration);
+        median
+    }
+
     pub(super) fn note(&self, duration: Duration) {
         let noted = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
         let before = self.nanoseconds.load(Ordering::Relaxed);

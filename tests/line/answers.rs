@@ -120,12 +120,12 @@ async fn credentials_of_a_request_are_not_in_its_log_line() {
     );
 }
 
-/// A policy that allows everything.
-fn allows() -> Active {
+/// A policy whose answer is always this.
+pub(crate) fn always(answer: &str) -> Active {
     let file = PolicyFile {
         name: "policy.rego".to_owned(),
         data_path: Vec::new(),
-        bytes: b"package envoy.authz\n\nallow := true\n".to_vec(),
+        bytes: format!("package envoy.authz\n\nallow := {answer}\n").into_bytes(),
     };
     let path = ["envoy", "authz", "allow"].map(str::to_owned);
     let options = LoadOptions {
@@ -154,7 +154,7 @@ fn a_log_that_always_panics_takes_no_answer_away() {
         // All on this thread, whose log it is.
         options.isolation.slice = Some(options.budget.budget);
         CheckService::new(
-            Snapshot::of(allows()),
+            Snapshot::of(always("true")),
             Arc::default(),
             options,
             metrics,
@@ -223,7 +223,7 @@ allow if {
 
 #[test]
 fn an_allow_that_comes_after_the_budget_is_none() {
-    let active = allows();
+    let active = always("true");
     let bytes = requests::capture(requests::GET).encode_to_vec();
     let view = RequestView::parse(&bytes).unwrap();
     let clock = Clock::Fixed(Clock::System.now());
