@@ -1,11 +1,17 @@
 //! The functions that a policy can call besides its own: those of regorus, and those that are
 //! added to it here. Whoever asks what a name in a policy means asks this module.
 //!
+//! What of regorus' own could take long or much is replaced by a function that checks its arguments
+//! first ([`replaced`]), on both evaluators and with everything that a built-in can be used for.
+//!
 //! Added functions run on the interpreter alone. They are called by name: neither `with` nor another
 //! function can stand in for one, and regorus knows no output argument of theirs ([`super::rewrite`]
 //! turns it into a unification).
 
+mod caps;
 mod jwt;
+mod replaced;
+mod stop;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -17,6 +23,9 @@ use super::index::Index;
 use super::refs::{self, Chain, Visitor};
 use crate::clock::Clock;
 use jwt::Jwt;
+use replaced::REPLACED;
+pub(super) use replaced::exchange;
+pub(super) use stop::observed;
 
 /// The number of arguments of the function `name`; nothing if there is none of the name.
 ///
@@ -50,8 +59,9 @@ fn added(name: &str) -> Option<&'static (&'static str, u8, jwt::Function)> {
     jwt::FUNCTIONS.iter().find(|(known, _, _)| *known == name)
 }
 
-/// Adds the functions that the set or `query` calls to `engine`; every copy of an engine copies
-/// the names of its functions, so that one that is not called is not worth its place.
+/// Adds the functions that the set or `query` calls to `engine`, and those that replace built-ins
+/// that it names; every copy of an engine copies the names of its functions, so that one that is
+/// not named is not worth its place.
 ///
 /// An error inside a function makes the call undefined, or with `strict` fails the evaluation.
 pub(super) fn add(
@@ -60,16 +70,27 @@ pub(super) fn add(
     query: Option<&Query>,
     strict: bool,
 ) -> anyhow::Result<()> {
-    let mut called = Called(BTreeSet::new());
+    let mut named = Named(BTreeSet::new());
     for info in &index.modules {
         for rule in &info.module.policy {
-            refs::walk_rule(rule, &mut called);
+            refs::walk_rule(rule, &mut named);
         }
     }
     if let Some(query) = query {
-        refs::walk_query(query, &mut called);
+        refs::walk_query(query, &mut named);
     }
-    let called: Vec<_> = called.0.iter().filter_map(|name| added(name)).collect();
+    for replaced in REPLACED {
+        if named.0.contains(replaced.name) {
+            let extension = Box::new(replaced.extension(strict));
+            let arguments = arguments(replaced.name).and_then(|count| u8::try_from(count).ok());
+            engine.add_extension(
+                replaced.name.to_owned(),
+                arguments.unwrap_or_default(),
+                extension,
+            )?;
+        }
+    }
+    let called: Vec<_> = named.0.iter().filter_map(|name| added(name)).collect();
     if called.is_empty() {
         return Ok(());
     }
@@ -87,11 +108,14 @@ pub(super) fn add(
     Ok(())
 }
 
-/// Collects the names of what is called.
-struct Called(BTreeSet<String>);
+/// Collects the names of what is called, and everything else that may name a function: `with f as g`
+/// calls `g`.
+struct Named(BTreeSet<String>);
 
-impl<'a> Visitor<'a> for Called {
-    fn expr(&mut self, _expr: &'a ExprRef) {}
+impl<'a> Visitor<'a> for Named {
+    fn expr(&mut self, expr: &'a ExprRef) {
+        self.0.extend(Chain::of(expr).dotted());
+    }
 
     fn call(&mut self, _span: &'a Span, function: &'a ExprRef, _arguments: &'a [ExprRef]) {
         self.0.extend(Chain::of(function).dotted());

@@ -97,4 +97,5 @@ mod loading;
 mod lookups;
 mod negation;
 mod reading;
+mod replaced;
 mod tokens;
