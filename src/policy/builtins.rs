@@ -10,6 +10,7 @@
 
 mod caps;
 mod jwt;
+mod outside;
 mod replaced;
 mod stop;
 
@@ -23,8 +24,9 @@ use super::index::Index;
 use super::refs::{self, Chain, Visitor};
 use crate::clock::Clock;
 use jwt::Jwt;
-use replaced::REPLACED;
+use outside::{REMEMBERED, SEND};
 pub(super) use replaced::exchange;
+use replaced::{REPLACED, Replaced};
 pub(super) use stop::observed;
 
 /// The number of arguments of the function `name`; nothing if there is none of the name.
@@ -70,17 +72,11 @@ pub(super) fn add(
     query: Option<&Query>,
     strict: bool,
 ) -> anyhow::Result<()> {
-    let mut named = Named(BTreeSet::new());
-    for info in &index.modules {
-        for rule in &info.module.policy {
-            refs::walk_rule(rule, &mut named);
-        }
-    }
-    if let Some(query) = query {
-        refs::walk_query(query, &mut named);
-    }
-    for replaced in REPLACED {
-        if named.0.contains(replaced.name) {
+    let named = Named::of(index, query);
+    for replaced in every_replaced() {
+        // Only who is evaluated again needs to be given the same.
+        let superfluous = is_remembered(replaced) && !named.sends();
+        if named.0.contains(replaced.name) && !superfluous {
             let extension = Box::new(replaced.extension(strict));
             let arguments = arguments(replaced.name).and_then(|count| u8::try_from(count).ok());
             engine.add_extension(
@@ -111,6 +107,41 @@ pub(super) fn add(
 /// Collects the names of what is called, and everything else that may name a function: `with f as g`
 /// calls `g`.
 struct Named(BTreeSet<String>);
+
+impl Named {
+    fn of(index: &Index, query: Option<&Query>) -> Self {
+        let mut named = Self(BTreeSet::new());
+        for info in &index.modules {
+            for rule in &info.module.policy {
+                refs::walk_rule(rule, &mut named);
+            }
+        }
+        if let Some(query) = query {
+            refs::walk_query(query, &mut named);
+        }
+        named
+    }
+
+    fn sends(&self) -> bool {
+        self.0.contains(SEND.name)
+    }
+}
+
+/// Whether the set or `query` names `http.send`.
+pub(super) fn sends(index: &Index, query: Option<&Query>) -> bool {
+    Named::of(index, query).sends()
+}
+
+/// Every function that stands in for one of regorus.
+fn every_replaced() -> impl Iterator<Item = &'static Replaced> {
+    REPLACED.iter().chain([&SEND]).chain(&REMEMBERED)
+}
+
+fn is_remembered(replaced: &Replaced) -> bool {
+    REMEMBERED
+        .iter()
+        .any(|remembered| remembered.name == replaced.name)
+}
 
 impl<'a> Visitor<'a> for Named {
     fn expr(&mut self, expr: &'a ExprRef) {

@@ -98,4 +98,5 @@ mod lookups;
 mod negation;
 mod reading;
 mod replaced;
+mod sending;
 mod tokens;

@@ -10,6 +10,7 @@ use portcullis::{
         Admin, Admission, AllowedCaller, EvaluationLimits, Http2, Identity, ListenAddr, Log,
         Plugin, Portcullis, Shutdown, Tls,
     },
+    http_send::{BreakerOptions, Options as HttpSend, Origin},
     identity::Xfcc,
     input::Encoding,
     response::OnError,
@@ -100,6 +101,30 @@ fn every_key_of_ours() -> Portcullis {
         limits: EvaluationLimits {
             memory: 33_554_432,
             instructions: 50_000,
+        },
+        http_send: HttpSend {
+            allow: [
+                "http://127.0.0.1:9000",
+                "http://opa.internal",
+                "https://127.0.0.1:9000",
+                "https://opa.internal",
+                "https://users.internal:8443",
+            ]
+            .iter()
+            .flat_map(|entry| Origin::of_entry(entry).unwrap())
+            .collect(),
+            timeout: Duration::from_millis(750),
+            max_response_bytes: 65_536,
+            max_request_bytes: 4096,
+            max_in_flight: 32,
+            max_in_flight_per_host: 8,
+            cache_bytes: 1_048_576,
+            stale_if_error: Some(Duration::from_mins(2)),
+            breaker: BreakerOptions {
+                failures: 3,
+                delay: Duration::from_millis(500),
+            },
+            tls_files: vec!["/tls/internal-ca.crt".into()],
         },
         http2: Http2 {
             max_connections: 512,

@@ -22,7 +22,7 @@ type Call = fn(&Span, &[ExprRef], &[Value], bool) -> anyhow::Result<Value>;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Replaced {
     pub(super) name: &'static str,
-    call: Call,
+    pub(super) call: Call,
 }
 
 /// One function for each name: the machine takes nothing but plain pointers.
@@ -87,7 +87,8 @@ fn capped(
     })
 }
 
-fn failed(name: &str, why: &str) -> anyhow::Error {
+/// Fails the evaluation, strict or not.
+pub(super) fn failed(name: &str, why: &str) -> anyhow::Error {
     stop::evaluation(EvalError::Failed(EvaluatorError(format!(
         "`{name}`: {why}"
     ))))
@@ -97,7 +98,8 @@ fn failed(name: &str, why: &str) -> anyhow::Error {
 pub(in crate::policy) fn exchange(program: &mut Program) {
     let infos = &program.builtin_info_table;
     for (info, resolved) in infos.iter().zip(&mut program.resolved_builtins) {
-        if let Some(replaced) = REPLACED.iter().find(|replaced| replaced.name == info.name) {
+        if let Some(replaced) = super::every_replaced().find(|replaced| replaced.name == info.name)
+        {
             resolved.0 = replaced.call;
         }
     }
