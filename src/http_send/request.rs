@@ -196,7 +196,7 @@ fn body(fields: Fields<'_>, most: usize) -> Result<Bytes, SendError> {
     let body = match (fields.text("raw_body")?, fields.get("body")) {
         (Some(raw), _) => Bytes::copy_from_slice(raw.as_bytes()),
         (None, Some(value)) => {
-            let text = value.to_json_str();
+            let text = serde_json::to_string(value);
             Bytes::from(text.map_err(|_| invalid("`body` has no form in JSON"))?)
         }
         (None, None) => Bytes::new(),
@@ -238,7 +238,7 @@ fn caching(
 /// All of the request object but the headers that are ignored and how they are called.
 fn key(request: &Value, fields: Fields<'_>, ignored: &[&str]) -> Result<Digest, SendError> {
     let mut key = request.clone();
-    let no_json = |_| invalid("the request has no form in JSON");
+    let no_json = |_: serde_json::Error| invalid("the request has no form in JSON");
     if let Ok(object) = key.as_object_mut() {
         object.remove(&Value::from("cache_ignored_headers"));
         if !ignored.is_empty()
@@ -252,7 +252,7 @@ fn key(request: &Value, fields: Fields<'_>, ignored: &[&str]) -> Result<Digest, 
             object.insert(Value::from("headers"), headers);
         }
     }
-    let text = key.to_json_str().map_err(no_json)?;
+    let text = serde_json::to_string(&key).map_err(no_json)?;
     Ok(digest::of_parts([text.as_bytes()]))
 }
 
