@@ -350,7 +350,7 @@ impl Inner {
             .await?;
         let attempt = host.breaker.enter(self.clock.instant());
         let attempt = attempt.ok_or_else(|| SendError::BreakerOpen(host.origin.to_string()))?;
-        let began = Instant::now();
+        let given = until.saturating_duration_since(Instant::now());
         let fetching = fetch(&client, request, known, self.options.max_response_bytes);
         let result = tokio::time::timeout_at(until.into(), fetching)
             .await
@@ -363,7 +363,7 @@ impl Inner {
         let change = match &result {
             Err(SendError::Failed { .. }) => attempt.failed(self.clock.instant()),
             // Who gives it no time learns nothing of a host.
-            Err(SendError::TimedOut { .. }) if began.elapsed() < FAIR => None,
+            Err(SendError::TimedOut { .. }) if given < FAIR => None,
             Err(SendError::TimedOut { .. }) => attempt.failed(self.clock.instant()),
             Ok(_) | Err(_) => attempt.answered(),
         };
@@ -405,5 +405,5 @@ fn half_way(deadline: Instant) -> Instant {
     now.checked_add(half).unwrap_or(deadline)
 }
 
-/// A host that did not answer in less than this has not had the time to.
+/// A host that is given less than this has not had the time to answer.
 const FAIR: Duration = Duration::from_millis(10);

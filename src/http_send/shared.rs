@@ -14,7 +14,10 @@ use crate::{digest::Digest, input::Value};
 
 /// Responses that are kept, bounded in bytes.
 #[derive(Debug)]
-pub(super) struct Shared(Cache<Digest, Arc<Kept>>);
+pub(super) struct Shared {
+    kept: Cache<Digest, Arc<Kept>>,
+    bytes: u64,
+}
 
 /// A response that is kept.
 #[derive(Debug)]
@@ -44,19 +47,24 @@ impl Shared {
             .max_capacity(bytes)
             .weigher(|_key: &Digest, kept: &Arc<Kept>| kept.weight)
             .build();
-        Self(kept)
+        Self { kept, bytes }
     }
 
     pub(super) fn get(&self, key: &Digest) -> Option<Arc<Kept>> {
-        self.0.get(key)
+        self.kept.get(key)
     }
 
     pub(super) fn keep(&self, key: Digest, kept: Kept) {
-        self.0.insert(key, Arc::new(kept));
+        // The cache itself would take it in and notice later.
+        if u64::from(kept.weight) <= self.bytes {
+            self.kept.insert(key, Arc::new(kept));
+        } else {
+            self.forget(&key);
+        }
     }
 
     pub(super) fn forget(&self, key: &Digest) {
-        self.0.invalidate(key);
+        self.kept.invalidate(key);
     }
 }
 
