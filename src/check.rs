@@ -28,7 +28,7 @@ use crate::{
 use budget::Budget;
 use median::Median;
 
-pub use service::{Call, CheckService, Options};
+pub use service::{Call, CheckService, Knowledge, Options};
 
 /// Everything checks are decided by: swapped as a whole, so no check mixes two policies.
 #[derive(Debug)]

@@ -2,7 +2,10 @@
 //!
 //! Nothing on the line of a check reads a clock of its own, apart from the evaluator's limit timer.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::{
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
 
 /// One reading of both clocks: wall time for claims and logs, monotonic time for budgets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +27,9 @@ pub enum Clock {
     /// Always this wall time, since the Unix epoch, while the monotonic clock runs: a saved request
     /// judged as of its own day.
     AsOf(Duration),
+    /// The clocks of this machine put forward by so many milliseconds, so that time passes when a test
+    /// wants it to.
+    Ahead(&'static AtomicU64),
 }
 
 impl Clock {
@@ -39,6 +45,10 @@ impl Clock {
                 unix: *unix,
                 instant: Instant::now(),
             },
+            Self::Ahead(millis) => Now {
+                unix: system_unix_time().saturating_add(ahead(millis)),
+                instant: instant_ahead(millis),
+            },
         }
     }
 
@@ -47,8 +57,18 @@ impl Clock {
         match self {
             Self::System | Self::AsOf(_) => Instant::now(),
             Self::Fixed(now) => now.instant,
+            Self::Ahead(millis) => instant_ahead(millis),
         }
     }
+}
+
+fn ahead(millis: &AtomicU64) -> Duration {
+    Duration::from_millis(millis.load(Relaxed))
+}
+
+fn instant_ahead(millis: &AtomicU64) -> Instant {
+    let now = Instant::now();
+    now.checked_add(ahead(millis)).unwrap_or(now)
 }
 
 #[expect(

@@ -13,6 +13,7 @@ mod document;
 mod environment;
 mod file;
 mod http2;
+mod http_send;
 mod jwt;
 mod opa;
 mod overrides;

@@ -20,7 +20,8 @@
 //! 9 telemetry  one event for every outcome, off the line
 //! ```
 //!
-//! From the side: [`sources`] publishes policies and keys through [`snapshot`]. Around it: [`config`],
+//! From the side: [`sources`] publishes policies and keys through [`snapshot`], and [`http_send`] fetches what a
+//! policy asks of other services before the line is run again. Around it: [`config`],
 //! [`app`], [`admin`] and [`cli`]. A module imports only what stands above it in the list below;
 //! `tests/architecture.rs` holds that.
 
@@ -49,6 +50,8 @@ pub mod outcome;
 pub mod response;
 
 pub mod telemetry;
+
+pub mod http_send;
 
 pub mod check;
 

@@ -206,9 +206,12 @@ impl Policy {
         &self,
         input: Value,
         limits: Limits,
-        _externals: &mut Externals,
+        externals: &mut Externals,
     ) -> Result<Value, EvalError> {
-        self.runner.evaluate(input, limits)
+        if !self.summary.sends {
+            return self.runner.evaluate(input, limits);
+        }
+        externals.during(|| self.runner.evaluate(input, limits))
     }
 
     /// The same policy on the interpreter, whatever it consists of: what a comparison of the two

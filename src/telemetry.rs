@@ -6,6 +6,7 @@
 
 pub mod connection;
 pub mod event;
+pub mod http_send;
 pub mod jwks;
 pub mod lifecycle;
 pub mod log;

@@ -35,6 +35,7 @@ const ORDER: &[&[&str]] = &[
     &["outcome"],
     &["response"],
     &["telemetry"],
+    &["http_send"],
     &["check"],
     &["sources"],
     &["config"],

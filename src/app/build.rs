@@ -14,10 +14,10 @@ use super::{App, Bound, StartError, Stopped};
 use crate::{
     admin::{Health, Views},
     chain::Chain,
-    check::{self, Callers, CheckService, Tokens, admission, budget, lane},
+    check::{self, Callers, CheckService, Knowledge, Tokens, admission, budget, lane},
     clock::Clock,
     config::{Config, PLUGIN},
-    input,
+    http_send, input,
     policy::{LoadError, PolicyFile},
     ready::Ready,
     response, shutdown,
@@ -92,7 +92,13 @@ pub async fn build(config: &Config, files: Files) -> Result<Running, BuildError>
     let digest = publish_first(&files, &publisher).await?;
     policy.done();
     let active = publisher.active().clone();
-    let service = CheckService::new(active, callers, check_options(config), metrics, clock);
+    let sends = config.portcullis.http_send.clone();
+    let knowledge = Knowledge {
+        active,
+        callers,
+        sends: http_send::Client::new(sends, clock, Arc::clone(&metrics)),
+    };
+    let service = CheckService::new(knowledge, check_options(config), metrics, clock);
     let bound = app.listen(service).await?;
     let watching = config.portcullis.watch && !files.is_empty();
     Ok(Running {

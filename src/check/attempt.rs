@@ -18,6 +18,7 @@ use bytes::Bytes;
 use super::{Active, Caller, Callers, Decided, budget::Budget, decide, lane::Place, service::Gate};
 use crate::{
     identity::{Identity, Xfcc},
+    input::Value,
     outcome::{CheckError, Outcome, Stage},
     policy::{EvalError, Externals},
     request::RequestView,
@@ -34,6 +35,18 @@ pub(super) struct Check {
     pub(super) externals: Externals,
 }
 
+impl Check {
+    /// The same check for who stays and waits while it is attempted elsewhere.
+    pub(super) fn left_behind(&self) -> Self {
+        Self {
+            request: self.request.clone(),
+            budget: self.budget.clone(),
+            decision_id: self.decision_id,
+            externals: Externals::default(),
+        }
+    }
+}
+
 /// How an attempt ended.
 #[derive(Debug)]
 pub(super) enum Attempt {
@@ -41,7 +54,9 @@ pub(super) enum Attempt {
     Answered(Reply),
     /// The evaluation is too long for the line.
     TooLong,
-    /// Somebody else has answered.
+    /// It needs the answer to this `http.send` first.
+    Awaits(Value),
+    /// Whoever waited for it has answered.
     TooLate,
 }
 
@@ -81,8 +96,6 @@ impl Gate {
     pub(super) fn in_the_lane(&self, check: &mut Check, claim: &Claim) -> Attempt {
         claim.run();
         let _running = self.metrics.run_long();
-        // What it has waited for its turn; if that was all, it ends at its first stage.
-        drop(check.budget.spend(Stage::Admission));
         self.attempt(check, Some(claim))
     }
 
@@ -97,7 +110,7 @@ impl Gate {
     }
 
     fn try_to_answer(&self, check: &mut Check, lane: Option<&Claim>) -> Attempt {
-        let active = self.active.load();
+        let active = self.knowledge.active.load();
         let active = active.as_deref();
         let Check {
             request,
@@ -115,7 +128,12 @@ impl Gate {
             return conclude(&Checked::unread(CheckError::NotReady), budget);
         };
         budget.slice = None;
-        if lane.is_none() {
+        if lane.is_some() {
+            // It has waited for its turn.
+            if let Err(error) = budget.spend(Stage::Admission) {
+                return conclude(&Checked::unread(error), budget);
+            }
+        } else {
             match self.options.isolation.place(policy.usual.get()) {
                 Place::Line(slice) => budget.slice = Some(slice),
                 Place::Lane => return Attempt::TooLong,
@@ -125,9 +143,12 @@ impl Gate {
             Ok(view) => view,
             Err(error) => return conclude(&Checked::unread(error.into()), budget),
         };
-        let checked = Checked::decide(policy, &self.callers, &view, externals, budget);
+        let checked = Checked::decide(policy, &self.knowledge.callers, &view, externals, budget);
         if checked.ended_with_its_slice(budget) {
             return Attempt::TooLong;
+        }
+        if let Some(request) = awaited(&checked, externals) {
+            return Attempt::Awaits(request);
         }
         if decision_id.is_sample() {
             policy.note(&checked, budget);
@@ -148,7 +169,7 @@ impl Gate {
 
     /// The answer and the one event of a check that was not begun.
     pub(super) fn turn_away(&self, error: CheckError, check: &Check) -> Reply {
-        let active = self.active.load();
+        let active = self.knowledge.active.load();
         let checked = Checked::unread(error);
         self.conclude(
             &checked,
@@ -158,24 +179,23 @@ impl Gate {
         )
     }
 
-    /// The answer and the one event of a check that ended with `error` in the slow lane.
-    pub(super) fn give_up(
-        &self,
-        error: CheckError,
-        request: &[u8],
-        budget: &Budget,
-        decision_id: &DecisionId,
-    ) -> Reply {
-        let active = self.active.load();
-        let view = RequestView::parse(request);
+    /// The answer and the one event of a check that ended with `error` between two attempts.
+    pub(super) fn give_up(&self, error: CheckError, check: &Check) -> Reply {
+        let active = self.knowledge.active.load();
+        let view = RequestView::parse(&check.request);
         let checked = match &view {
             Ok(view) => Checked {
-                seen: Some(seen(view, &Identity::of(view, self.callers.xfcc))),
+                seen: Some(seen(view, &Identity::of(view, self.knowledge.callers.xfcc))),
                 ..Checked::unread(error)
             },
             Err(_) => Checked::unread(error),
         };
-        self.conclude(&checked, active.as_deref(), budget, decision_id)
+        self.conclude(
+            &checked,
+            active.as_deref(),
+            &check.budget,
+            &check.decision_id,
+        )
     }
 
     /// The answer and the one event of a check.
@@ -290,6 +310,14 @@ impl<'r> Checked<'r> {
                 Err(CheckError::Evaluation(EvalError::TimeLimit))
             )
             && budget.has_more_than_its_slice()
+    }
+}
+
+/// The call that the evaluation ended at, when another attempt may know its answer.
+fn awaited(checked: &Checked<'_>, externals: &mut Externals) -> Option<Value> {
+    match checked.outcome {
+        Err(CheckError::Evaluation(EvalError::Awaits)) => externals.awaited(),
+        Ok(_) | Err(_) => None,
     }
 }
 

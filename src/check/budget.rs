@@ -122,6 +122,12 @@ impl Budget {
         self.allowed.saturating_sub(elapsed)
     }
 
+    /// When the budget ends.
+    pub(super) fn deadline(&self) -> Instant {
+        // A budget is a minute at most.
+        self.began.checked_add(self.allowed).unwrap_or(self.began)
+    }
+
     /// All the time that the check may take.
     pub(super) fn allowed(&self) -> Duration {
         self.allowed

@@ -213,7 +213,7 @@ mod tests {
         let (started, starts) = oneshot::channel();
         let work = lane.run(move || {
             started.send(()).unwrap();
-            drop(released.recv());
+            released.recv().unwrap_err();
         });
         let mut work = Box::pin(work);
         assert!(poll!(&mut work).is_pending());

@@ -5,6 +5,7 @@
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
     sync::Arc,
     time::Instant,
 };
@@ -21,8 +22,10 @@ use super::{
 };
 use crate::{
     clock::Clock,
+    http_send,
+    input::Value,
     outcome::{CheckError, Shed, Stage},
-    policy::Externals,
+    policy::{EvalError, EvaluatorError, Externals},
     request::RequestView,
     response::{self, Reply},
     snapshot::Snapshot,
@@ -42,14 +45,24 @@ pub struct Options {
     pub isolation: lane::Options,
 }
 
+/// What decisions are made from.
+#[derive(Clone, Debug)]
+pub struct Knowledge {
+    /// The policy, once there is one.
+    pub active: Snapshot<Active>,
+    /// Who may be believed.
+    pub callers: Arc<Callers>,
+    /// Sends what policies ask for.
+    pub sends: http_send::Client,
+}
+
 /// Answers checks; clones share everything.
 #[derive(Clone, Debug)]
 pub struct CheckService(Arc<Gate>);
 
 #[derive(Debug)]
 pub(super) struct Gate {
-    pub(super) active: Snapshot<Active>,
-    pub(super) callers: Arc<Callers>,
+    pub(super) knowledge: Knowledge,
     admission: Admission,
     lane: Lane,
     pub(super) metrics: Arc<Metrics>,
@@ -69,17 +82,15 @@ pub struct Call<'c> {
 }
 
 impl CheckService {
-    /// A service that decides by whatever `active` holds when a check arrives.
+    /// A service that decides by what is known when a check arrives.
     pub fn new(
-        active: Snapshot<Active>,
-        callers: Arc<Callers>,
+        knowledge: Knowledge,
         options: Options,
         metrics: Arc<Metrics>,
         clock: Clock,
     ) -> Self {
         Self(Arc::new(Gate {
-            active,
-            callers,
+            knowledge,
             admission: Admission::new(options.admission),
             lane: Lane::new(options.isolation),
             metrics,
@@ -112,7 +123,7 @@ impl CheckService {
                 gate.wait_for_key(&mut check).await;
                 match gate.on_the_line(&mut check) {
                     Attempt::Answered(reply) => reply,
-                    Attempt::TooLong | Attempt::TooLate => Gate::take_long(gate, check).await,
+                    unfinished => Gate::finish(gate, check, unfinished).await,
                 }
             }
             Err(error) => gate.turn_away(error, &check),
@@ -134,7 +145,7 @@ impl Gate {
         if check.decision_id.is_sample() {
             self.admission.note(waited);
         }
-        let usual = self.active.load().as_deref().map(Active::usual);
+        let usual = self.knowledge.active.load().as_deref().map(Active::usual);
         let arrival = Arrival {
             waited,
             budget: check.budget.allowed(),
@@ -147,13 +158,16 @@ impl Gate {
     /// Where a provider wants it: gives a key that is being fetched some time to arrive, at most half
     /// of what is left. What comes of it is seen by the check itself.
     async fn wait_for_key(&self, check: &mut Check) {
-        if !self.callers.tokens.waits_for_keys() {
+        if !self.knowledge.callers.tokens.waits_for_keys() {
             return;
         }
         let budget = &mut check.budget;
         let look = || {
             let view = RequestView::parse(&check.request).ok()?;
-            self.callers.tokens.awaited_key(&view, budget.now())
+            self.knowledge
+                .callers
+                .tokens
+                .awaited_key(&view, budget.now())
         };
         let awaited = catch_unwind(AssertUnwindSafe(look)).ok().flatten();
         if let Some(key) = awaited {
@@ -166,35 +180,83 @@ impl Gate {
         }
     }
 
-    /// Decides in the slow lane, and answers when the budget ends if that has not come to an end.
-    async fn take_long(gate: &Arc<Self>, mut check: Check) -> Reply {
-        let (decision_id, mut budget) = (check.decision_id, check.budget.clone());
-        let request = check.request.clone();
+    /// Goes on with a check that is not answered after its first attempt, until it is.
+    async fn finish(gate: &Arc<Self>, mut check: Check, mut attempt: Attempt) -> Reply {
+        let mut sends = 0_usize;
+        // One that was too long for the line once is so again.
+        let mut long = false;
+        loop {
+            attempt = match attempt {
+                Attempt::Answered(reply) => return reply,
+                // Nobody else answers a check that came back from the lane.
+                Attempt::TooLate => return gate.give_up(CheckError::Internal, &check),
+                Attempt::Awaits(_) if sends == MOST_SENDS => {
+                    let text = format!("it calls `http.send` more than {MOST_SENDS} times");
+                    let error = EvalError::Failed(EvaluatorError(text));
+                    return gate.give_up(error.into(), &check);
+                }
+                Attempt::Awaits(request) => {
+                    sends = sends.saturating_add(1);
+                    if let Err(error) = gate.send(&mut check, request).await {
+                        return gate.give_up(error, &check);
+                    }
+                    if long {
+                        Attempt::TooLong
+                    } else {
+                        gate.on_the_line(&mut check)
+                    }
+                }
+                Attempt::TooLong => {
+                    long = true;
+                    match Self::take_long(gate, check).await {
+                        Ok((returned, next)) => {
+                            check = returned;
+                            next
+                        }
+                        Err(reply) => return reply,
+                    }
+                }
+            };
+        }
+    }
+
+    /// Fetches the answer to one `http.send`. The time is the policy's.
+    async fn send(&self, check: &mut Check, request: Value) -> Result<(), CheckError> {
+        let mut waiting = Waiting::new(&self.metrics);
+        let deadline = check.budget.deadline();
+        let answer = self.knowledge.sends.send(&request, deadline).await;
+        waiting.is_over();
+        check.externals.answer(request, answer);
+        check.budget.spend(Stage::Policy)
+    }
+
+    /// Attempts a check in the slow lane, and answers it when its budget ends before that does.
+    async fn take_long(gate: &Arc<Self>, check: Check) -> Result<(Check, Attempt), Reply> {
+        let mut left_behind = check.left_behind();
         let claim = Claim::default();
         let (there, theirs) = (Arc::clone(gate), claim.clone());
-        let work = gate
-            .lane
-            .run(move || there.in_the_lane(&mut check, &theirs));
-        let mut work = std::pin::pin!(work);
         let mut waiting = Waiting::new(&gate.metrics);
-        let in_time = tokio::time::timeout(budget.left(), work.as_mut()).await;
-        let (done, stage) = match in_time {
-            Ok(done) => (done, Stage::Policy),
+        let mut work = pin!(gate.lane.run(move || {
+            let mut check = check;
+            let attempt = there.in_the_lane(&mut check, &theirs);
+            (check, attempt)
+        }));
+        let in_time = tokio::time::timeout(left_behind.budget.left(), work.as_mut()).await;
+        let done = match in_time {
+            Ok(done) => done.map_err(|Full| Shed::Lane.into()),
             Err(_) => match claim.take() {
                 // If it runs, its own limit is about to stop it.
-                Some(stage) => (Ok(Attempt::TooLate), stage),
+                Some(stage) => Err(CheckError::Budget(stage)),
                 // It is about to say how it ended.
-                None => (work.await, Stage::Policy),
+                None => work.await.map_err(|Full| Shed::Lane.into()),
             },
         };
         waiting.is_over();
-        let error = match done {
-            Ok(Attempt::Answered(reply)) => return reply,
-            Ok(Attempt::TooLong | Attempt::TooLate) => CheckError::Budget(stage),
-            Err(Full) => Shed::Lane.into(),
-        };
-        drop(budget.spend(stage));
-        gate.give_up(error, &request, &budget, &decision_id)
+        done.map_err(|error| {
+            let stage = error.budget_stage().unwrap_or(Stage::Admission);
+            drop(left_behind.budget.spend(stage));
+            gate.give_up(error, &left_behind)
+        })
     }
 }
 
@@ -224,3 +286,6 @@ impl Drop for Waiting<'_> {
         }
     }
 }
+
+/// Calls of `http.send` that one check may make, one after the other.
+const MOST_SENDS: usize = 16;

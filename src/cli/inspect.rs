@@ -31,7 +31,14 @@ pub(super) fn run(arguments: &Inspect) -> Result<ExitCode> {
         print(&serde_json::to_string_pretty(&description)?)?;
         return Ok(ExitCode::SUCCESS);
     }
-    for key in ["revision", "entrypoint", "engine", "modules", "rules"] {
+    for key in [
+        "revision",
+        "entrypoint",
+        "engine",
+        "modules",
+        "rules",
+        "sends",
+    ] {
         let value = description.get(key).unwrap_or(&Value::Null);
         let value = value
             .as_str()

@@ -3,11 +3,13 @@
 use std::{num::NonZeroUsize, time::Duration};
 
 use crate::{
-    decision::HeaderName, identity::Xfcc, input::Encoding, response::OnError, telemetry::log,
+    decision::HeaderName, http_send::Options as HttpSend, identity::Xfcc, input::Encoding,
+    response::OnError, telemetry::log,
 };
 
 use super::{
     address::{ListenAddr, address},
+    http_send,
     http2::Http2,
     jwt::Jwt,
     problem::Complaint,
@@ -57,6 +59,8 @@ pub struct Portcullis {
     pub isolation: Isolation,
     /// `limits`: how far one evaluation may go.
     pub limits: EvaluationLimits,
+    /// `http_send`: where policies may send. Default nowhere.
+    pub http_send: HttpSend,
     /// `http2`: the gRPC port's HTTP/2 settings.
     pub http2: Http2,
     /// `shutdown`: how the server goes.
@@ -147,6 +151,7 @@ impl Default for Portcullis {
             admission: Admission::default(),
             isolation: Isolation::default(),
             limits: EvaluationLimits::default(),
+            http_send: HttpSend::default(),
             http2: Http2::default(),
             shutdown: Shutdown::default(),
             log: Log::default(),
@@ -189,6 +194,7 @@ impl Portcullis {
             admission: section.section("admission", Admission::read),
             isolation: section.section("isolation", Isolation::read),
             limits: section.section("limits", EvaluationLimits::read),
+            http_send: section.section("http_send", http_send::read),
             http2: section.section("http2", Http2::read),
             shutdown: section.section("shutdown", Shutdown::read),
             log: section.section("log", Log::read),

@@ -1,11 +1,18 @@
 //! The functions that a policy can call besides its own: those of regorus, and those that are
 //! added to it here. Whoever asks what a name in a policy means asks this module.
 //!
+//! What of regorus' own could take long or much is replaced by a function that checks its arguments
+//! first ([`replaced`]), on both evaluators and with everything that a built-in can be used for.
+//!
 //! Added functions run on the interpreter alone. They are called by name: neither `with` nor another
 //! function can stand in for one, and regorus knows no output argument of theirs ([`super::rewrite`]
 //! turns it into a unification).
 
+mod caps;
 mod jwt;
+mod outside;
+mod replaced;
+mod stop;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -17,6 +24,10 @@ use super::index::Index;
 use super::refs::{self, Chain, Visitor};
 use crate::clock::Clock;
 use jwt::Jwt;
+use outside::{REMEMBERED, SEND};
+pub(super) use replaced::exchange;
+use replaced::{REPLACED, Replaced};
+pub(super) use stop::observed;
 
 /// The number of arguments of the function `name`; nothing if there is none of the name.
 ///
@@ -50,8 +61,9 @@ fn added(name: &str) -> Option<&'static (&'static str, u8, jwt::Function)> {
     jwt::FUNCTIONS.iter().find(|(known, _, _)| *known == name)
 }
 
-/// Adds the functions that the set or `query` calls to `engine`; every copy of an engine copies
-/// the names of its functions, so that one that is not called is not worth its place.
+/// Adds the functions that the set or `query` calls to `engine`, and those that replace built-ins
+/// that it names; every copy of an engine copies the names of its functions, so that one that is
+/// not named is not worth its place.
 ///
 /// An error inside a function makes the call undefined, or with `strict` fails the evaluation.
 pub(super) fn add(
@@ -60,16 +72,21 @@ pub(super) fn add(
     query: Option<&Query>,
     strict: bool,
 ) -> anyhow::Result<()> {
-    let mut called = Called(BTreeSet::new());
-    for info in &index.modules {
-        for rule in &info.module.policy {
-            refs::walk_rule(rule, &mut called);
+    let named = Named::of(index, query);
+    for replaced in every_replaced() {
+        // Only who is evaluated again needs to be given the same.
+        let superfluous = is_remembered(replaced) && !named.sends();
+        if named.0.contains(replaced.name) && !superfluous {
+            let extension = Box::new(replaced.extension(strict));
+            let arguments = arguments(replaced.name).and_then(|count| u8::try_from(count).ok());
+            engine.add_extension(
+                replaced.name.to_owned(),
+                arguments.unwrap_or_default(),
+                extension,
+            )?;
         }
     }
-    if let Some(query) = query {
-        refs::walk_query(query, &mut called);
-    }
-    let called: Vec<_> = called.0.iter().filter_map(|name| added(name)).collect();
+    let called: Vec<_> = named.0.iter().filter_map(|name| added(name)).collect();
     if called.is_empty() {
         return Ok(());
     }
@@ -87,11 +104,49 @@ pub(super) fn add(
     Ok(())
 }
 
-/// Collects the names of what is called.
-struct Called(BTreeSet<String>);
+/// Collects the names of what is called, and everything else that may name a function: `with f as g`
+/// calls `g`.
+struct Named(BTreeSet<String>);
 
-impl<'a> Visitor<'a> for Called {
-    fn expr(&mut self, _expr: &'a ExprRef) {}
+impl Named {
+    fn of(index: &Index, query: Option<&Query>) -> Self {
+        let mut named = Self(BTreeSet::new());
+        for info in &index.modules {
+            for rule in &info.module.policy {
+                refs::walk_rule(rule, &mut named);
+            }
+        }
+        if let Some(query) = query {
+            refs::walk_query(query, &mut named);
+        }
+        named
+    }
+
+    fn sends(&self) -> bool {
+        self.0.contains(SEND.name)
+    }
+}
+
+/// Whether the set or `query` names `http.send`.
+pub(super) fn sends(index: &Index, query: Option<&Query>) -> bool {
+    Named::of(index, query).sends()
+}
+
+/// Every function that stands in for one of regorus.
+fn every_replaced() -> impl Iterator<Item = &'static Replaced> {
+    REPLACED.iter().chain([&SEND]).chain(&REMEMBERED)
+}
+
+fn is_remembered(replaced: &Replaced) -> bool {
+    REMEMBERED
+        .iter()
+        .any(|remembered| remembered.name == replaced.name)
+}
+
+impl<'a> Visitor<'a> for Named {
+    fn expr(&mut self, expr: &'a ExprRef) {
+        self.0.extend(Chain::of(expr).dotted());
+    }
 
     fn call(&mut self, _span: &'a Span, function: &'a ExprRef, _arguments: &'a [ExprRef]) {
         self.0.extend(Chain::of(function).dotted());

@@ -91,10 +91,10 @@ impl Runner {
     }
 
     pub(super) fn evaluate(&self, input: Value, limits: Limits) -> Result<Value, EvalError> {
-        let value = match &self.machines {
-            Some(machines) => machines.evaluate(input, limits)?,
-            None => self.interpreter.evaluate(input, limits)?,
-        };
+        let value = builtins::observed(limits, || match &self.machines {
+            Some(machines) => machines.evaluate(input, limits),
+            None => self.interpreter.evaluate(input, limits),
+        })?;
         if value == Value::Undefined {
             return Err(EvalError::Undefined);
         }
@@ -156,8 +156,8 @@ fn interpreter_error(error: &anyhow::Error) -> EvalError {
         return EvalError::TimeLimit;
     }
     let text = error.to_string();
-    // On the way out of some rules only the words of that error are left.
-    if text.contains("execution exceeded time limit") {
+    // An error inside a function of the policy is text alone.
+    if text.contains("execution exceeded time limit (elapsed=") {
         return EvalError::TimeLimit;
     }
     // The interpreter has no type for this error, only these words in all its places.
@@ -188,7 +188,7 @@ impl Machines {
             object.insert(rewrite::LOADED.into(), Value::from(true));
         }
         let compiled = guarded(sources, &data, path).map_err(|error| refused(&error))?;
-        let program = Compiler::compile_from_policy(&compiled, &[path]).map_err(|error| {
+        let mut program = Compiler::compile_from_policy(&compiled, &[path]).map_err(|error| {
             match &error.span {
                 Some(span) => Diagnostic::at(
                     span,
@@ -197,6 +197,10 @@ impl Machines {
                 None => refused(&error.error),
             }
         })?;
+        match Arc::get_mut(&mut program) {
+            Some(program) => builtins::exchange(program),
+            None => return Err(refused(&"its program is shared")),
+        }
         let machines = Self {
             program,
             data,

@@ -1,5 +1,6 @@
 //! What is in a policy set, told to people: `inspect`, logs and the admin pages read it.
 
+use super::builtins;
 use super::entrypoint::Target;
 use super::index::Index;
 
@@ -14,6 +15,8 @@ pub struct Summary {
     pub rules: usize,
     /// What a check evaluates, as Rego: `data.envoy.authz.allow` or a query.
     pub entrypoint: String,
+    /// Whether a rule of it calls `http.send`.
+    pub sends: bool,
     /// The bundles' revisions, else a short digest of the files.
     pub revision: String,
 }
@@ -24,6 +27,7 @@ impl Summary {
             packages: index.packages(),
             modules: index.modules.len(),
             rules: index.rules.values().map(Vec::len).sum(),
+            sends: builtins::sends(index, target.query()),
             entrypoint: target.text().to_owned(),
             revision,
         }

@@ -97,4 +97,6 @@ mod loading;
 mod lookups;
 mod negation;
 mod reading;
+mod replaced;
+mod sending;
 mod tokens;

@@ -153,6 +153,7 @@ pub fn describe(policy: &Policy) -> Map<String, Value> {
         ("packages", json!(summary.packages)),
         ("modules", json!(summary.modules)),
         ("rules", json!(summary.rules)),
+        ("sends", summary.sends.into()),
         ("engine", engine.into()),
         ("interpreted_because", interpreted.into()),
         ("reads", reads.into()),

@@ -6,6 +6,7 @@
 mod checks;
 mod connections;
 mod histogram;
+mod http_send;
 mod jwks;
 mod performance;
 mod tokens;
@@ -19,7 +20,8 @@ use prometheus_client::{
 };
 
 use self::{
-    checks::Checks, connections::Connections, jwks::Jwks, performance::Performance, tokens::Tokens,
+    checks::Checks, connections::Connections, http_send::HttpSend, jwks::Jwks,
+    performance::Performance, tokens::Tokens,
 };
 use super::event::CheckDecided;
 use crate::{
@@ -45,6 +47,7 @@ pub struct Metrics {
     tokens: Tokens,
     pub(super) connections: Connections,
     pub(super) jwks: Jwks,
+    pub(super) http_send: HttpSend,
     performance: Option<Performance>,
     policy_info: Family<[Label; 2], Gauge>,
     policy_activated_at: Gauge<f64, AtomicU64>,
@@ -103,6 +106,7 @@ impl Metrics {
             tokens: Tokens::register(ours),
             connections: Connections::register(ours),
             jwks: Jwks::register(ours),
+            http_send: HttpSend::register(ours),
             performance,
             policy_info: registered(
                 ours,

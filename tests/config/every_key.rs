@@ -10,6 +10,7 @@ use portcullis::{
         Admin, Admission, AllowedCaller, EvaluationLimits, Http2, Identity, Isolation, ListenAddr,
         Log, Plugin, Portcullis, Shutdown, Tls,
     },
+    http_send::{BreakerOptions, Options as HttpSend, Origin},
     identity::Xfcc,
     input::Encoding,
     response::OnError,
@@ -106,6 +107,7 @@ fn every_key_of_ours() -> Portcullis {
             memory: 33_554_432,
             instructions: 50_000,
         },
+        http_send: http_send(),
         http2: http2(),
         shutdown: Shutdown {
             grace: Duration::ZERO,
@@ -129,5 +131,32 @@ fn http2() -> Http2 {
         keepalive_interval: Duration::from_secs(15),
         keepalive_timeout: Duration::from_secs(5),
         max_connection_age: Some(Duration::from_mins(30)),
+    }
+}
+
+fn http_send() -> HttpSend {
+    HttpSend {
+        allow: [
+            "http://127.0.0.1:9000",
+            "http://opa.internal",
+            "https://127.0.0.1:9000",
+            "https://opa.internal",
+            "https://users.internal:8443",
+        ]
+        .iter()
+        .flat_map(|entry| Origin::of_entry(entry).unwrap())
+        .collect(),
+        timeout: Duration::from_millis(750),
+        max_response_bytes: 65_536,
+        max_request_bytes: 4096,
+        max_in_flight: 32,
+        max_in_flight_per_host: 8,
+        cache_bytes: 1_048_576,
+        stale_if_error: Some(Duration::from_mins(2)),
+        breaker: BreakerOptions {
+            failures: 3,
+            delay: Duration::from_millis(500),
+        },
+        tls_files: vec!["/tls/internal-ca.crt".into()],
     }
 }

@@ -478,7 +478,10 @@ impl Generator<'_> {
     }
 
     fn builtin(&mut self, scope: &[String], depth: usize) -> String {
-        let (name, arguments) = proven_builtins()[self.pick(proven_builtins().len())];
+        // It has no answer here, and OPA would send.
+        let local = |(name, _): &&(&str, usize)| *name != "http.send";
+        let builtins: Vec<_> = proven_builtins().iter().filter(local).collect();
+        let (name, arguments) = *builtins[self.pick(builtins.len())];
         let arguments: Vec<String> = (0..arguments)
             .map(|_| self.term(scope, depth - 1))
             .collect();

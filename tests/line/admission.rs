@@ -13,7 +13,12 @@ use portcullis::{
 };
 use prost::Message as _;
 
-use crate::{answers::always, failures::code, requests, server::config};
+use crate::{
+    answers::always,
+    failures::code,
+    requests,
+    server::{config, knowledge},
+};
 
 /// Two services with a budget of ten seconds: one whose policy allows, and one whose denies.
 struct Services {
@@ -27,8 +32,7 @@ impl Services {
         let metrics = Arc::new(Metrics::new(None));
         let service = |answer: &str| {
             CheckService::new(
-                Snapshot::of(always(answer)),
-                Arc::default(),
+                knowledge(Snapshot::of(always(answer)), &metrics),
                 check_options(&config(&["portcullis.budget=10s"])),
                 Arc::clone(&metrics),
                 Clock::System,

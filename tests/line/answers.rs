@@ -32,7 +32,7 @@ use prost::Message as _;
 use crate::{
     failures::{code, decision_id},
     log, requests,
-    server::{Server, config},
+    server::{Server, config, knowledge},
 };
 
 const ANSWERS: &str = r#"package envoy.authz
@@ -154,8 +154,7 @@ fn a_log_that_always_panics_takes_no_answer_away() {
         // All on this thread, whose log it is.
         options.isolation.slice = Some(options.budget.budget);
         CheckService::new(
-            Snapshot::of(always("true")),
-            Arc::default(),
+            knowledge(Snapshot::of(always("true")), &metrics),
             options,
             metrics,
             Clock::System,

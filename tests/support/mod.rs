@@ -17,10 +17,10 @@ use std::{
 use portcullis::{
     admin::{Health, Views},
     app::{App, StartError, Stopped, build::check_options, listen::Bound},
-    check::{Active, CheckService},
+    check::{Active, CheckService, Knowledge},
     clock::Clock,
     config::{Config, ListenAddr},
-    input,
+    http_send, input,
     policy::{Policy, PolicyFile},
     ready::Ready,
     shutdown::{self, Trigger},
@@ -101,12 +101,25 @@ pub(crate) fn check_service(config: &Config, metrics: &Arc<Metrics>) -> CheckSer
     let active = Active::new(policy, &input::Options::default());
     let metrics = Arc::clone(metrics);
     CheckService::new(
-        Snapshot::of(active),
-        Arc::default(),
+        knowledge(Snapshot::of(active), &metrics),
         check_options(config),
         metrics,
         Clock::System,
     )
+}
+
+/// A policy, nobody who may be believed, and nowhere to send to.
+pub(crate) fn knowledge(active: Snapshot<Active>, metrics: &Arc<Metrics>) -> Knowledge {
+    let sends = http_send::Client::new(
+        http_send::Options::default(),
+        Clock::System,
+        Arc::clone(metrics),
+    );
+    Knowledge {
+        active,
+        callers: Arc::default(),
+        sends,
+    }
 }
 
 /// Friends are allowed, everybody else is denied.

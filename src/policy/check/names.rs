@@ -185,10 +185,6 @@ fn unknown(span: &Span, name: &str, functions: &BTreeMap<Vec<String>, usize>) ->
 /// Built-ins of OPA that the evaluator lacks, and what to do instead.
 const MISSING: &[(&str, &str)] = &[
     (
-        "http.send",
-        "a check does no I/O: bring the data in with a bundle or a data file",
-    ),
-    (
         "crypto.",
         "cryptographic built-ins are not available in policies",
     ),

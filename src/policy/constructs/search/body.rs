@@ -455,4 +455,5 @@ pub(in crate::policy::constructs) const PROVEN_BUILTINS: &[(&str, usize)] = &[
     ("union", 1),
     ("array.concat", 2),
     ("net.cidr_contains", 2),
+    ("http.send", 1),
 ];

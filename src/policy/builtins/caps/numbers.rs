@@ -1,0 +1,69 @@
+//! Caps on `numbers.*`.
+
+use regorus::Value;
+
+use super::{MAX_ELEMENTS, Refusal};
+
+/// `numbers.range(from, to)`.
+pub(in crate::policy::builtins) fn range(arguments: &[Value]) -> Result<(), Refusal> {
+    match arguments {
+        [from, to] => elements(from, to, 1),
+        _ => Ok(()),
+    }
+}
+
+/// `numbers.range_step(from, to, step)`.
+pub(in crate::policy::builtins) fn range_step(arguments: &[Value]) -> Result<(), Refusal> {
+    let [from, to, step] = arguments else {
+        return Ok(());
+    };
+    match integer(step) {
+        Some(step) if step > 0 => elements(from, to, step),
+        Some(_) => Err(Refusal::Error("the step must be a positive number")),
+        None => Ok(()),
+    }
+}
+
+fn elements(from: &Value, to: &Value, step: i128) -> Result<(), Refusal> {
+    if !is_integer(from) || !is_integer(to) {
+        return Ok(());
+    }
+    let count = exact(from)
+        .zip(exact(to))
+        .and_then(|(from, to)| to.checked_sub(from))
+        .and_then(|distance| distance.unsigned_abs().checked_div(step.unsigned_abs()));
+    let Some(count) = count else {
+        return Err(Refusal::Excess(
+            "the bounds of the range are too large".to_owned(),
+        ));
+    };
+    let count = count.saturating_add(1);
+    if !usize::try_from(count).is_ok_and(|count| count <= MAX_ELEMENTS) {
+        return Err(Refusal::Excess(format!(
+            "the range has {count} elements, more than {MAX_ELEMENTS}"
+        )));
+    }
+    Ok(())
+}
+
+fn is_integer(value: &Value) -> bool {
+    matches!(value, Value::Number(number) if number.is_integer())
+}
+
+fn integer(value: &Value) -> Option<i128> {
+    if let Value::Number(number) = value {
+        return number.as_i128();
+    }
+    None
+}
+
+/// An integer that adding one changes: large floating-point numbers stay what they are.
+fn exact(value: &Value) -> Option<i128> {
+    let small = |value: &i128| value.unsigned_abs() < 1 << f64::MANTISSA_DIGITS;
+    if let Value::Number(number) = value {
+        return number
+            .as_i128()
+            .filter(|value| small(value) || number.as_big().is_some());
+    }
+    None
+}

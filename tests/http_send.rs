@@ -1,0 +1,167 @@
+//! `http.send` against a backend of our own on loopback: what is sent and returned, what is refused, what
+//! is kept and shared, and what a backend can do wrong.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::expect_used,
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+#[path = "support/certificates.rs"]
+#[expect(dead_code, reason = "other tests use the rest")]
+mod certificates;
+
+#[path = "http_send/backend.rs"]
+mod backend;
+#[path = "http_send/breaking.rs"]
+mod breaking;
+#[path = "http_send/caching.rs"]
+mod caching;
+#[path = "http_send/faults.rs"]
+mod faults;
+#[path = "http_send/fields.rs"]
+mod fields;
+#[path = "http_send/opa.rs"]
+mod opa;
+#[path = "http_send/refusals.rs"]
+mod refusals;
+#[path = "http_send/sharing.rs"]
+mod sharing;
+#[path = "http_send/stale.rs"]
+mod stale;
+#[path = "http_send/tls.rs"]
+mod tls;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use portcullis::{
+    clock::Clock,
+    http_send::{Client, Options, Origin},
+    input::Value,
+    telemetry::Metrics,
+};
+use reqwest::dns::Resolve;
+use serde_json::json;
+
+/// A client, with its metrics and a clock that can be put forward.
+pub(crate) struct Sender {
+    pub(crate) client: Client,
+    metrics: Arc<Metrics>,
+    ahead: &'static AtomicU64,
+}
+
+impl Sender {
+    /// May send to these.
+    pub(crate) fn to(allow: &[&str]) -> Self {
+        Self::with(allow, |_| {})
+    }
+
+    /// May send to these, with other options than the usual.
+    pub(crate) fn with(allow: &[&str], change: impl FnOnce(&mut Options)) -> Self {
+        let (options, metrics, ahead) = parts(allow, change);
+        let client = Client::new(options, Clock::Ahead(ahead), Arc::clone(&metrics));
+        Self {
+            client,
+            metrics,
+            ahead,
+        }
+    }
+
+    /// The same with names of the test's own.
+    pub(crate) fn resolving(allow: &[&str], resolver: Arc<dyn Resolve>) -> Self {
+        let (options, metrics, ahead) = parts(allow, |_| {});
+        let client =
+            Client::with_resolver(options, Clock::Ahead(ahead), Arc::clone(&metrics), resolver);
+        Self {
+            client,
+            metrics,
+            ahead,
+        }
+    }
+
+    /// Sends, with more time than is ever needed.
+    pub(crate) async fn send(
+        &self,
+        request: serde_json::Value,
+    ) -> Result<serde_json::Value, String> {
+        self.send_within(request, Duration::from_secs(20)).await
+    }
+
+    /// Sends, with so much time.
+    pub(crate) async fn send_within(
+        &self,
+        request: serde_json::Value,
+        time: Duration,
+    ) -> Result<serde_json::Value, String> {
+        let deadline = Instant::now() + time;
+        let answer = self.client.send(&Value::from(request), deadline).await;
+        answer.map(|value| serde_json::from_str(&value.to_json_str().unwrap()).unwrap())
+    }
+
+    /// Sends and returns the `raw_body`.
+    pub(crate) async fn body(&self, request: serde_json::Value) -> String {
+        let response = self.send(request).await.unwrap();
+        response["raw_body"].as_str().unwrap().to_owned()
+    }
+
+    /// Lets so much time pass.
+    pub(crate) fn pass(&self, time: Duration) {
+        let millis = u64::try_from(time.as_millis()).unwrap();
+        self.ahead.fetch_add(millis, Ordering::SeqCst);
+    }
+
+    /// How many calls had this result.
+    pub(crate) fn count(&self, result: &str) -> u64 {
+        self.sample(&format!(
+            "portcullis_http_send_total{{result=\"{result}\"}}"
+        ))
+    }
+
+    /// The value of a sample.
+    pub(crate) fn sample(&self, name: &str) -> u64 {
+        let text = self.metrics.encode();
+        let line = text.lines().find_map(|line| line.strip_prefix(name));
+        line.unwrap_or_else(|| panic!("no {name} in\n{text}"))
+            .trim()
+            .parse()
+            .unwrap()
+    }
+}
+
+fn parts(
+    allow: &[&str],
+    change: impl FnOnce(&mut Options),
+) -> (Options, Arc<Metrics>, &'static AtomicU64) {
+    let mut options = Options {
+        allow: allow
+            .iter()
+            .flat_map(|entry| Origin::of_entry(entry).unwrap())
+            .collect(),
+        ..Options::default()
+    };
+    change(&mut options);
+    let ahead: &'static AtomicU64 = Box::leak(Box::default());
+    (options, Arc::new(Metrics::new(None)), ahead)
+}
+
+/// A plain request.
+pub(crate) fn get(url: &str) -> serde_json::Value {
+    json!({"method": "GET", "url": url})
+}
+
+/// The same with more fields.
+pub(crate) fn get_with(url: &str, more: serde_json::Value) -> serde_json::Value {
+    let mut request = get(url);
+    for (key, value) in more.as_object().unwrap() {
+        request[key] = value.clone();
+    }
+    request
+}
