@@ -24,6 +24,8 @@ pub enum Clock {
     /// Always this wall time, since the Unix epoch, while the monotonic clock runs: a saved request
     /// judged as of its own day.
     AsOf(Duration),
+    /// Whatever this says at each reading: clocks that jump, in tests.
+    By(fn() -> Now),
 }
 
 impl Clock {
@@ -39,6 +41,7 @@ impl Clock {
                 unix: *unix,
                 instant: Instant::now(),
             },
+            Self::By(reading) => reading(),
         }
     }
 
@@ -47,6 +50,7 @@ impl Clock {
         match self {
             Self::System | Self::AsOf(_) => Instant::now(),
             Self::Fixed(now) => now.instant,
+            Self::By(reading) => reading().instant,
         }
     }
 }
