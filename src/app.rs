@@ -9,6 +9,7 @@ pub mod listen;
 pub mod raw;
 pub mod tls;
 
+mod greeting;
 mod health;
 mod reflection;
 mod route;
