@@ -9,8 +9,8 @@ pub mod listen;
 pub mod raw;
 pub mod tls;
 
-mod greeting;
 mod health;
+mod patience;
 mod reflection;
 mod route;
 mod serve;

@@ -20,8 +20,8 @@ use tokio_util::{
 };
 
 use super::{
-    greeting::Greeted,
     listen::{Listener, Plain},
+    patience::Patient,
     route::Routes,
     tls::{Acceptor, HandshakeError},
 };
@@ -138,13 +138,14 @@ impl Context {
         let routes = Arc::clone(&self.routes);
         let service =
             service_fn(move |request: http::Request<Incoming>| Arc::clone(&routes).answer(request));
-        let (io, greeting) = Greeted::new(io);
+        let patience = self.options.keepalive_timeout;
+        let (io, greeting) = Patient::new(io, patience);
         let mut connection = pin!(self.http2.serve_connection(TokioIo::new(io), service));
         tokio::select! {
             biased;
             result = connection.as_mut() => return log_end(result),
             // From here on keepalive finds out whether somebody is there.
-            greeted = tokio::time::timeout(self.options.keepalive_timeout, greeting) => {
+            greeted = tokio::time::timeout(patience, greeting) => {
                 if greeted.is_err() {
                     return tracing::debug!("connection never spoke HTTP/2");
                 }
