@@ -17,6 +17,12 @@ mod composition;
 #[path = "server/descriptors.rs"]
 mod descriptors;
 #[cfg(test)]
+#[path = "server/places.rs"]
+mod places;
+#[cfg(test)]
+#[path = "server/slow.rs"]
+mod slow;
+#[cfg(test)]
 #[path = "server/stop.rs"]
 mod stop;
 #[cfg(test)]

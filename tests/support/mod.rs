@@ -2,6 +2,7 @@
 
 pub(crate) mod certificates;
 pub(crate) mod client;
+pub(crate) mod wire;
 
 use std::{
     collections::BTreeMap,
