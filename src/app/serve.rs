@@ -294,6 +294,9 @@ fn http2_builder(options: &Http2) -> http2::Builder<TokioExecutor> {
         .timer(TokioTimer::new())
         .auto_date_header(false)
         .max_concurrent_streams(options.max_concurrent_streams)
+        // A caller may give up all it asked at once, and that must not end what others ask through the
+        // same proxy; the library's own bound of 20 would.
+        .max_pending_accept_reset_streams(usize::try_from(options.max_concurrent_streams).ok())
         .initial_stream_window_size(options.initial_stream_window_size)
         .initial_connection_window_size(options.initial_connection_window_size)
         .max_frame_size(options.max_frame_size)
