@@ -17,6 +17,7 @@ pub(crate) const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";
 
 pub(crate) const DATA: u8 = 0;
 pub(crate) const HEADERS: u8 = 1;
+pub(crate) const PRIORITY: u8 = 2;
 pub(crate) const RST_STREAM: u8 = 3;
 pub(crate) const SETTINGS: u8 = 4;
 pub(crate) const PING: u8 = 6;
@@ -27,6 +28,9 @@ pub(crate) const CONTINUATION: u8 = 9;
 pub(crate) const END_STREAM: u8 = 1;
 pub(crate) const ACK: u8 = 1;
 pub(crate) const END_HEADERS: u8 = 4;
+
+/// The reason for a reset by a caller that has given up.
+pub(crate) const CANCEL: u32 = 8;
 
 /// The setting of the window that streams begin with.
 pub(crate) const INITIAL_WINDOW_SIZE: u16 = 4;
@@ -158,6 +162,34 @@ impl Wire {
             // A server that is gone by now is seen at the next read.
             self.send(&frame(of.kind, ACK, 0, payload)).await.ok();
         }
+    }
+
+    /// Sends all of these bytes while it reads whatever comes back; whether the server is still there
+    /// then.
+    pub(crate) async fn survives(&mut self, bytes: &[u8]) -> bool {
+        let (mut from, mut to) = self.0.split();
+        let last = frame(PING, 0, 0, b"the last");
+        let answered = frame(PING, ACK, 0, b"the last");
+        let send = async {
+            // A server that has closed is seen by who reads.
+            if to.write_all(bytes).await.is_ok() {
+                to.write_all(&last).await.ok();
+            }
+        };
+        let read = async {
+            let (mut read, mut piece) = (Vec::new(), vec![0; 1 << 16]);
+            loop {
+                match from.read(&mut piece).await {
+                    Ok(length @ 1..) => read.extend_from_slice(&piece[..length]),
+                    Ok(0) | Err(_) => return false,
+                }
+                if read.ends_with(&answered) {
+                    return true;
+                }
+            }
+        };
+        let ((), survived) = soon(futures_util::future::join(send, read)).await;
+        survived
     }
 
     /// Waits until the server has closed the connection, and answers nothing meanwhile.
