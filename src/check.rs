@@ -201,10 +201,10 @@ impl CheckService {
     ) -> Result<Bytes, tonic::Status> {
         let gate = &*self.0;
         let mut budget = Budget::of_call(&gate.options.budget, gate.clock, metadata);
-        gate.wait_for_key(request, &mut budget).await;
+        let waited = gate.wait_for_key(request, &mut budget).await;
         let decision_id = DecisionId::random();
         let answered = catch_unwind(AssertUnwindSafe(|| {
-            gate.answer(request, &mut budget, &decision_id)
+            gate.answer(waited, request, &mut budget, &decision_id)
         }));
         let reply = answered.unwrap_or_else(|_panic| gate.answer_a_panic(&budget, &decision_id));
         match reply {
@@ -217,29 +217,37 @@ impl CheckService {
 impl Gate {
     /// Where a provider wants it: gives a key that is being fetched some time to arrive, at most half
     /// of what is left. What comes of it is seen by the check itself.
-    async fn wait_for_key(&self, request: &[u8], budget: &mut Budget) {
+    async fn wait_for_key(&self, request: &[u8], budget: &mut Budget) -> Result<(), CheckError> {
         if !self.callers.tokens.waits_for_keys() {
-            return;
+            return Ok(());
         }
         let look = || {
             let view = RequestView::parse(request).ok()?;
             self.callers.tokens.awaited_key(&view, budget.now())
         };
         let awaited = catch_unwind(AssertUnwindSafe(look)).ok().flatten();
-        if let Some(key) = awaited {
-            let half = budget.left().checked_div(2).unwrap_or_default();
-            key.arrives(half).await;
-            // The check ends at its first stage when this took all there was.
-            drop(budget.spend(Stage::Admission));
-        }
+        let Some(key) = awaited else { return Ok(()) };
+        let half = budget.left().checked_div(2).unwrap_or_default();
+        key.arrives(half).await;
+        budget.spend(Stage::Admission)
     }
 
-    fn answer(&self, request: &[u8], budget: &mut Budget, decision_id: &DecisionId) -> Reply {
+    /// `waited` is how the time before this went.
+    fn answer(
+        &self,
+        waited: Result<(), CheckError>,
+        request: &[u8],
+        budget: &mut Budget,
+        decision_id: &DecisionId,
+    ) -> Reply {
         let active = self.active.load();
         let active = active.as_deref();
         let unread = |error: CheckError, budget: &Budget| {
             self.conclude(&Checked::unread(error), active, budget, decision_id)
         };
+        if let Err(error) = waited {
+            return unread(error, budget);
+        }
         let Some(_admitted) = self.admission.enter() else {
             return unread(CheckError::Overload, budget);
         };
