@@ -21,6 +21,8 @@ mod answers;
 mod body;
 #[path = "line/bundles.rs"]
 mod bundles;
+#[path = "line/clocks.rs"]
+mod clocks;
 #[path = "line/failures.rs"]
 mod failures;
 #[path = "line/hostile.rs"]
