@@ -27,12 +27,16 @@ mod clocks;
 mod failures;
 #[path = "line/hostile.rs"]
 mod hostile;
+#[path = "line/idle.rs"]
+mod idle;
 #[path = "line/identity.rs"]
 mod identity;
 #[path = "line/log.rs"]
 mod log;
 #[path = "line/memory.rs"]
 mod memory;
+#[path = "line/process.rs"]
+mod process;
 #[path = "line/provoke.rs"]
 mod provoke;
 #[path = "line/reload.rs"]
@@ -43,5 +47,7 @@ mod requests;
 mod server;
 #[path = "line/stalls.rs"]
 mod stalls;
+#[path = "line/stderr.rs"]
+mod stderr;
 #[path = "line/tokens.rs"]
 mod tokens;
