@@ -27,10 +27,10 @@ mod clocks;
 mod failures;
 #[path = "line/hostile.rs"]
 mod hostile;
-#[path = "line/idle.rs"]
-mod idle;
 #[path = "line/identity.rs"]
 mod identity;
+#[path = "line/idle.rs"]
+mod idle;
 #[path = "line/log.rs"]
 mod log;
 #[path = "line/memory.rs"]

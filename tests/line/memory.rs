@@ -10,7 +10,7 @@ use crate::{
 
 #[tokio::test(flavor = "multi_thread")]
 async fn hostile_requests_make_the_process_hold_only_a_few_times_their_size() {
-    let process = Process::start(READS_ALL);
+    let process = Process::start(READS_ALL, &[]);
     let channel = connect(process.grpc()).await;
     let megabytes = 3 << 20;
     let before = process.peak();
