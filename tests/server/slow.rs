@@ -98,7 +98,7 @@ async fn messages_that_never_end_are_denied_and_take_no_memory_from_others() {
     for n in 0..100 {
         // A message of 4 MiB, the largest that is taken; or not even its length.
         let announced = [0, 0, 0x40, 0, 0, 0x0a, 0x0a];
-        let begun = announced[..1 + n % announced.len()].to_vec();
+        let begun = announced[..=n % announced.len()].to_vec();
         let server = std::sync::Arc::clone(&server);
         slow.spawn(async move { unfinished(&server, begun).await });
     }

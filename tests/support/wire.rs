@@ -194,7 +194,7 @@ impl Wire {
 
     /// Waits until the server has closed the connection, and answers nothing meanwhile.
     pub(crate) async fn cut_off(&mut self) {
-        let mut bytes = [0; 1 << 14];
+        let mut bytes = vec![0; 1 << 14];
         soon(async { while matches!(self.0.read(&mut bytes).await, Ok(1..)) {} }).await;
     }
 
