@@ -23,18 +23,24 @@ mod answers;
 mod body;
 #[path = "line/bundles.rs"]
 mod bundles;
+#[path = "line/clocks.rs"]
+mod clocks;
 #[path = "line/failures.rs"]
 mod failures;
 #[path = "line/hostile.rs"]
 mod hostile;
 #[path = "line/identity.rs"]
 mod identity;
+#[path = "line/idle.rs"]
+mod idle;
 #[path = "line/isolation.rs"]
 mod isolation;
 #[path = "line/log.rs"]
 mod log;
 #[path = "line/memory.rs"]
 mod memory;
+#[path = "line/process.rs"]
+mod process;
 #[path = "line/provoke.rs"]
 mod provoke;
 #[path = "line/reload.rs"]
@@ -45,5 +51,7 @@ mod requests;
 mod server;
 #[path = "line/stalls.rs"]
 mod stalls;
+#[path = "line/stderr.rs"]
+mod stderr;
 #[path = "line/tokens.rs"]
 mod tokens;

@@ -127,7 +127,8 @@ impl Intake {
     /// Takes messages of up to `limit` bytes that arrive within `patience`.
     pub(super) fn new(limit: u32, patience: Duration) -> Self {
         // At least one message of the largest size fits, else it would wait for ever.
-        let memory = usize::try_from(kib(limit)).map_or(MEMORY_KIB, |kib| kib.max(MEMORY_KIB));
+        let largest = kib(usize::try_from(limit).unwrap_or(usize::MAX));
+        let memory = usize::try_from(largest).map_or(MEMORY_KIB, |kib| kib.max(MEMORY_KIB));
         Self {
             limit,
             memory: Semaphore::new(memory),
@@ -160,10 +161,17 @@ impl Intake {
         let framed = if missing == 0 {
             first
         } else {
-            let _held = self.memory.acquire_many(kib(missing)).await;
+            // Room is taken for what has come, not for what is announced: that costs a caller nothing.
             let mut framed = BytesMut::from(first);
+            let mut held = self.memory.acquire_many(kib(framed.len())).await;
             while self.missing(&framed)? > 0 {
-                framed.put(next_piece(&mut body).await?.ok_or(Unreadable::CutOff)?);
+                let piece = next_piece(&mut body).await?.ok_or(Unreadable::CutOff)?;
+                let grown = kib(framed.len().saturating_add(piece.len()));
+                let more = grown.saturating_sub(kib(framed.len()));
+                if let (Ok(held), Ok(more)) = (&mut held, self.memory.acquire_many(more).await) {
+                    held.merge(more);
+                }
+                framed.put(piece);
             }
             framed.freeze()
         };
@@ -240,8 +248,8 @@ where
     Ok(None)
 }
 
-fn kib(bytes: u32) -> u32 {
-    bytes.div_ceil(1024)
+fn kib(bytes: usize) -> u32 {
+    u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX)
 }
 
 /// Bytes before a message: the compression flag and the length, big-endian.

@@ -296,7 +296,7 @@ mod tests {
         let lane = Lane::new(AUTO);
         let release = occupied(&lane).await;
         let (done, result) = oneshot::channel::<()>();
-        lane.push(Box::new(move || drop(done.send(())))).unwrap();
+        lane.push(Box::new(move || done.send(()).unwrap())).unwrap();
         drop(lane);
         drop(release);
         assert!(result.await.is_err());

@@ -119,13 +119,10 @@ impl CheckService {
             externals: Externals::default(),
         };
         let reply = match gate.enter(&check) {
-            Ok(_in_flight) => {
-                gate.wait_for_key(&mut check).await;
-                match gate.on_the_line(&mut check) {
-                    Attempt::Answered(reply) => reply,
-                    unfinished => Gate::finish(gate, check, unfinished).await,
-                }
-            }
+            Ok(_in_flight) => match gate.wait_for_key(&mut check).await {
+                Ok(()) => Gate::decide(gate, check).await,
+                Err(error) => gate.give_up(error, &check),
+            },
             Err(error) => gate.turn_away(error, &check),
         };
         match reply {
@@ -157,9 +154,9 @@ impl Gate {
 
     /// Where a provider wants it: gives a key that is being fetched some time to arrive, at most half
     /// of what is left. What comes of it is seen by the check itself.
-    async fn wait_for_key(&self, check: &mut Check) {
+    async fn wait_for_key(&self, check: &mut Check) -> Result<(), CheckError> {
         if !self.knowledge.callers.tokens.waits_for_keys() {
-            return;
+            return Ok(());
         }
         let budget = &mut check.budget;
         let look = || {
@@ -170,13 +167,20 @@ impl Gate {
                 .awaited_key(&view, budget.now())
         };
         let awaited = catch_unwind(AssertUnwindSafe(look)).ok().flatten();
-        if let Some(key) = awaited {
-            let half = budget.left().checked_div(2).unwrap_or_default();
-            let mut waiting = Waiting::new(&self.metrics);
-            key.arrives(half).await;
-            waiting.is_over();
-            // The check ends at its first stage when this took all there was.
-            drop(budget.spend(Stage::Admission));
+        let Some(key) = awaited else { return Ok(()) };
+        let half = budget.left().checked_div(2).unwrap_or_default();
+        let mut waiting = Waiting::new(&self.metrics);
+        key.arrives(half).await;
+        waiting.is_over();
+        budget.spend(Stage::Admission)
+    }
+
+    /// Attempts a check on the line, where most are answered.
+    async fn decide(gate: &Arc<Self>, mut check: Check) -> Reply {
+        match gate.on_the_line(&mut check) {
+            Attempt::Answered(reply) => reply,
+            // Boxed: what the others never need makes no place in their futures.
+            unfinished => Box::pin(Self::finish(gate, check, unfinished)).await,
         }
     }
 
