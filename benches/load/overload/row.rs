@@ -128,7 +128,7 @@ impl Row {
             );
         }
         let slowest = tally.slowest_allowed;
-        verdict.must(
+        verdict.in_time(
             &format!(
                 "{factor} x: the slowest allowed took {slowest:.1?}, at most {:?}",
                 BUDGET + MARGIN
