@@ -65,6 +65,15 @@ pub(crate) struct Arguments {
 }
 
 impl Arguments {
+    /// How long a check may take where every one must be allowed: briefly, much longer than any noise.
+    pub(crate) fn patience(&self) -> Duration {
+        if self.test {
+            Duration::from_secs(10)
+        } else {
+            self.timeout
+        }
+    }
+
     /// The rows, of which there is at least one.
     pub(crate) fn rows(&self) -> Vec<Setting> {
         if self.rows.is_empty() {

@@ -1,4 +1,4 @@
-//! A policy whose evaluation takes a millisecond on this machine, as one with some hundred rules does.
+//! A policy whose evaluation takes a millisecond on this machine, as one with a thousand rules or more does.
 
 use std::{fmt::Write as _, time::Duration};
 

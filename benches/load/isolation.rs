@@ -59,7 +59,7 @@ pub(crate) fn measure(arguments: &Arguments) -> bool {
         rate * SHARE,
         window.as_millis()
     );
-    let mut verdict = Verdict::new();
+    let mut verdict = Verdict::new(arguments.test);
     runtime().block_on(async {
         let mut sides = Vec::new();
         for setting in rows(arguments) {

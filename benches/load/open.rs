@@ -5,8 +5,8 @@
 //! because evenly spaced calls would never queue below capacity. They come from a seed, so that sides
 //! get the same. Every call is timed from when it was due: waiting on the generator's side counts too.
 //! A call that cannot be sent, because its connections are full or the generator is too late, is
-//! counted; the generator never slows down. A connection that is lost is replaced. It is one thread over `h2` with prepared bytes, and cancels
-//! with RST what is not answered in time.
+//! counted; the generator never slows down. A connection that is lost is replaced. It is one thread
+//! over `h2` with prepared bytes, and cancels with RST what is not answered in time.
 
 mod answer;
 mod arrivals;

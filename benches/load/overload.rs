@@ -38,7 +38,7 @@ pub(crate) fn measure(arguments: &Arguments) -> bool {
         Duration::from_secs(5)
     });
     let call = Call::check(&recorded(), arguments.timeout);
-    let mut verdict = Verdict::new();
+    let mut verdict = Verdict::new(arguments.test);
     runtime().block_on(async {
         let rules = heavy::calibrate(&call, window.min(Duration::from_secs(1))).await;
         let heavy = heavy::policy(rules);

@@ -49,8 +49,11 @@ pub(crate) fn measure(arguments: &Arguments) -> bool {
     } else {
         (minutes, Duration::from_mins(1))
     };
-    let mut verdict = Verdict::new();
-    for setting in arguments.rows() {
+    let mut verdict = Verdict::new(arguments.test);
+    for mut setting in arguments.rows() {
+        if arguments.test {
+            setting.set.push("portcullis.budget=10s".to_owned());
+        }
         println!("{setting}, {windows} windows of {} s", window.as_secs_f64());
         soak(arguments, &setting, windows, window, &mut verdict);
     }
@@ -109,7 +112,7 @@ struct Load {
 
 impl Load {
     async fn new(arguments: &Arguments, setting: &Setting, server: &Server) -> Self {
-        let call = Call::check(&recorded(), arguments.timeout);
+        let call = Call::check(&recorded(), arguments.patience());
         let (address, connections) = (server.address(), arguments.connections);
         let busy = closed_loop(&address, (connections, 16), &call, Duration::from_secs(1)).await;
         let capacity = busy.a_second(busy.count(Class::Allowed));

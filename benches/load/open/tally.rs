@@ -94,6 +94,15 @@ impl Tally {
         &self.classes[place(class)]
     }
 
+    /// The latencies of all that were sent, however they ended.
+    pub(crate) fn all(&self) -> Histogram<u64> {
+        let mut all = histogram();
+        for class in &self.classes {
+            all.add(class).unwrap();
+        }
+        all
+    }
+
     /// How many ended so.
     pub(crate) fn count(&self, class: Class) -> u64 {
         self.of(class).len()

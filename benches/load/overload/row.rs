@@ -114,13 +114,21 @@ impl Row {
             &format!("{factor} x: p99 of the allowed is {p99} µs, goal the budget"),
             u128::from(p99) <= BUDGET.as_micros(),
         );
-        let service = self.others_cpu.unwrap_or_default();
-        verdict.goal(
-            &format!("{factor} x: CPU of each not allowed is {service:.0} µs, goal 1000 µs"),
-            service < 1000.0,
-        );
+        // Each is more than the service of one that was shed: waiting is in the log's time, and in the CPU
+        // whatever else the allowed ones cost under load.
+        let logged = (!self.shed.is_empty()).then(|| float(self.shed.value_at_percentile(99.0)));
+        let service = [logged, self.others_cpu].into_iter().flatten();
+        let service = service.fold(f64::INFINITY, f64::min);
+        if tally.count(Class::Shed) > 0 {
+            verdict.goal(
+                &format!(
+                    "{factor} x: the service of one shed is at most {service:.0} µs, goal 1000 µs"
+                ),
+                service < 1000.0,
+            );
+        }
         let slowest = tally.slowest_allowed;
-        verdict.must(
+        verdict.in_time(
             &format!(
                 "{factor} x: the slowest allowed took {slowest:.1?}, at most {:?}",
                 BUDGET + MARGIN
