@@ -40,7 +40,7 @@ pub enum CheckError {
     #[error("the time budget was used up in stage `{}`", .0.as_str())]
     Budget(Stage),
     /// Shed by admission control.
-    #[error("shed: {0}")]
+    #[error("shed by admission control")]
     Overload(#[from] Shed),
     /// No policy is active yet, or the server drains.
     #[error("not ready")]

@@ -148,8 +148,9 @@ impl Metrics {
         out
     }
 
-    pub(super) fn check_decided(&self, check: &CheckDecided<'_>) {
-        self.checks.record(check);
+    /// Counts the check; if it was shed, the how-many-th for its cause.
+    pub(super) fn check_decided(&self, check: &CheckDecided<'_>) -> Option<u64> {
+        let shed = self.checks.record(check);
         if let Some(token) = &check.token {
             self.tokens.record(token);
         }
@@ -157,6 +158,7 @@ impl Metrics {
             let error = check.outcome.as_ref().err();
             performance.record(error.map(|_| check.reason()), check.duration);
         }
+        shed
     }
 
     pub(super) fn check_abandoned(&self) {

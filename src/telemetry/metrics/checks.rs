@@ -94,15 +94,17 @@ impl Checks {
         }
     }
 
-    pub(super) fn record(&self, check: &CheckDecided<'_>) {
+    /// If it was shed, the how-many-th for its cause.
+    pub(super) fn record(&self, check: &CheckDecided<'_>) -> Option<u64> {
         let reason = check.reason();
         match check.answer() {
             Answer::Allowed => self.allowed.inc(),
             Answer::Denied | Answer::Error => self.refused.get(reason).inc(),
         };
-        if let Err(CheckError::Overload(cause)) = check.outcome {
-            self.shed.get(*cause).inc();
-        }
+        let shed = match check.outcome {
+            Err(CheckError::Overload(cause)) => Some(self.shed.get(*cause).inc().saturating_add(1)),
+            Ok(_) | Err(_) => None,
+        };
         if reason == Reason::Internal {
             self.panics.inc();
         }
@@ -116,6 +118,7 @@ impl Checks {
             PrincipalMissing { seen, request }.emit();
         }
         self.times(check.duration, check.stages);
+        shed
     }
 
     fn times(&self, total: Duration, stages: &StageTimes) {
