@@ -38,9 +38,6 @@ mod token;
 
 use std::process::{Command, Stdio};
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// Prints what it finds; takes whether to be brief.
 type Measure = fn(bool);
 

@@ -21,6 +21,7 @@ use regorus::unstable::{BUILTINS, ExprRef, Query, Span};
 
 use super::index::Index;
 use super::refs::{self, Chain, Visitor};
+use super::rewrite;
 use crate::clock::Clock;
 use jwt::Jwt;
 use replaced::REPLACED;
@@ -70,7 +71,7 @@ pub(super) fn add(
     query: Option<&Query>,
     strict: bool,
 ) -> anyhow::Result<()> {
-    let mut named = Named(BTreeSet::new());
+    let mut named = Named::default();
     for info in &index.modules {
         for rule in &info.module.policy {
             refs::walk_rule(rule, &mut named);
@@ -79,8 +80,11 @@ pub(super) fn add(
     if let Some(query) = query {
         refs::walk_query(query, &mut named);
     }
+    if named.product {
+        engine.add_extension(BOUNDED.to_owned(), 1, Box::new(replaced::bounded))?;
+    }
     for replaced in REPLACED {
-        if named.0.contains(replaced.name) {
+        if named.names.contains(replaced.name) {
             let extension = Box::new(replaced.extension(strict));
             let arguments = arguments(replaced.name).and_then(|count| u8::try_from(count).ok());
             engine.add_extension(
@@ -90,7 +94,7 @@ pub(super) fn add(
             )?;
         }
     }
-    let called: Vec<_> = named.0.iter().filter_map(|name| added(name)).collect();
+    let called: Vec<_> = named.names.iter().filter_map(|name| added(name)).collect();
     if called.is_empty() {
         return Ok(());
     }
@@ -110,17 +114,26 @@ pub(super) fn add(
 
 /// Collects the names of what is called, and everything else that may name a function: `with f as g`
 /// calls `g`.
-struct Named(BTreeSet<String>);
+#[derive(Debug, Default)]
+struct Named {
+    names: BTreeSet<String>,
+    /// Whether something is multiplied.
+    product: bool,
+}
 
 impl<'a> Visitor<'a> for Named {
     fn expr(&mut self, expr: &'a ExprRef) {
-        self.0.extend(Chain::of(expr).dotted());
+        self.product |= rewrite::is_product(expr);
+        self.names.extend(Chain::of(expr).dotted());
     }
 
     fn call(&mut self, _span: &'a Span, function: &'a ExprRef, _arguments: &'a [ExprRef]) {
-        self.0.extend(Chain::of(function).dotted());
+        self.names.extend(Chain::of(function).dotted());
     }
 }
 
 /// How regorus' own helper functions start.
 const INTERNAL: &str = "__";
+
+/// The function that [`super::rewrite`] puts around products: it returns its argument.
+pub(super) const BOUNDED: &str = "__portcullis.bounded";
