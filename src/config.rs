@@ -39,7 +39,9 @@ pub use self::{
     http2::Http2,
     jwt::Jwt,
     plugin::Plugin,
-    portcullis::{Admin, Admission, EvaluationLimits, Identity, Log, Portcullis, Shutdown},
+    portcullis::{
+        Admin, Admission, EvaluationLimits, Identity, Log, Portcullis, ProcessMemory, Shutdown,
+    },
     problem::{MAX_PROBLEMS, Problem, Problems},
     tls::{AllowedCaller, Tls},
 };

@@ -275,6 +275,13 @@ fn vm_error(error: VmError) -> EvalError {
     }
 }
 
+/// Has every evaluation of the process fail while it holds more than `limit` bytes.
+pub(super) fn limit_process_memory(limit: Option<u64>) {
+    regorus::set_global_memory_limit(limit);
+    // A thread counts for itself and is forgotten with what it has not yet told the others.
+    regorus::set_thread_flush_threshold_override(Some(64 * 1024));
+}
+
 /// The limit of the process is nobody's fault in particular: all evaluations fail until it has room.
 fn process_memory(usage: u64, limit: u64) -> EvalError {
     EvalError::Failed(EvaluatorError(format!(

@@ -8,7 +8,7 @@ use std::{
 use portcullis::{
     config::{
         Admin, Admission, AllowedCaller, EvaluationLimits, Http2, Identity, ListenAddr, Log,
-        Plugin, Portcullis, Shutdown, Tls,
+        Plugin, Portcullis, ProcessMemory, Shutdown, Tls,
     },
     identity::Xfcc,
     input::Encoding,
@@ -99,6 +99,7 @@ fn every_key_of_ours() -> Portcullis {
         },
         limits: EvaluationLimits {
             memory: 33_554_432,
+            process_memory: ProcessMemory::Bytes(268_435_456),
             instructions: 50_000,
         },
         http2: Http2 {
