@@ -21,6 +21,8 @@ mod answers;
 mod body;
 #[path = "line/bundles.rs"]
 mod bundles;
+#[path = "line/exhaustion.rs"]
+mod exhaustion;
 #[path = "line/failures.rs"]
 mod failures;
 #[path = "line/hostile.rs"]
