@@ -41,7 +41,7 @@ const MAX_ITEMS: usize = 100_000;
 pub(super) const MAX_TEXT: usize = 256 * 1024;
 
 /// How many pairs of elements or bytes one call may compare.
-const MAX_PAIRS: usize = 1_000_000;
+const MAX_PAIRS: usize = 500_000;
 
 /// How many bits a number may have: whatever writes it out takes the square of their number.
 const MAX_BITS: u64 = 16_384;

@@ -81,13 +81,13 @@ replaced! {
     "indexof_n" => caps::strings::indexof_n;
     "intersection" => caps::plain;
     "json.filter" => caps::collections::paths;
-    "json.is_valid" => caps::plain;
+    "json.is_valid" => caps::encodings::json;
     "json.marshal" => caps::plain;
     "json.marshal_with_options" => caps::encodings::to_json;
     "json.match_schema" => caps::schemas::matches;
     "json.patch" => caps::collections::patch;
     "json.remove" => caps::collections::paths;
-    "json.unmarshal" => caps::plain;
+    "json.unmarshal" => caps::encodings::json;
     "json.verify_schema" => caps::schemas::verify;
     "lower" => caps::plain;
     "max" => caps::collections::folded;

@@ -175,17 +175,18 @@ pub(in crate::policy::builtins) fn paths(arguments: &[Value]) -> Result<(), Inst
         | Value::Object(_)
         | Value::Undefined => 0,
     };
-    let deepest = match paths {
-        Value::Array(paths) => paths.iter().map(deep).max(),
-        Value::Set(paths) => paths.iter().map(deep).max(),
+    let depths: Vec<usize> = match paths {
+        Value::Array(paths) => paths.iter().map(deep).collect(),
+        Value::Set(paths) => paths.iter().map(deep).collect(),
         Value::Null
         | Value::Bool(_)
         | Value::Number(_)
         | Value::String(_)
         | Value::Object(_)
-        | Value::Undefined => None,
+        | Value::Undefined => Vec::new(),
     };
-    match deepest {
+    elements(depths.iter().sum(), MAX_ELEMENTS)?;
+    match depths.into_iter().max() {
         Some(deepest) if deepest > MAX_DEPTH => excess("a path of", deepest, MAX_DEPTH, "steps"),
         Some(_) | None => Ok(()),
     }

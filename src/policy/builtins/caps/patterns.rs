@@ -1,9 +1,9 @@
 //! Caps on regular expressions and globs.
 //!
-//! A search takes time in proportion to the text times the pattern, and a function that finds all
-//! matches may search the text anew from each of them. The first is computed; the second depends on
-//! the pattern in ways that nobody can tell from outside, so that such a search is made once to see
-//! how long it takes.
+//! A search takes time in proportion to the text, unless the pattern has many places where more than
+//! one character fits: then in proportion to both. And a function that finds all matches may search
+//! the text anew from each of them. The first is computed; the second depends on the pattern in ways
+//! that nobody can tell from outside, so that such a search is made once to see how long it takes.
 
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
@@ -12,13 +12,18 @@ use moka::sync::Cache;
 use regex::{Regex, RegexBuilder};
 use regorus::Value;
 
-use super::{Instead, MAX_ELEMENTS, MAX_PAIRS, elements, excess, pairs, plain, text, text_within};
+use super::{Instead, MAX_ELEMENTS, elements, excess, pairs, plain, text, text_within};
 
 /// Bytes of a pattern.
 const MAX_PATTERN: usize = 2_048;
 const MAX_GLOB: usize = 1_024;
-/// Operations on classes, as in `[\w&&\pL]`: each takes as long as 200 bytes of other pattern.
-const MAX_CLASS_OPERATIONS: usize = 8;
+/// What the classes of a pattern take to compile: each is one, sixteen where case is ignored, and an
+/// operation as in `[\w&&\pL]` thirty-two.
+const MAX_CLASSES: usize = 256;
+/// With so many open places a pattern has no more states than are kept while searching.
+const FEW_OPEN: usize = 12;
+/// Open places times bytes of text.
+const MAX_SEARCHED: usize = 250_000;
 /// Alternatives that a glob may nest, and characters that may delimit its parts.
 const MAX_GLOB_BRACES: usize = 64;
 const MAX_DELIMITERS: usize = 16;
@@ -156,29 +161,39 @@ fn most(rest: &[Value]) -> Option<usize> {
 
 pub(super) fn compiles(pattern: &str) -> Result<(), Instead> {
     text_within(pattern.len(), MAX_PATTERN)?;
-    let operations = ["&&", "--", "~~"];
-    let count: usize = operations
-        .iter()
-        .map(|operation| pattern.matches(operation).count())
-        .sum();
-    if count > MAX_CLASS_OPERATIONS {
-        return excess(
-            "a pattern of",
-            count,
-            MAX_CLASS_OPERATIONS,
-            "operations on classes",
-        );
+    let count = |what: &str| pattern.matches(what).count();
+    let operations: usize = ["&&", "--", "~~"].map(count).into_iter().sum();
+    let classes = CLASSES.iter().map(|class| count(class)).sum::<usize>();
+    let each = if ignores_case(pattern) { 16 } else { 1 };
+    let weight = operations
+        .saturating_mul(32)
+        .saturating_add(classes.saturating_mul(each));
+    if weight > MAX_CLASSES {
+        return excess("classes of", weight, MAX_CLASSES, "together");
     }
     Ok(())
 }
 
+/// Whether a group such as `(?i)` or `(?s-i:` has the flag in it.
+fn ignores_case(pattern: &str) -> bool {
+    pattern.split("(?").skip(1).any(|group| {
+        let mut flags = group
+            .chars()
+            .take_while(|c| c.is_ascii_alphabetic() || *c == '-');
+        flags.any(|flag| flag == 'i')
+    })
+}
+
+/// What stands for a large set of characters.
+const CLASSES: &[&str] = &["\\p", "\\P", "\\w", "\\W", "\\d", "\\D", "\\s", "\\S", "[^"];
+
 /// One search.
 fn searches(pattern: &str, text: &str) -> Result<(), Instead> {
     compiles(pattern)?;
-    let states = states(pattern);
-    if states.saturating_mul(text.len()) > MAX_PAIRS {
+    let open = open_places(pattern);
+    if open > FEW_OPEN && open.saturating_mul(text.len()) > MAX_SEARCHED {
         return Err(Instead::Excess(format!(
-            "a pattern of about {states} states on {} bytes of text, more than {MAX_PAIRS} multiplied",
+            "a pattern of {open} open places on {} bytes of text, more than {MAX_SEARCHED} multiplied",
             text.len()
         )));
     }
@@ -218,9 +233,9 @@ fn compiled(pattern: &str) -> Option<Regex> {
     Some(regex)
 }
 
-/// About how many states a pattern has: a class or character is one, what is repeated counts as
-/// often as it may occur.
-pub(super) fn states(pattern: &str) -> usize {
+/// At how many places of `pattern` more than one thing fits: classes, repetitions, alternatives.
+/// What is repeated counts as often as it may occur.
+pub(super) fn open_places(pattern: &str) -> usize {
     let mut outer: Vec<usize> = Vec::new();
     let (mut sum, mut last) = (0_usize, 0_usize);
     let mut rest = pattern.chars();
@@ -235,40 +250,50 @@ pub(super) fn states(pattern: &str) -> usize {
                 sum = sum.saturating_add(outer.pop().unwrap_or_default());
             }
             '{' => {
-                let times = times(rest.as_str());
-                let repeated = last.saturating_mul(times.max(1));
+                let (times, open) = times(rest.as_str());
+                let repeated = last.saturating_add(open).saturating_mul(times);
                 sum = sum.saturating_sub(last).saturating_add(repeated);
                 last = repeated;
                 rest.find(|c| *c == '}');
             }
-            '*' | '+' | '?' | '|' | '^' | '$' => {}
-            _ => {
-                match c {
-                    '\\' => skip_escape(&mut rest),
-                    '[' => skip_class(&mut rest),
-                    _ => {}
-                }
-                last = 1;
+            '*' | '+' | '?' | '|' => {
                 sum = sum.saturating_add(1);
+                last = last.saturating_add(1);
+            }
+            _ => {
+                last = match c {
+                    '\\' => usize::from(skip_escape(&mut rest)),
+                    '[' => {
+                        skip_class(&mut rest);
+                        1
+                    }
+                    '.' => 1,
+                    _ => 0,
+                };
+                sum = sum.saturating_add(last);
             }
         }
     }
     outer.into_iter().fold(sum, usize::saturating_add)
 }
 
-/// The larger number of `3}` or `1,3}`.
-fn times(rest: &str) -> usize {
+/// The larger number of `3}` or `1,3}`, and one if the numbers differ.
+fn times(rest: &str) -> (usize, usize) {
     let inside = rest.split('}').next().unwrap_or_default();
     let numbers = inside.split(',').map(|number| number.trim().parse());
-    numbers.flatten().max().unwrap_or(1)
+    let times = numbers.flatten().max().unwrap_or(1);
+    (times, usize::from(inside.contains(',')))
 }
 
-/// `\p{Greek}` is one class.
-fn skip_escape(rest: &mut std::str::Chars<'_>) {
-    let braced = matches!(rest.next(), Some('p' | 'P' | 'x' | 'u' | 'U' | 'b'));
-    if braced && rest.as_str().starts_with('{') {
+/// Whether the escape is a class; `\p{Greek}` is one.
+fn skip_escape(rest: &mut std::str::Chars<'_>) -> bool {
+    let Some(escaped) = rest.next() else {
+        return false;
+    };
+    if matches!(escaped, 'p' | 'P' | 'x' | 'u' | 'U' | 'b') && rest.as_str().starts_with('{') {
         rest.find(|c| *c == '}');
     }
+    matches!(escaped, 'p' | 'P' | 'w' | 'W' | 'd' | 'D' | 's' | 'S')
 }
 
 fn skip_class(rest: &mut std::str::Chars<'_>) {

@@ -12,7 +12,7 @@ const MAX_SCHEMA_TEXT: usize = 64 * 1024;
 const MAX_PARTS: usize = 2_000;
 /// How deep a reference may lead; one that leads to itself never ends.
 const MAX_REFERENCES: usize = 32;
-/// States of all patterns together.
+/// Open places of all patterns together.
 const MAX_PATTERNS: usize = 4_000;
 
 /// `json.verify_schema(schema)`.
@@ -119,14 +119,9 @@ impl Count<'_> {
     /// Any text counts as a pattern: which of them are depends on what stands around.
     fn pattern(&mut self, text: &str) -> Result<(), Instead> {
         patterns::compiles(text)?;
-        self.patterns = self.patterns.saturating_add(patterns::states(text));
+        self.patterns = self.patterns.saturating_add(patterns::open_places(text));
         if self.patterns > MAX_PATTERNS {
-            return excess(
-                "text and patterns of",
-                self.patterns,
-                MAX_PATTERNS,
-                "states",
-            );
+            return excess("patterns of", self.patterns, MAX_PATTERNS, "open places");
         }
         Ok(())
     }
