@@ -23,7 +23,7 @@ use super::index::Index;
 use super::refs::{self, Chain, Visitor};
 use super::rewrite;
 use crate::clock::Clock;
-use jwt::Jwt;
+use jwt::{Jwt, JwtError};
 use replaced::REPLACED;
 pub(super) use replaced::exchange;
 pub(super) use stop::observed;
@@ -101,11 +101,18 @@ pub(super) fn add(
     let jwt = Arc::new(Jwt::new(Clock::System));
     for (name, arguments, function) in called {
         let jwt = Arc::clone(&jwt);
-        let extension = move |arguments: Vec<Value>| match jwt.call(*function, &arguments) {
+        let call = move |arguments: Vec<Value>| match jwt.call(*function, &arguments) {
             Ok(value) => Ok(value),
+            Err(error @ JwtError::TooManyCandidates(_)) => {
+                Err(replaced::failed(name, &error.to_string()))
+            }
             // regorus fails the evaluation whatever the strictness.
             Err(error) if strict => Err(anyhow::anyhow!("`{name}`: {error}")),
             Err(_) => Ok(Value::Undefined),
+        };
+        let extension = move |arguments: Vec<Value>| {
+            stop::check()?;
+            call(arguments)
         };
         engine.add_extension((*name).to_owned(), *arguments, Box::new(extension))?;
     }

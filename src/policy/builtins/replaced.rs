@@ -197,7 +197,8 @@ pub(super) fn bounded(mut arguments: Vec<Value>) -> anyhow::Result<Value> {
     Ok(arguments.pop().unwrap_or(Value::Undefined))
 }
 
-fn failed(name: &str, why: &str) -> anyhow::Error {
+/// Ends the evaluation with what is wrong about a call of `name`.
+pub(super) fn failed(name: &str, why: &str) -> anyhow::Error {
     stop::evaluation(EvalError::Failed(EvaluatorError(format!(
         "`{name}`: {why}"
     ))))
