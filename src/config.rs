@@ -41,7 +41,8 @@ pub use self::{
     jwt::Jwt,
     plugin::Plugin,
     portcullis::{
-        Admin, Admission, EvaluationLimits, Identity, Isolation, Log, Portcullis, Shutdown,
+        Admin, Admission, EvaluationLimits, Identity, Isolation, Log, Portcullis, ProcessMemory,
+        Shutdown,
     },
     problem::{MAX_PROBLEMS, Problem, Problems},
     tls::{AllowedCaller, Tls},

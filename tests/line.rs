@@ -25,6 +25,8 @@ mod body;
 mod bundles;
 #[path = "line/clocks.rs"]
 mod clocks;
+#[path = "line/exhaustion.rs"]
+mod exhaustion;
 #[path = "line/failures.rs"]
 mod failures;
 #[path = "line/hostile.rs"]

@@ -50,9 +50,6 @@ use clap::Parser as _;
 
 use self::arguments::Arguments;
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// Prints what it finds, and says whether that can be.
 type Measure = fn(&Arguments) -> bool;
 

@@ -10,7 +10,7 @@ use prost_reflect::DescriptorPool;
 use serde_json::json;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{App, Bound, StartError, Stopped};
+use super::{App, Bound, StartError, Stopped, memory};
 use crate::{
     admin::{Health, Views},
     chain::Chain,
@@ -18,7 +18,7 @@ use crate::{
     clock::Clock,
     config::{Config, PLUGIN},
     http_send, input,
-    policy::{LoadError, PolicyFile},
+    policy::{self, LoadError, PolicyFile},
     ready::Ready,
     response, shutdown,
     sources::{
@@ -80,6 +80,7 @@ pub struct Running {
 /// Starts a server: opens the admin port, reads and compiles the policy, then opens the gRPC port.
 /// Without any path in `files` it serves the embedded default.
 pub async fn build(config: &Config, files: Files) -> Result<Running, BuildError> {
+    policy::limit_process_memory(memory::limit(config.portcullis.limits.process_memory));
     let clock = Clock::System;
     let metrics = Arc::new(Metrics::new(performance_buckets(config)));
     let publisher = Arc::new(publisher(config, &files, &metrics, clock)?);

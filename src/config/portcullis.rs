@@ -111,6 +111,19 @@ pub struct EvaluationLimits {
     pub instructions: usize,
     /// `memory`: bytes it may hold at once. Default 64 MiB.
     pub memory: u64,
+    /// `process_memory`: what all of the process may hold. Default [`ProcessMemory::Cgroup`].
+    pub process_memory: ProcessMemory,
+}
+
+/// `limits.process_memory`: above it evaluations fail, so that the kernel does not end the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProcessMemory {
+    /// `cgroup`: nine tenths of what the control group may have, if it has a limit.
+    Cgroup,
+    /// `off`: no limit.
+    Off,
+    /// So many bytes.
+    Bytes(u64),
 }
 
 /// `shutdown`: how the server goes.
@@ -281,6 +294,7 @@ impl Default for EvaluationLimits {
         Self {
             instructions: 10_000_000,
             memory: 64 * 1024 * 1024,
+            process_memory: ProcessMemory::Cgroup,
         }
     }
 }
@@ -295,8 +309,22 @@ impl EvaluationLimits {
             memory: section
                 .value("memory", integer(LEAST_MEMORY..=MOST_MEMORY))
                 .unwrap_or(default.memory),
+            process_memory: section
+                .value("process_memory", process_memory)
+                .unwrap_or(default.process_memory),
         }
     }
+}
+
+fn process_memory(value: &serde_json::Value) -> Result<ProcessMemory, Complaint> {
+    if value.is_number() {
+        return integer(LEAST_PROCESS_MEMORY..=MOST_PROCESS_MEMORY)(value)
+            .map(ProcessMemory::Bytes);
+    }
+    choice(&[
+        ("cgroup", ProcessMemory::Cgroup),
+        ("off", ProcessMemory::Off),
+    ])(value)
 }
 
 impl Default for Shutdown {
@@ -376,4 +404,7 @@ const MOST_IN_FLIGHT: usize = 1_000_000;
 /// Less than this is used by ordinary policies.
 const LEAST_MEMORY: u64 = 1024 * 1024;
 const MOST_MEMORY: u64 = 16 * 1024 * 1024 * 1024;
+/// A server with a policy holds about as much.
+const LEAST_PROCESS_MEMORY: u64 = 32 * 1024 * 1024;
+const MOST_PROCESS_MEMORY: u64 = 1 << 50;
 const MOST_INSTRUCTIONS: usize = 1_000_000_000;

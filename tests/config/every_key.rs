@@ -8,7 +8,7 @@ use std::{
 use portcullis::{
     config::{
         Admin, Admission, AllowedCaller, EvaluationLimits, Http2, Identity, Isolation, ListenAddr,
-        Log, Plugin, Portcullis, Shutdown, Tls,
+        Log, Plugin, Portcullis, ProcessMemory, Shutdown, Tls,
     },
     http_send::{BreakerOptions, Options as HttpSend, Origin},
     identity::Xfcc,
@@ -105,6 +105,7 @@ fn every_key_of_ours() -> Portcullis {
         },
         limits: EvaluationLimits {
             memory: 33_554_432,
+            process_memory: ProcessMemory::Bytes(268_435_456),
             instructions: 50_000,
         },
         http_send: http_send(),
