@@ -102,30 +102,7 @@ fn every_key_of_ours() -> Portcullis {
             memory: 33_554_432,
             instructions: 50_000,
         },
-        http_send: HttpSend {
-            allow: [
-                "http://127.0.0.1:9000",
-                "http://opa.internal",
-                "https://127.0.0.1:9000",
-                "https://opa.internal",
-                "https://users.internal:8443",
-            ]
-            .iter()
-            .flat_map(|entry| Origin::of_entry(entry).unwrap())
-            .collect(),
-            timeout: Duration::from_millis(750),
-            max_response_bytes: 65_536,
-            max_request_bytes: 4096,
-            max_in_flight: 32,
-            max_in_flight_per_host: 8,
-            cache_bytes: 1_048_576,
-            stale_if_error: Some(Duration::from_mins(2)),
-            breaker: BreakerOptions {
-                failures: 3,
-                delay: Duration::from_millis(500),
-            },
-            tls_files: vec!["/tls/internal-ca.crt".into()],
-        },
+        http_send: every_key_of_http_send(),
         http2: Http2 {
             max_connections: 512,
             max_concurrent_streams: 100,
@@ -145,5 +122,32 @@ fn every_key_of_ours() -> Portcullis {
             level: Level::Debug,
             format: Format::Text,
         },
+    }
+}
+
+fn every_key_of_http_send() -> HttpSend {
+    HttpSend {
+        allow: [
+            "http://127.0.0.1:9000",
+            "http://opa.internal",
+            "https://127.0.0.1:9000",
+            "https://opa.internal",
+            "https://users.internal:8443",
+        ]
+        .iter()
+        .flat_map(|entry| Origin::of_entry(entry).unwrap())
+        .collect(),
+        timeout: Duration::from_millis(750),
+        max_response_bytes: 65_536,
+        max_request_bytes: 4096,
+        max_in_flight: 32,
+        max_in_flight_per_host: 8,
+        cache_bytes: 1_048_576,
+        stale_if_error: Some(Duration::from_mins(2)),
+        breaker: BreakerOptions {
+            failures: 3,
+            delay: Duration::from_millis(500),
+        },
+        tls_files: vec!["/tls/internal-ca.crt".into()],
     }
 }

@@ -87,7 +87,7 @@ async fn yaml_that_repeats_itself_is_no_body() {
     let mut bomb = "a: &a [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
     for (last, name) in "abcdefghijk".chars().zip("bcdefghijkl".chars()) {
         let row = [format!("*{last}").as_str(); 10].join(", ");
-        bomb.push_str(&format!("{name}: &{name} [{row}]\n"));
+        bomb.extend([format!("{name}: &{name} [{row}]\n")]);
     }
     let backend = Backend::start(text(&bomb).with("content-type", "application/yaml")).await;
     let sender = Sender::to(&[&backend.origin()]);

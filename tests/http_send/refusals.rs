@@ -236,6 +236,7 @@ async fn the_host_header_is_that_of_the_url() {
 }
 
 /// Request objects that are none, and what is said.
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn wrongs(url: &str) -> Vec<(Value, &'static str)> {
     let with = |more: Value| get_with(url, more);
     vec![

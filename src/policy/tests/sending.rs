@@ -43,7 +43,7 @@ fn decided(policy: &Policy, answer: &Answer) -> (Result<Value, EvalError>, Vec<V
 }
 
 fn ok() -> Answer {
-    Ok(json(r#"{"status_code":200,"body":{"ok":true}}"#))
+    Answer::Ok(json(r#"{"status_code":200,"body":{"ok":true}}"#))
 }
 
 #[test]
