@@ -7,7 +7,7 @@ use std::{
 };
 
 use http::{HeaderMap, StatusCode};
-use tokio::time::timeout_at;
+use tokio::{task::spawn_blocking, time::timeout_at};
 
 use super::{
     Inner,
@@ -16,7 +16,7 @@ use super::{
     freshness::{self, Life},
     host::Host,
     request::Request,
-    response::Response,
+    response::{Decode, Response},
     shared::{Begun, Kept, Landed},
 };
 use crate::{
@@ -40,7 +40,9 @@ impl Inner {
         let permit = host.enter(&self.hosts, until).await?;
         let fetched = self.fetch(host, &request, None, until).await;
         drop(permit);
-        Ok((SendResult::Fetched, fetched?.document(request.decode)))
+        let decoding = decoded(fetched?, request.decode);
+        let (_, document) = within(until, &request, decoding).await?;
+        Ok((SendResult::Fetched, document))
     }
 
     /// A response that is kept, one that somebody fetches already, or a new one.
@@ -87,10 +89,7 @@ impl Inner {
         kept: Option<Arc<Kept>>,
         until: Instant,
     ) -> Result<(SendResult, Landed), SendError> {
-        let timed_out = SendError::TimedOut {
-            method: request.method.to_string(),
-            origin: request.origin.to_string(),
-        };
+        let timed_out = timed_out(&request);
         let Some(caching) = request.caching else {
             return Err(SendError::GivenUp);
         };
@@ -156,7 +155,7 @@ impl Inner {
             },
             Some(_) | None => fetched,
         };
-        let document = response.document(request.decode);
+        let (response, document) = decoded(response, request.decode).await?;
         let landed = Landed {
             failed: response.status.is_server_error(),
             document: document.clone(),
@@ -191,22 +190,14 @@ impl Inner {
         known: Option<&HeaderMap>,
         until: Instant,
     ) -> Result<Response, SendError> {
-        let client = self
-            .clients
-            .client(request.origin.scheme(), &request.tls)
-            .await?;
+        let scheme = request.origin.scheme();
+        let client = self.clients.client(scheme, &request.tls);
+        let client = within(until, request, client).await?;
         let attempt = host.breaker.enter(self.clock.instant());
         let attempt = attempt.ok_or_else(|| SendError::BreakerOpen(host.origin.to_string()))?;
         let given = until.saturating_duration_since(Instant::now());
         let fetching = fetch(&client, request, known, self.options.max_response_bytes);
-        let result = timeout_at(until.into(), fetching)
-            .await
-            .unwrap_or_else(|_elapsed| {
-                Err(SendError::TimedOut {
-                    method: request.method.to_string(),
-                    origin: request.origin.to_string(),
-                })
-            });
+        let result = within(until, request, fetching).await;
         let change = match &result {
             // Who gives it no time learns nothing of a host.
             Err(SendError::TimedOut { .. }) if given < FAIR => None,
@@ -256,6 +247,37 @@ impl Inner {
     }
 }
 
+/// What `future` comes to, at most until then.
+async fn within<T>(
+    until: Instant,
+    request: &Request,
+    future: impl Future<Output = Result<T, SendError>>,
+) -> Result<T, SendError> {
+    let result = timeout_at(until.into(), future).await;
+    result.unwrap_or_else(|_elapsed| Err(timed_out(request)))
+}
+
+fn timed_out(request: &Request) -> SendError {
+    SendError::TimedOut {
+        method: request.method.to_string(),
+        origin: request.origin.to_string(),
+    }
+}
+
+/// The response with what the policy sees of it. Decoding much would hold a worker up.
+async fn decoded(response: Response, decode: Decode) -> Result<(Response, Value), SendError> {
+    let short = response.body.len() <= QUICKLY_DECODED;
+    let decoding = move || {
+        let document = response.document(decode);
+        (response, document)
+    };
+    if short {
+        return Ok(decoding());
+    }
+    let decoded = spawn_blocking(decoding).await;
+    decoded.map_err(|_panicked| SendError::GivenUp)
+}
+
 /// The middle of the time until `deadline`.
 fn half_way(deadline: Instant) -> Instant {
     let now = Instant::now();
@@ -266,3 +288,5 @@ fn half_way(deadline: Instant) -> Instant {
 
 /// A host that is given less than this has not had the time to answer.
 const FAIR: Duration = Duration::from_millis(10);
+/// A body of so many bytes is decoded in some 100 µs.
+const QUICKLY_DECODED: usize = 16 * 1024;
