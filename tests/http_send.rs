@@ -19,6 +19,8 @@ mod backend;
 mod breaking;
 #[path = "http_send/caching.rs"]
 mod caching;
+#[path = "http_send/example.rs"]
+mod example;
 #[path = "http_send/faults.rs"]
 mod faults;
 #[path = "http_send/fields.rs"]
