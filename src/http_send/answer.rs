@@ -68,7 +68,12 @@ impl Inner {
             Some(_) => half_way(deadline),
             None => deadline,
         };
-        let landed = self.landed(host, request, kept.clone(), until).await;
+        let wanted = Wanted {
+            kept: kept.clone(),
+            can_do_without: stale.is_some(),
+            until,
+        };
+        let landed = self.landed(host, request, wanted).await;
         match (landed, stale) {
             (Ok((_, landed)), Some(stale)) if landed.failed => {
                 Ok((SendResult::Stale, stale.document.clone()))
@@ -86,14 +91,19 @@ impl Inner {
         self: &Arc<Self>,
         host: &Arc<Host>,
         request: Request,
-        kept: Option<Arc<Kept>>,
-        until: Instant,
+        wanted: Wanted,
     ) -> Result<(SendResult, Landed), SendError> {
+        let Wanted { kept, until, .. } = wanted;
         let timed_out = timed_out(&request);
         let Some(caching) = request.caching else {
             return Err(SendError::GivenUp);
         };
         if let Some(flight) = self.flights.under_way(&caching.key) {
+            let until = if wanted.can_do_without {
+                flight.patience(until)
+            } else {
+                until
+            };
             let landed = flight.landed(until, timed_out).await?;
             return Ok((SendResult::Joined, landed));
         }
@@ -157,7 +167,7 @@ impl Inner {
         };
         let (response, document) = decoded(response, request.decode).await?;
         let landed = Landed {
-            failed: response.status.is_server_error(),
+            failed: matches!(response.status.as_u16(), 500 | 502 | 503 | 504),
             document: document.clone(),
             confirmed,
         };
@@ -245,6 +255,16 @@ impl Inner {
             | SendError::GivenUp => {}
         }
     }
+}
+
+/// What is wanted of a fetch.
+struct Wanted {
+    /// The response that there is already.
+    kept: Option<Arc<Kept>>,
+    /// Whether it may stand in.
+    can_do_without: bool,
+    /// How long it is waited for.
+    until: Instant,
 }
 
 /// What `future` comes to, at most until then.

@@ -68,7 +68,7 @@ async fn a_response_is_read_up_to_its_bound_and_no_further() {
     let backend = Backend::start(text(&"x".repeat(2048))).await;
     for (most, fits) in [(2048, true), (2047, false)] {
         let sender = Sender::with(&[&backend.origin()], |options| {
-            options.max_response_bytes = most
+            options.max_response_bytes = most;
         });
         assert_eq!(sender.send(get(&backend.url("/"))).await.is_ok(), fits);
     }
