@@ -20,6 +20,8 @@ use serde_json::json;
 
 #[path = "config/every_key.rs"]
 mod every_key;
+#[path = "config/http_send.rs"]
+mod http_send;
 #[path = "config/jwt.rs"]
 mod jwt;
 #[path = "config/jwt_mistakes.rs"]

@@ -2,8 +2,8 @@
 //! is kept and shared, and what a backend can do wrong.
 #![expect(
     clippy::unwrap_used,
-    clippy::panic,
     clippy::expect_used,
+    clippy::panic,
     clippy::arithmetic_side_effects,
     clippy::indexing_slicing,
     reason = "a test fails by panicking"
@@ -19,6 +19,8 @@ mod backend;
 mod breaking;
 #[path = "http_send/caching.rs"]
 mod caching;
+#[path = "http_send/example.rs"]
+mod example;
 #[path = "http_send/faults.rs"]
 mod faults;
 #[path = "http_send/fields.rs"]
@@ -158,6 +160,10 @@ pub(crate) fn get(url: &str) -> serde_json::Value {
 }
 
 /// The same with more fields.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "it is written where it is passed"
+)]
 pub(crate) fn get_with(url: &str, more: serde_json::Value) -> serde_json::Value {
     let mut request = get(url);
     for (key, value) in more.as_object().unwrap() {

@@ -107,6 +107,7 @@ pub(super) struct System;
 impl Resolve for System {
     fn resolve(&self, name: Name) -> Resolving {
         Box::pin(async move {
+            #[expect(clippy::needless_collect, reason = "the name does not live as long")]
             let found: Vec<SocketAddr> =
                 tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
             let addresses: Addrs = Box::new(found.into_iter());

@@ -147,6 +147,7 @@ mod tests {
     use super::*;
 
     const DELAY: Duration = Duration::from_secs(5);
+    const BEFORE: Duration = Duration::from_millis(4999);
 
     fn breaker(failures: u32) -> (Arc<Breaker>, Instant) {
         let options = BreakerOptions {
@@ -165,17 +166,16 @@ mod tests {
         assert_eq!(enter().failed(now), None);
         assert_eq!(enter().failed(now), Some(Change::Opened));
         assert!(breaker.enter(now).is_none());
-        assert!(
-            breaker
-                .enter(now + DELAY - Duration::from_nanos(1))
-                .is_none()
-        );
+        assert!(breaker.enter(now + BEFORE).is_none());
     }
 
     #[test]
     fn one_request_finds_out_after_the_delay() {
         let (breaker, now) = breaker(1);
-        drop(breaker.enter(now).unwrap().failed(now));
+        assert_eq!(
+            breaker.enter(now).unwrap().failed(now),
+            Some(Change::Opened)
+        );
         let later = now + DELAY;
         let trial = breaker.enter(later).unwrap();
         assert!(breaker.enter(later).is_none());
@@ -189,7 +189,10 @@ mod tests {
     #[test]
     fn a_trial_that_is_given_up_leaves_it_to_the_next() {
         let (breaker, now) = breaker(1);
-        drop(breaker.enter(now).unwrap().failed(now));
+        assert_eq!(
+            breaker.enter(now).unwrap().failed(now),
+            Some(Change::Opened)
+        );
         let later = now + DELAY;
         drop(breaker.enter(later).unwrap());
         assert!(breaker.enter(later).is_some());
@@ -199,7 +202,10 @@ mod tests {
     fn a_late_answer_from_before_does_not_close_it() {
         let (breaker, now) = breaker(1);
         let early = breaker.enter(now).unwrap();
-        drop(breaker.enter(now).unwrap().failed(now));
+        assert_eq!(
+            breaker.enter(now).unwrap().failed(now),
+            Some(Change::Opened)
+        );
         assert_eq!(early.answered(), None);
         assert!(breaker.enter(now).is_none());
     }

@@ -30,10 +30,7 @@ impl<'v> Fields<'v> {
     }
 
     pub(super) fn text(self, key: &'static str) -> Result<Option<&'v str>, SendError> {
-        let text = |value: &'v Value| match value {
-            Value::String(text) => Ok(&**text),
-            other => wrong(key, "a string", other),
-        };
+        let text = |value| text(value).map_or_else(|| wrong(key, "a string", value), Ok);
         self.get(key).map(text).transpose()
     }
 
@@ -46,8 +43,10 @@ impl<'v> Fields<'v> {
     pub(super) fn flag(self, key: &'static str) -> Result<bool, SendError> {
         match self.get(key) {
             None => Ok(false),
-            Some(Value::Bool(on)) => Ok(*on),
-            Some(other) => wrong(key, "a boolean", other),
+            Some(value) => match value.as_bool() {
+                Ok(on) => Ok(*on),
+                Err(_) => wrong(key, "a boolean", value),
+            },
         }
     }
 
@@ -79,12 +78,13 @@ impl<'v> Fields<'v> {
         let Ok(items) = value.as_array() else {
             return wrong(key, "an array of strings", value);
         };
-        let text = |item: &'v Value| match item {
-            Value::String(text) => Ok(&**text),
-            other => wrong(key, "an array of strings", other),
-        };
+        let text = |item| text(item).map_or_else(|| wrong(key, "an array of strings", item), Ok);
         items.iter().map(text).collect()
     }
+}
+
+fn text(value: &Value) -> Option<&str> {
+    value.as_string().ok().map(|text| &**text)
 }
 
 pub(super) fn invalid(why: impl Into<String>) -> SendError {

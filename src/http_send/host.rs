@@ -91,7 +91,7 @@ impl Host {
         let host = self.origin.to_string();
         match (change, error) {
             (Some(Change::Opened), Some(error)) => {
-                BreakerOpened { host: &host, error }.emit(metrics)
+                BreakerOpened { host: &host, error }.emit(metrics);
             }
             (Some(Change::Closed), _) => BreakerClosed { host: &host }.emit(metrics),
             (Some(Change::Opened) | None, _) => {}

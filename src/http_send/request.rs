@@ -274,6 +274,3 @@ const OF_THE_CONNECTION: [&str; 8] = [
     "transfer-encoding",
     "upgrade",
 ];
-
-#[cfg(test)]
-mod tests;

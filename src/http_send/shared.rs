@@ -79,15 +79,18 @@ pub(super) struct Landed {
 }
 
 type Outcome = Option<Result<Landed, SendError>>;
-type UnderWay = Arc<Mutex<HashMap<Digest, watch::Receiver<Outcome>>>>;
+type UnderWay = Arc<Mutex<HashMap<Digest, Flight>>>;
 
 /// Fetches under way, one for each key.
 #[derive(Debug, Default)]
 pub(super) struct Flights(UnderWay);
 
 /// A fetch that somebody waits for.
-#[derive(Debug)]
-pub(super) struct Flight(watch::Receiver<Outcome>);
+#[derive(Clone, Debug)]
+pub(super) struct Flight {
+    began: Instant,
+    outcome: watch::Receiver<Outcome>,
+}
 
 /// The duty to end a fetch.
 #[derive(Debug)]
@@ -110,28 +113,32 @@ pub(super) enum Begun {
 impl Flights {
     pub(super) fn under_way(&self, key: &Digest) -> Option<Flight> {
         let under_way = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        under_way.get(key).cloned().map(Flight)
+        under_way.get(key).cloned()
     }
 
     /// Begins a fetch unless there is one, or `done` knows that there was one.
     pub(super) fn begin(&self, key: Digest, done: impl FnOnce() -> Option<Value>) -> Begun {
         let mut under_way = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let entry = match under_way.entry(key) {
-            Entry::Occupied(entry) => return Begun::Joined(Flight(entry.get().clone())),
+            Entry::Occupied(entry) => return Begun::Joined(entry.get().clone()),
             Entry::Vacant(entry) => entry,
         };
         // Asked while nobody can begin or end: what ended has been kept before.
         if let Some(document) = done() {
             return Begun::Meanwhile(document);
         }
-        let (outcome, flight) = watch::channel(None);
+        let (outcome, receiver) = watch::channel(None);
+        let flight = Flight {
+            began: Instant::now(),
+            outcome: receiver,
+        };
         entry.insert(flight.clone());
         let pilot = Pilot {
             key,
             under_way: Arc::clone(&self.0),
             outcome,
         };
-        Begun::Ours(pilot, Flight(flight))
+        Begun::Ours(pilot, flight)
     }
 }
 
@@ -154,13 +161,20 @@ impl Drop for Pilot {
 }
 
 impl Flight {
+    /// Until when to wait for it who would wait until then for a new one: it has had that time before.
+    pub(super) fn patience(&self, until: Instant) -> Instant {
+        let patience = until.saturating_duration_since(Instant::now());
+        let over = self.began.checked_add(patience);
+        over.map_or(until, |over| over.min(until))
+    }
+
     /// Waits for the end of the fetch, at most until then.
     pub(super) async fn landed(
         mut self,
         until: Instant,
         timed_out: SendError,
     ) -> Result<Landed, SendError> {
-        match timeout_at(until.into(), self.0.wait_for(Option::is_some)).await {
+        match timeout_at(until.into(), self.outcome.wait_for(Option::is_some)).await {
             Err(_elapsed) => Err(timed_out),
             // The fetch is gone without a word.
             Ok(Err(_closed)) => Err(SendError::GivenUp),

@@ -159,3 +159,6 @@ impl BreakerClosed<'_> {
         tracing::info!(http_send.host = self.host, "http.send breaker closed");
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -61,6 +61,12 @@ fn every_plugin_key() -> Plugin {
 }
 
 fn every_key_of_ours() -> Portcullis {
+    let allowed_callers = vec![
+        AllowedCaller::Id(
+            "spiffe://cluster.local/ns/istio-system/sa/istio-ingressgateway".to_owned(),
+        ),
+        AllowedCaller::Below("spiffe://cluster.local/ns/commerce/".to_owned()),
+    ];
     Portcullis {
         budget: Duration::from_millis(1500),
         reply_margin: Duration::from_millis(10),
@@ -72,22 +78,12 @@ fn every_key_of_ours() -> Portcullis {
         watch: true,
         decision_id_header: Some("x-decision-id".parse().unwrap()),
         reason_header: Some("x-decision-reason".parse().unwrap()),
-        admin: Admin {
-            addr: ListenAddr::Tcp {
-                host: "127.0.0.1".to_owned(),
-                port: 8383,
-            },
-        },
+        admin: Admin { addr: local(8383) },
         tls: Some(Tls {
             cert_file: "/tls/tls.crt".into(),
             key_file: "/tls/tls.key".into(),
             client_ca_file: Some("/tls/ca.crt".into()),
-            allowed_callers: Some(vec![
-                AllowedCaller::Id(
-                    "spiffe://cluster.local/ns/istio-system/sa/istio-ingressgateway".to_owned(),
-                ),
-                AllowedCaller::Below("spiffe://cluster.local/ns/commerce/".to_owned()),
-            ]),
+            allowed_callers: Some(allowed_callers),
             reload_interval: Duration::from_secs(30),
         }),
         identity: Identity {
@@ -159,5 +155,12 @@ fn http_send() -> HttpSend {
             delay: Duration::from_millis(500),
         },
         tls_files: vec!["/tls/internal-ca.crt".into()],
+    }
+}
+
+fn local(port: u16) -> ListenAddr {
+    ListenAddr::Tcp {
+        host: "127.0.0.1".to_owned(),
+        port,
     }
 }

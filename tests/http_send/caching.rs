@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use portcullis::clock::Clock;
 use serde_json::{Value, json};
 
 use crate::{
@@ -204,7 +205,7 @@ async fn every_part_of_a_request_is_part_of_the_key_but_ignored_headers() {
 async fn a_stale_response_is_confirmed_by_its_validators() {
     // As the backend's clock says it.
     let date = |ahead: Duration| {
-        let now = std::time::SystemTime::now() + ahead;
+        let now = std::time::UNIX_EPOCH + Clock::System.now().unix + ahead;
         httpdate::fmt_http_date(now)
     };
     let answer = |tag: &str| {

@@ -68,7 +68,7 @@ async fn a_response_is_read_up_to_its_bound_and_no_further() {
     let backend = Backend::start(text(&"x".repeat(2048))).await;
     for (most, fits) in [(2048, true), (2047, false)] {
         let sender = Sender::with(&[&backend.origin()], |options| {
-            options.max_response_bytes = most
+            options.max_response_bytes = most;
         });
         assert_eq!(sender.send(get(&backend.url("/"))).await.is_ok(), fits);
     }
@@ -87,7 +87,7 @@ async fn yaml_that_repeats_itself_is_no_body() {
     let mut bomb = "a: &a [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
     for (last, name) in "abcdefghijk".chars().zip("bcdefghijkl".chars()) {
         let row = [format!("*{last}").as_str(); 10].join(", ");
-        bomb.push_str(&format!("{name}: &{name} [{row}]\n"));
+        bomb.extend([format!("{name}: &{name} [{row}]\n")]);
     }
     let backend = Backend::start(text(&bomb).with("content-type", "application/yaml")).await;
     let sender = Sender::to(&[&backend.origin()]);

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{
     Sender,
-    backend::{Backend, text},
+    backend::{Answer, Backend, text},
     get, get_with,
 };
 
@@ -236,6 +236,7 @@ async fn the_host_header_is_that_of_the_url() {
 }
 
 /// Request objects that are none, and what is said.
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn wrongs(url: &str) -> Vec<(Value, &'static str)> {
     let with = |more: Value| get_with(url, more);
     vec![
@@ -397,6 +398,49 @@ async fn what_is_no_request_is_an_error_that_says_why() {
         sender.count("invalid"),
         u64::try_from(wrongs("").len()).unwrap()
     );
+}
+
+#[tokio::test]
+async fn no_error_tells_a_secret_of_its_request() {
+    let backend = Backend::start(Answer::HangUp).await;
+    let origin = backend.origin();
+    let secret = json!({
+        "headers": {"authorization": "s3cret", "host": "s3cret"}, "raw_body": "s3cret",
+        "tls_ca_cert": "s3cret", "tls_client_cert": "s3cret", "tls_client_key": "s3cret",
+    });
+    let url = format!("{origin}/s3cret?s3cret#s3cret");
+    for (allow, more) in [
+        (
+            vec![],
+            json!({"headers": {"authorization": "s3cret"}, "raw_body": "s3cret"}),
+        ),
+        (
+            vec![&*origin],
+            json!({"headers": {"authorization": "s3cret"}, "raw_body": "s3cret"}),
+        ),
+        (vec![&*origin], json!({"timeout": "1ns"})),
+        (vec![&*origin], json!({"timeout": "s3cret"})),
+        (vec![&*origin], json!({"headers": {"a": "s3cret\n"}})),
+        (vec![&*origin], json!({"caching_mode": "s3cret"})),
+        (vec![&*origin], secret),
+    ] {
+        let sender = Sender::to(&allow);
+        let error = sender.send(get_with(&url, more)).await.unwrap_err();
+        assert!(!error.contains("s3cret"), "{error}");
+    }
+    let sender = Sender::to(&["a.b"]);
+    let tls =
+        json!({"tls_ca_cert": "s3cret", "tls_client_cert": "s3cret", "tls_client_key": "s3cret"});
+    let error = sender
+        .send(get_with("https://a.b/?s3cret", tls))
+        .await
+        .unwrap_err();
+    assert!(!error.contains("s3cret"), "{error}");
+    let error = sender
+        .send(get("http://s3cret:s3cret@a.b/"))
+        .await
+        .unwrap_err();
+    assert!(!error.contains("s3cret"), "{error}");
 }
 
 #[tokio::test]

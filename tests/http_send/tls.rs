@@ -89,7 +89,7 @@ async fn files_are_read_only_if_they_are_named_and_anew_each_time() {
     );
 
     let sender = Sender::with(&[&backend.origin()], |options| {
-        options.tls_files = vec![path.clone()]
+        options.tls_files = vec![path.clone()];
     });
     assert!(sender.send(request.clone()).await.is_err());
     std::fs::write(&path, ours.pem()).unwrap();

@@ -42,8 +42,9 @@ fn decided(policy: &Policy, answer: &Answer) -> (Result<Value, EvalError>, Vec<V
     }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "an answer can be a failure")]
 fn ok() -> Answer {
-    Ok(json(r#"{"status_code":200,"body":{"ok":true}}"#))
+    Answer::Ok(json(r#"{"status_code":200,"body":{"ok":true}}"#))
 }
 
 #[test]
