@@ -135,3 +135,28 @@ async fn answered_in_time(name: &str, policy: &str) {
     let answer = server.check(&requests::path("/little")).await;
     assert_eq!(code(&answer), 0, "{name}: {answer:?}");
 }
+
+#[test]
+fn a_process_without_memory_left_denies_and_lives() {
+    // A process of its own: the limit is one for all of it.
+    let policy = "package envoy.authz\n\ndefault allow := false\n\nallow if {\n\ts := concat(\"\", [sprintf(\"%4000d\", [x]) | some x in numbers.range(1, 30)])\n\tcount([concat(s, [\"\", format_int(x, 10)]) | some x in numbers.range(1, 400)]) == 400\n}\n";
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        for (limit, allowed) in [("33554432", false), ("off", true)] {
+            let process = crate::memory::Process::with(
+                policy,
+                &[
+                    &format!("portcullis.limits.process_memory={limit}"),
+                    "portcullis.limits.memory=1073741824",
+                ],
+            );
+            let channel = crate::server::connect(process.address()).await;
+            for _ in 0..3 {
+                let answer = crate::server::check(&channel, &requests::path("/"), None)
+                    .await
+                    .unwrap();
+                assert_eq!(code(&answer) == 0, allowed, "{limit}: {answer:?}");
+            }
+        }
+    });
+}

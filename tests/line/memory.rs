@@ -16,13 +16,18 @@ use crate::{
 };
 
 /// `portcullis run` as a process of its own; killed when dropped.
-struct Process {
+pub(crate) struct Process {
     child: Child,
     grpc: String,
 }
 
 impl Process {
     fn start(policy: &str) -> Self {
+        Self::with(policy, &[])
+    }
+
+    /// A server with settings of its own.
+    pub(crate) fn with(policy: &str, set: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("policy.rego"), policy).unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_portcullis"))
@@ -30,6 +35,7 @@ impl Process {
             .args(["--set", "plugins.envoy_ext_authz_grpc.addr=127.0.0.1:0"])
             .args(["--set", "portcullis.admin.addr=127.0.0.1:0"])
             .args(["--set", "portcullis.budget=30s"])
+            .args(set.iter().flat_map(|set| ["--set", *set]))
             .arg(folder.path())
             .stderr(Stdio::piped())
             .spawn()
@@ -49,6 +55,10 @@ impl Process {
             child,
             grpc: address,
         }
+    }
+
+    pub(crate) fn address(&self) -> std::net::SocketAddr {
+        self.grpc.trim_start_matches("grpc://").parse().unwrap()
     }
 
     /// The most memory it ever had, in MiB.
@@ -75,8 +85,7 @@ impl Drop for Process {
 #[tokio::test(flavor = "multi_thread")]
 async fn hostile_requests_make_the_process_hold_only_a_few_times_their_size() {
     let process = Process::start(READS_ALL);
-    let address = process.grpc.trim_start_matches("grpc://").parse().unwrap();
-    let channel = connect(address).await;
+    let channel = connect(process.address()).await;
     let megabytes = 3 << 20;
     let before = process.peak();
     let attacks = [
