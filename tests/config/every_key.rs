@@ -59,6 +59,14 @@ fn every_plugin_key() -> Plugin {
     }
 }
 
+fn every_limit() -> EvaluationLimits {
+    EvaluationLimits {
+        memory: 33_554_432,
+        process_memory: ProcessMemory::Bytes(268_435_456),
+        instructions: 50_000,
+    }
+}
+
 fn every_key_of_ours() -> Portcullis {
     Portcullis {
         budget: Duration::from_millis(1500),
@@ -97,11 +105,7 @@ fn every_key_of_ours() -> Portcullis {
             max_in_flight: 64,
             retry_after: Duration::from_secs(2),
         },
-        limits: EvaluationLimits {
-            memory: 33_554_432,
-            process_memory: ProcessMemory::Bytes(268_435_456),
-            instructions: 50_000,
-        },
+        limits: every_limit(),
         http2: Http2 {
             max_connections: 512,
             max_concurrent_streams: 100,

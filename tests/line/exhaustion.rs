@@ -99,7 +99,7 @@ async fn a_policy_that_takes_everything_is_answered_in_time_and_leaves_everythin
 async fn numbers_that_grow_without_end_are_answered_in_time() {
     let mut squares = String::new();
     for at in 0..40 {
-        squares.push_str(&format!("\tx{} := x{at} * x{at}\n", at + 1));
+        squares.extend([format!("\tx{} := x{at} * x{at}\n", at + 1)]);
     }
     let rule = |path: &str, start: u32| {
         format!(

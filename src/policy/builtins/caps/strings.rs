@@ -95,7 +95,9 @@ pub(in crate::policy::builtins) fn concat(arguments: &[Value]) -> Result<(), Ins
         return Ok(());
     };
     // One less than there are texts, and one of them is counted as an argument.
-    let delimiters = delimiter.len().saturating_mul(size.elements.saturating_sub(2));
+    let delimiters = delimiter
+        .len()
+        .saturating_mul(size.elements.saturating_sub(2));
     text(size.text.saturating_add(delimiters))
 }
 
