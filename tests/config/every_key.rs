@@ -60,6 +60,14 @@ fn every_plugin_key() -> Plugin {
     }
 }
 
+fn every_limit() -> EvaluationLimits {
+    EvaluationLimits {
+        memory: 33_554_432,
+        process_memory: ProcessMemory::Bytes(268_435_456),
+        instructions: 50_000,
+    }
+}
+
 fn every_key_of_ours() -> Portcullis {
     let allowed_callers = vec![
         AllowedCaller::Id(
@@ -99,11 +107,7 @@ fn every_key_of_ours() -> Portcullis {
             threads: 3,
             queue: 12,
         },
-        limits: EvaluationLimits {
-            memory: 33_554_432,
-            process_memory: ProcessMemory::Bytes(268_435_456),
-            instructions: 50_000,
-        },
+        limits: every_limit(),
         http_send: http_send(),
         http2: http2(),
         shutdown: Shutdown {

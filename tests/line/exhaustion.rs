@@ -99,7 +99,7 @@ async fn a_policy_that_takes_everything_is_answered_in_time_and_leaves_everythin
 async fn numbers_that_grow_without_end_are_answered_in_time() {
     let mut squares = String::new();
     for at in 0..40 {
-        squares.push_str(&format!("\tx{} := x{at} * x{at}\n", at + 1));
+        squares.extend([format!("\tx{} := x{at} * x{at}\n", at + 1)]);
     }
     let rule = |path: &str, start: u32| {
         format!(
@@ -134,4 +134,29 @@ async fn answered_in_time(name: &str, policy: &str) {
     assert!(fastest <= BUDGET + SLACK, "{name} took {fastest:?}");
     let answer = server.check(&requests::path("/little")).await;
     assert_eq!(code(&answer), 0, "{name}: {answer:?}");
+}
+
+#[test]
+fn a_process_without_memory_left_denies_and_lives() {
+    // A process of its own: the limit is one for all of it.
+    let policy = "package envoy.authz\n\ndefault allow := false\n\nallow if {\n\ts := concat(\"\", [sprintf(\"%4000d\", [x]) | some x in numbers.range(1, 30)])\n\tcount([concat(s, [\"\", format_int(x, 10)]) | some x in numbers.range(1, 400)]) == 400\n}\n";
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        for (limit, allowed) in [("33554432", false), ("off", true)] {
+            let process = crate::process::Process::start(
+                policy,
+                &[
+                    &format!("portcullis.limits.process_memory={limit}"),
+                    "portcullis.limits.memory=1073741824",
+                ],
+            );
+            let channel = crate::server::connect(process.grpc()).await;
+            for _ in 0..3 {
+                let answer = crate::server::check(&channel, &requests::path("/"), None)
+                    .await
+                    .unwrap();
+                assert_eq!(code(&answer) == 0, allowed, "{limit}: {answer:?}");
+            }
+        }
+    });
 }

@@ -40,7 +40,12 @@ macro_rules! replaced {
                 ) -> anyhow::Result<Value> {
                     static OWN: LazyLock<Option<BuiltinFcn>> =
                         LazyLock::new(|| BUILTINS.get($name).copied());
-                    capped($name, $check, *OWN, (span, params), arguments, strict)
+                    let function = Capped {
+                        name: $name,
+                        check: $check,
+                        own: *OWN,
+                    };
+                    function.call(span, params, arguments, strict)
                 }
                 call
             },
@@ -158,34 +163,43 @@ replaced! {
     "yaml.unmarshal" => caps::encodings::yaml;
 }
 
-fn capped(
-    name: &str,
+/// A function of regorus with what is checked before it.
+struct Capped {
+    name: &'static str,
     check: Check,
     own: Option<BuiltinFcn>,
-    (span, params): (&Span, &[ExprRef]),
-    arguments: &[Value],
-    strict: bool,
-) -> anyhow::Result<Value> {
-    stop::check()?;
-    let Some((own, _)) = own else {
-        return Err(failed(name, "regorus has no such function"));
-    };
-    match check(arguments) {
-        Ok(()) => {}
-        Err(Instead::Answer(value)) => return Ok(value),
-        Err(Instead::Excess(why)) => return Err(failed(name, &why)),
-        Err(Instead::Error(why)) => return Err(anyhow::anyhow!("`{name}`: {why}")),
+}
+
+impl Capped {
+    fn call(
+        &self,
+        span: &Span,
+        params: &[ExprRef],
+        arguments: &[Value],
+        strict: bool,
+    ) -> anyhow::Result<Value> {
+        let name = self.name;
+        stop::check()?;
+        let Some((own, _)) = self.own else {
+            return Err(failed(name, "regorus has no such function"));
+        };
+        match (self.check)(arguments) {
+            Ok(()) => {}
+            Err(Instead::Answer(value)) => return Ok(value),
+            Err(Instead::Excess(why)) => return Err(failed(name, &why)),
+            Err(Instead::Error(why)) => return Err(anyhow::anyhow!("`{name}`: {why}")),
+        }
+        let result = own(span, params, arguments, strict);
+        stop::check()?;
+        result.map_err(|error| match error.downcast_ref() {
+            Some(LimitError::RegexSizeLimitExceeded { limit }) => failed(
+                name,
+                &format!("the pattern compiles to more than {limit} bytes"),
+            ),
+            Some(LimitError::MemoryLimitExceeded { .. } | LimitError::TimeLimitExceeded { .. })
+            | None => error,
+        })
     }
-    let result = own(span, params, arguments, strict);
-    stop::check()?;
-    result.map_err(|error| match error.downcast_ref() {
-        Some(LimitError::RegexSizeLimitExceeded { limit }) => failed(
-            name,
-            &format!("the pattern compiles to more than {limit} bytes"),
-        ),
-        Some(LimitError::MemoryLimitExceeded { .. } | LimitError::TimeLimitExceeded { .. })
-        | None => error,
-    })
 }
 
 /// A product that is no longer than functions take.

@@ -128,10 +128,6 @@ pub(in crate::policy::builtins) fn subset(arguments: &[Value]) -> Result<(), Ins
     }
 }
 
-#[expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "everything else is compared as it is"
-)]
 fn contains(whole: &Value, part: &Value) -> Result<bool, Instead> {
     match (whole, part) {
         (Value::Object(whole), Value::Object(part)) => {

@@ -39,17 +39,16 @@ pub(in crate::policy::builtins) fn matches(arguments: &[Value]) -> Result<(), In
 /// How many parts a schema has when each reference is what it refers to.
 fn expanded(schema: &Value) -> Result<usize, Instead> {
     let parsed;
-    let root = match schema {
-        Value::String(text) => {
-            text_within(text.len(), MAX_SCHEMA_TEXT)?;
-            let Ok(value) = Value::from_json_str(text) else {
-                return Ok(0);
-            };
-            parsed = value;
-            plain(std::slice::from_ref(&parsed))?;
-            &parsed
-        }
-        other => other,
+    let root = if let Value::String(text) = schema {
+        text_within(text.len(), MAX_SCHEMA_TEXT)?;
+        let Ok(value) = Value::from_json_str(text) else {
+            return Ok(0);
+        };
+        parsed = value;
+        plain(std::slice::from_ref(&parsed))?;
+        &parsed
+    } else {
+        schema
     };
     let mut count = Count {
         root,

@@ -94,7 +94,10 @@ pub(in crate::policy::builtins) fn concat(arguments: &[Value]) -> Result<(), Ins
     let [Value::String(delimiter), _] = arguments else {
         return Ok(());
     };
-    let delimiters = delimiter.len().saturating_mul(size.elements);
+    // One less than there are texts, and one of them is counted as an argument.
+    let delimiters = delimiter
+        .len()
+        .saturating_mul(size.elements.saturating_sub(2));
     text(size.text.saturating_add(delimiters))
 }
 

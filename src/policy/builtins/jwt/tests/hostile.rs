@@ -33,6 +33,17 @@ fn tokens_keys_and_sets_are_bounded() {
     assert_eq!(keys(256), "true");
     assert_eq!(keys(257), "error: there are more than 256 keys");
 
+    let candidates = |count: usize| {
+        let keys = vec![public("rsa", &json!({})); count];
+        let arguments = [json!(rs256("{}")), json!(set(&keys))];
+        call(&jwt, "io.jwt.verify_rs256", &arguments)
+    };
+    assert_eq!(candidates(32), "true");
+    assert_eq!(
+        candidates(33),
+        "error: more than 32 keys of the set may have signed the token"
+    );
+
     let padded = |length: usize| {
         let mut key = public("rsa", &json!({})).to_string();
         key.push_str(&" ".repeat(length - key.len()));
