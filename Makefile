@@ -68,7 +68,7 @@ opa-diff: $(OPA) ## Compare our evaluation with OPA's
 deny: $(DENY) ## Check bans, licences and sources of the dependencies
 	"$(DENY)" check bans licenses sources
 
-bench: ## Run the benchmarks
+bench: ## Run the benchmarks, about twenty minutes; not the soak
 	$(CARGO) bench --locked --bench '*'
 
 ci: ## Run what CI runs

@@ -22,9 +22,6 @@ use one_check::active;
 use portcullis::check::{Active, Callers};
 use prost::Message;
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 struct Case {
     name: &'static str,
     active: Active,

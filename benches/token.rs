@@ -33,9 +33,6 @@ use portcullis::{
 use prost::Message;
 use serde_json::{Value, json};
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// One check, again and again.
 struct Case<'a> {
     name: &'static str,

@@ -10,6 +10,8 @@ pub mod raw;
 pub mod tls;
 
 mod health;
+mod memory;
+mod patience;
 mod reflection;
 mod route;
 mod serve;

@@ -30,6 +30,8 @@ pub enum Clock {
     /// The clocks of this machine put forward by so many milliseconds, so that time passes when a test
     /// wants it to.
     Ahead(&'static AtomicU64),
+    /// Whatever this says at each reading: clocks that jump, in tests.
+    By(fn() -> Now),
 }
 
 impl Clock {
@@ -49,6 +51,7 @@ impl Clock {
                 unix: system_unix_time().saturating_add(ahead(millis)),
                 instant: instant_ahead(millis),
             },
+            Self::By(reading) => reading(),
         }
     }
 
@@ -58,6 +61,7 @@ impl Clock {
             Self::System | Self::AsOf(_) => Instant::now(),
             Self::Fixed(now) => now.instant,
             Self::Ahead(millis) => instant_ahead(millis),
+            Self::By(reading) => reading().instant,
         }
     }
 }

@@ -40,7 +40,10 @@ pub use self::{
     http2::Http2,
     jwt::Jwt,
     plugin::Plugin,
-    portcullis::{Admin, Admission, EvaluationLimits, Identity, Log, Portcullis, Shutdown},
+    portcullis::{
+        Admin, Admission, EvaluationLimits, Identity, Isolation, Log, Portcullis, ProcessMemory,
+        Shutdown,
+    },
     problem::{MAX_PROBLEMS, Problem, Problems},
     tls::{AllowedCaller, Tls},
 };

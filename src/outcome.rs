@@ -40,8 +40,8 @@ pub enum CheckError {
     #[error("the time budget was used up in stage `{}`", .0.as_str())]
     Budget(Stage),
     /// Shed by admission control.
-    #[error("too many checks in flight")]
-    Overload,
+    #[error("shed by admission control")]
+    Overload(#[from] Shed),
     /// No policy is active yet, or the server drains.
     #[error("not ready")]
     NotReady,
@@ -67,7 +67,7 @@ impl CheckError {
             Self::Token(_) => Reason::Token,
             Self::Decision(_) => Reason::MalformedDecision,
             Self::Budget(_) => Reason::Budget,
-            Self::Overload => Reason::Overload,
+            Self::Overload(_) => Reason::Overload,
             Self::NotReady => Reason::NotReady,
             Self::Internal => Reason::Internal,
         }
@@ -105,9 +105,41 @@ impl CheckError {
             | Self::Input(_)
             | Self::Token(_)
             | Self::Decision(_)
-            | Self::Overload
+            | Self::Overload(_)
             | Self::NotReady
             | Self::Internal => None,
+        }
+    }
+}
+
+/// Why a check was not begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Shed {
+    /// The bound on checks in flight is reached.
+    #[error("too many checks in flight")]
+    InFlight,
+    /// It waited too long for its turn.
+    #[error("too many checks before it")]
+    Delay,
+    /// What is left of its budget is less than a check usually takes.
+    #[error("not enough time left")]
+    Deadline,
+    /// Its evaluation takes long, and too many others do.
+    #[error("too many long evaluations before it")]
+    Lane,
+}
+
+impl Shed {
+    /// Every cause.
+    pub const ALL: [Self; 4] = [Self::InFlight, Self::Delay, Self::Deadline, Self::Lane];
+
+    /// The metric label.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::InFlight => "in_flight",
+            Self::Delay => "delay",
+            Self::Deadline => "deadline",
+            Self::Lane => "lane",
         }
     }
 }

@@ -128,6 +128,11 @@ impl fmt::Display for LoadError {
     }
 }
 
+/// Has every evaluation of the process fail while all of it holds more than `limit` bytes.
+pub fn limit_process_memory(limit: Option<u64>) {
+    run::limit_process_memory(limit);
+}
+
 /// A loaded policy.
 #[derive(Debug)]
 pub struct Policy {

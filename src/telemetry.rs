@@ -17,7 +17,7 @@ pub use connection::{
     AcceptFailed, CallerRefused, CertificateRejected, CertificateReplaced, ConnectionAccepted,
     HandshakeFailed,
 };
-pub use event::{ActivePolicy, CheckDecided, Seen, SeenToken, StageTimes};
+pub use event::{ActivePolicy, CheckAbandoned, CheckDecided, Seen, SeenToken, StageTimes};
 pub use jwks::{
     KeySkipped, KeysFetched, KeysFollowed, KeysGiven, KeysNotPersisted, KeysNotRestored,
     KeysRestored,
@@ -25,4 +25,4 @@ pub use jwks::{
 pub use lifecycle::{
     PolicyActivated, PolicyRejected, ServerDraining, ServerStarted, ServerStopped,
 };
-pub use metrics::Metrics;
+pub use metrics::{InFlight, Metrics, RunsLong};

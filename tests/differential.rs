@@ -16,6 +16,8 @@
     reason = "a test may fail by panicking"
 )]
 
+#[path = "differential/builtins.rs"]
+mod builtins;
 #[path = "differential/generate.rs"]
 mod generate;
 #[path = "differential/opa.rs"]
@@ -333,4 +335,67 @@ fn what_differs_from_opa_about_tokens_is_as_written_down() {
 #[ignore = "needs PORTCULLIS_OPA"]
 fn tokens_mean_what_they_mean_to_opa() {
     opa::compare_tokens();
+}
+
+#[test]
+fn replaced_built_ins_agree_below_their_caps() {
+    let mut on_machine = 0;
+    for case in builtins::below() {
+        let policy = load(&case.policy, &case.data, &options()).expect("it loads");
+        on_machine += usize::from(policy.engine() == Engine::Rvm);
+        let outcomes: Vec<String> = case
+            .inputs
+            .iter()
+            .map(|input| {
+                let ours = outcome(&policy, input);
+                let interpreted = outcome(&policy.on_interpreter(), input);
+                assert_eq!(ours, interpreted, "{} {input}", case.policy);
+                ours
+            })
+            .collect();
+        assert!(
+            !outcomes[0].starts_with("failed"),
+            "{outcomes:?}\n{}",
+            case.policy
+        );
+    }
+    // Those that are proven stay where they were.
+    assert!(on_machine >= 25, "{on_machine} on the machine");
+}
+
+#[test]
+fn replaced_built_ins_fail_above_their_caps_whichever_evaluator_runs_them() {
+    let input = builtins::large();
+    let mut on_machine = 0;
+    for expression in builtins::ABOVE {
+        for decision in [
+            format!("decision := {expression}"),
+            format!("decision if not {expression} == \"never\""),
+        ] {
+            let text = format!("package t\n\nimport rego.v1\n\n{decision}\n");
+            for strict in [false, true] {
+                let options = LoadOptions {
+                    strict_builtin_errors: strict,
+                    ..options()
+                };
+                let policy = load(&text, "{}", &options).expect("it loads");
+                on_machine += usize::from(policy.engine() == Engine::Rvm);
+                for policy in [&policy, &policy.on_interpreter()] {
+                    let outcome = outcome(policy, &input);
+                    assert!(
+                        outcome.starts_with("failed: `"),
+                        "{decision} on {:?}, strict {strict}: {outcome}",
+                        policy.engine()
+                    );
+                }
+            }
+        }
+    }
+    assert!(on_machine >= 10, "{on_machine} on the machine");
+}
+
+#[test]
+#[ignore = "needs PORTCULLIS_OPA"]
+fn replaced_built_ins_mean_what_they_mean_to_opa() {
+    opa::compare_builtins();
 }

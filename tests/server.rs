@@ -17,6 +17,21 @@ mod composition;
 #[path = "server/descriptors.rs"]
 mod descriptors;
 #[cfg(test)]
+#[path = "server/floods.rs"]
+mod floods;
+#[cfg(test)]
+#[path = "server/gone.rs"]
+mod gone;
+#[cfg(test)]
+#[path = "server/places.rs"]
+mod places;
+#[cfg(test)]
+#[path = "server/shed.rs"]
+mod shed;
+#[cfg(test)]
+#[path = "server/slow.rs"]
+mod slow;
+#[cfg(test)]
 #[path = "server/stop.rs"]
 mod stop;
 #[cfg(test)]

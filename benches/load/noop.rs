@@ -21,7 +21,8 @@ pub(crate) const SERVE: &str = "--serve-typed";
 const REQUESTS: u32 = 40_000;
 const ROUNDS: usize = 7;
 
-const SKELETON: &str = r#"package envoy.authz
+/// The skeleton as it is published; it allows what was recorded.
+pub(crate) const SKELETON: &str = r#"package envoy.authz
 default allow := false
 allow if {
   input.attributes.source.principal == "spiffe://cluster.local/ns/foo/sa/sleep"

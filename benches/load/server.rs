@@ -1,4 +1,5 @@
-//! Servers under load: processes on the first core, where they serve, and the CPU time they take.
+//! Servers under load: processes on the first core unless told otherwise, where they serve, and the CPU
+//! time and the memory they take.
 
 use std::{
     fs::{self, File},
@@ -11,14 +12,22 @@ use std::{
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::setting::Setting;
+
 /// How long a server may take to say where it serves.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How long one looks whether a server does nothing, and what part of the time counts as nothing.
+const PAUSE: Duration = Duration::from_millis(100);
+const IDLE: f64 = 0.05;
+/// What is in the folder of a server.
+const POLICY_FILE: &str = "policy.rego";
+const LOG_FILE: &str = "log";
 
 /// A server process and the port it serves; gone when this is dropped.
 pub(crate) struct Server {
     child: Child,
     port: u16,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Drop for Server {
@@ -29,30 +38,41 @@ impl Drop for Server {
 }
 
 impl Server {
-    /// portcullis with this policy and this configuration.
+    /// portcullis with this policy and this configuration, and so much time that a busy machine changes
+    /// no answer.
     pub(crate) fn portcullis(policy: &str, config: &Value) -> Self {
+        let setting = Setting {
+            set: vec!["portcullis.budget=10s".to_owned()],
+            ..Setting::default()
+        };
+        Self::with(policy, config, &setting)
+    }
+
+    /// portcullis with this policy and configuration, run like this.
+    pub(crate) fn with(policy: &str, config: &Value, setting: &Setting) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let [policy_file, config_file] =
-            ["policy.rego", "config.json"].map(|name| folder.path().join(name));
+            [POLICY_FILE, "config.json"].map(|name| folder.path().join(name));
         fs::write(&policy_file, policy).unwrap();
         fs::write(&config_file, config.to_string()).unwrap();
-        let mut command = pinned(PathBuf::from(env!("CARGO_BIN_EXE_portcullis")));
+        let program = PathBuf::from(env!("CARGO_BIN_EXE_portcullis"));
+        let mut command = pinned(&setting.cores, program);
         command
             .arg("run")
             .arg("--config-file")
             .arg(config_file)
             .args(["--set", "plugins.envoy_ext_authz_grpc.addr=127.0.0.1:0"])
             .args(["--set", "portcullis.admin.addr=127.0.0.1:0"])
-            // Long enough that a busy machine changes no answer.
-            .args(["--set", "portcullis.budget=10s", "--log-format", "json"])
+            .args(["--log-format", "json"])
+            .args(setting.set.iter().flat_map(|set| ["--set", set]))
             .arg(policy_file)
-            .env("TOKIO_WORKER_THREADS", "1");
+            .env("TOKIO_WORKER_THREADS", setting.threads.to_string());
         Self::start(command, folder)
     }
 
     /// This benchmark itself, serving as `argument` says.
     pub(crate) fn own(argument: &str) -> Self {
-        let mut command = pinned(std::env::current_exe().unwrap());
+        let mut command = pinned("0", std::env::current_exe().unwrap());
         command.arg(argument);
         Self::start(command, tempfile::tempdir().unwrap())
     }
@@ -60,7 +80,7 @@ impl Server {
     /// Waits for the line that names the address: `"grpc.address":"127.0.0.1:PORT"`. The log goes to a
     /// file, so that reading it takes nothing from the load.
     fn start(mut command: Command, folder: TempDir) -> Self {
-        let log = folder.path().join("log");
+        let log = folder.path().join(LOG_FILE);
         let mut child = command.stderr(File::create(&log).unwrap()).spawn().unwrap();
         let began = Instant::now();
         let port = loop {
@@ -78,12 +98,75 @@ impl Server {
         Self {
             child,
             port,
-            _folder: folder,
+            folder,
         }
     }
 
     pub(crate) fn port(&self) -> u16 {
         self.port
+    }
+
+    pub(crate) fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Replaces the policy at once.
+    pub(crate) fn swap(&self, policy: &str) {
+        let [next, file] = [".next", POLICY_FILE].map(|name| self.folder.path().join(name));
+        fs::write(&next, policy).unwrap();
+        fs::rename(next, file).unwrap();
+    }
+
+    /// The lines of the log, from the `skip`th byte on.
+    pub(crate) fn log(&self, skip: usize) -> String {
+        let text = fs::read(self.folder.path().join(LOG_FILE)).unwrap();
+        String::from_utf8_lossy(text.get(skip..).unwrap_or_default()).into_owned()
+    }
+
+    /// How long the log is, in bytes.
+    pub(crate) fn log_length(&self) -> usize {
+        let length = fs::metadata(self.folder.path().join(LOG_FILE))
+            .unwrap()
+            .len();
+        usize::try_from(length).unwrap()
+    }
+
+    /// Waits until it does nothing, so that one measurement is not the next one's burden.
+    pub(crate) async fn idle(&self) {
+        let began = Instant::now();
+        while began.elapsed() < PATIENCE {
+            let before = self.cpu();
+            tokio::time::sleep(PAUSE).await;
+            if self.cpu() - before < PAUSE.as_secs_f64() * IDLE {
+                return;
+            }
+        }
+        panic!("the server is still at work without any load");
+    }
+
+    /// Memory that is resident now, in MiB.
+    pub(crate) fn resident(&self) -> f64 {
+        self.status("VmRSS:")
+    }
+
+    /// The most that was resident since [`Self::forget_peak`], in MiB.
+    pub(crate) fn peak(&self) -> f64 {
+        self.status("VmHWM:")
+    }
+
+    /// Lets the peak begin anew.
+    pub(crate) fn forget_peak(&self) {
+        fs::write(format!("/proc/{}/clear_refs", self.child.id()), "5").unwrap();
+    }
+
+    fn status(&self, name: &str) -> f64 {
+        let text = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix(name))
+            .unwrap();
+        let kibibytes: f64 = line.trim().trim_end_matches(" kB").parse().unwrap();
+        kibibytes / 1024.0
     }
 
     /// Seconds on a CPU so far, of all threads (first field of each `schedstat`).
@@ -97,9 +180,9 @@ impl Server {
     }
 }
 
-fn pinned(program: PathBuf) -> Command {
+fn pinned(cores: &str, program: PathBuf) -> Command {
     let mut command = Command::new("taskset");
-    command.args(["--cpu-list", "0"]).arg(program);
+    command.args(["--cpu-list", cores]).arg(program);
     command
 }
 

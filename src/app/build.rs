@@ -10,15 +10,15 @@ use prost_reflect::DescriptorPool;
 use serde_json::json;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{App, Bound, StartError, Stopped};
+use super::{App, Bound, StartError, Stopped, memory};
 use crate::{
     admin::{Health, Views},
     chain::Chain,
-    check::{self, Callers, CheckService, Tokens, budget},
+    check::{self, Callers, CheckService, Knowledge, Tokens, admission, budget, lane},
     clock::Clock,
     config::{Config, PLUGIN},
-    input,
-    policy::{LoadError, PolicyFile},
+    http_send, input,
+    policy::{self, LoadError, PolicyFile},
     ready::Ready,
     response, shutdown,
     sources::{
@@ -80,6 +80,7 @@ pub struct Running {
 /// Starts a server: opens the admin port, reads and compiles the policy, then opens the gRPC port.
 /// Without any path in `files` it serves the embedded default.
 pub async fn build(config: &Config, files: Files) -> Result<Running, BuildError> {
+    policy::limit_process_memory(memory::limit(config.portcullis.limits.process_memory));
     let clock = Clock::System;
     let metrics = Arc::new(Metrics::new(performance_buckets(config)));
     let publisher = Arc::new(publisher(config, &files, &metrics, clock)?);
@@ -92,7 +93,13 @@ pub async fn build(config: &Config, files: Files) -> Result<Running, BuildError>
     let digest = publish_first(&files, &publisher).await?;
     policy.done();
     let active = publisher.active().clone();
-    let service = CheckService::new(active, callers, check_options(config), metrics, clock);
+    let sends = config.portcullis.http_send.clone();
+    let knowledge = Knowledge {
+        active,
+        callers,
+        sends: http_send::Client::new(sends, clock, Arc::clone(&metrics)),
+    };
+    let service = CheckService::new(knowledge, check_options(config), metrics, clock);
     let bound = app.listen(service).await?;
     let watching = config.portcullis.watch && !files.is_empty();
     Ok(Running {
@@ -241,7 +248,14 @@ pub fn check_options(config: &Config) -> check::Options {
             decision_id_header: ours.decision_id_header.clone(),
             retry_after: ours.admission.retry_after.as_secs(),
         },
-        max_in_flight: ours.admission.max_in_flight,
+        admission: admission::Options {
+            max_in_flight: ours.admission.max_in_flight,
+        },
+        isolation: lane::Options {
+            slice: ours.isolation.slice,
+            threads: ours.isolation.threads,
+            queue: ours.isolation.queue,
+        },
     }
 }
 

@@ -1,6 +1,10 @@
 //! Which method answers a request: the check on the short way, everything else by tonic.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use http::{Request, Response};
 use http_body_util::Either;
@@ -46,15 +50,22 @@ impl Routes {
         })
     }
 
+    /// The time that an arrival is told in.
+    pub(super) fn now(&self) -> Instant {
+        self.check.now()
+    }
+
     /// Answers one request. What is awaited here is part of the future of every check, which is
     /// moved several times: so the other methods are boxed.
     pub(super) async fn answer(
         self: Arc<Self>,
         request: Request<Incoming>,
+        arrived: Instant,
     ) -> Result<Response<Either<Reply, Body>>, Infallible> {
         if request.uri().path() == CHECK {
             let (head, body) = request.into_parts();
-            let response = unary::call(&self.check, &self.intake, &head.headers, body).await;
+            let response =
+                unary::call(&self.check, &self.intake, &head.headers, body, arrived).await;
             return Ok(response.map(Either::Left));
         }
         let beside = self.beside.clone();

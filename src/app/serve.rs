@@ -1,10 +1,11 @@
 //! The connections of the gRPC port: accepted, shaken hands with, served over HTTP/2, drained.
 //!
 //! Promises that accepting never ends before the drain, whatever a connection or the kernel does,
-//! that nobody's handshake holds up anybody else, and that a drain closes the door behind everything
-//! already in the queue, so that no check that reached this host is lost.
+//! that nobody's handshake holds up anybody else, that nobody keeps a place who never speaks, and that
+//! a drain closes the door behind everything already in the queue, so that no check that reached this
+//! host is lost.
 
-use std::{io, pin::pin, sync::Arc, time::Duration};
+use std::{future::poll_fn, io, pin::pin, sync::Arc, task::ready, time::Duration};
 
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use hyper::{body::Incoming, server::conn::http2, service::service_fn};
@@ -13,10 +14,14 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::{OwnedSemaphorePermit, Semaphore},
 };
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::{
+    sync::{CancellationToken, PollSemaphore},
+    task::TaskTracker,
+};
 
 use super::{
     listen::{Listener, Plain},
+    patience::Patient,
     route::Routes,
     tls::{Acceptor, HandshakeError},
 };
@@ -76,7 +81,7 @@ pub(super) struct Context {
     http2: http2::Builder<TokioExecutor>,
     linger: Duration,
     connections: Arc<Semaphore>,
-    handshakes: Semaphore,
+    handshakes: Arc<Semaphore>,
     metrics: Arc<Metrics>,
     drain: CancellationToken,
     abort: CancellationToken,
@@ -99,7 +104,7 @@ impl Context {
             connections: Arc::new(Semaphore::new(
                 options.max_connections.clamp(1, Semaphore::MAX_PERMITS),
             )),
-            handshakes: Semaphore::new(MAX_HANDSHAKES),
+            handshakes: Arc::new(Semaphore::new(handshakes_at_once())),
             options,
             metrics,
             drain: CancellationToken::new(),
@@ -111,11 +116,7 @@ impl Context {
         let Some(tls) = &self.tls else {
             return self.speak(plain).await;
         };
-        // The number of handshakes at a time is bounded: each one is worth a thousand checks.
-        let handshake = async {
-            let _turn = self.handshakes.acquire().await;
-            tls.accept(plain).await
-        };
+        let handshake = by_turns(&self.handshakes, tls.accept(plain));
         let shaken = tokio::select! {
             shaken = in_time(HANDSHAKE_TIMEOUT, handshake) => shaken,
             () = self.abort.cancelled() => return,
@@ -135,9 +136,25 @@ impl Context {
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let routes = Arc::clone(&self.routes);
-        let service =
-            service_fn(move |request: http::Request<Incoming>| Arc::clone(&routes).answer(request));
+        let service = service_fn(move |request: http::Request<Incoming>| {
+            // Before it waits for its turn to be answered.
+            let arrived = routes.now();
+            Arc::clone(&routes).answer(request, arrived)
+        });
+        let patience = self.options.keepalive_timeout;
+        let (io, greeting) = Patient::new(io, patience);
         let mut connection = pin!(self.http2.serve_connection(TokioIo::new(io), service));
+        tokio::select! {
+            biased;
+            result = connection.as_mut() => return log_end(result),
+            // From here on keepalive finds out whether somebody is there.
+            greeted = tokio::time::timeout(patience, greeting) => {
+                if greeted.is_err() {
+                    return tracing::debug!("connection never spoke HTTP/2");
+                }
+            }
+            () = self.abort.cancelled() => return,
+        }
         // Polled only when one of them wakes: the tokens behind them take a lock that all
         // connections share, which no check should wait for.
         let mut ends =
@@ -186,6 +203,24 @@ async fn in_time<T>(
     tokio::time::timeout(limit, handshake)
         .await
         .unwrap_or_else(|elapsed| Err(HandshakeError::Handshake(elapsed.into())))
+}
+
+/// Works on a handshake only while it has one of `turns`, and gives that back whenever it waits for its
+/// caller: a handshake is worth a thousand checks, a caller that does not go on is worth nothing.
+async fn by_turns<F: Future>(turns: &Arc<Semaphore>, handshake: F) -> F::Output {
+    let mut turns = PollSemaphore::new(Arc::clone(turns));
+    let mut handshake = pin!(handshake);
+    poll_fn(move |cx| {
+        let _turn = ready!(turns.poll_acquire(cx));
+        handshake.as_mut().poll(cx)
+    })
+    .await
+}
+
+/// Half of the workers: the others go on answering.
+fn handshakes_at_once() -> usize {
+    let workers = tokio::runtime::Handle::current().metrics().num_workers();
+    workers.div_euclid(2).max(1)
 }
 
 /// How a connection ends from this side.
@@ -262,6 +297,9 @@ fn http2_builder(options: &Http2) -> http2::Builder<TokioExecutor> {
         .timer(TokioTimer::new())
         .auto_date_header(false)
         .max_concurrent_streams(options.max_concurrent_streams)
+        // A caller may give up all it asked at once, and that must not end what others ask through the
+        // same proxy; the library's own bound of 20 would.
+        .max_pending_accept_reset_streams(usize::try_from(options.max_concurrent_streams).ok())
         .initial_stream_window_size(options.initial_stream_window_size)
         .initial_connection_window_size(options.initial_connection_window_size)
         .max_frame_size(options.max_frame_size)
@@ -279,8 +317,6 @@ fn log_end(result: hyper::Result<()>) {
 
 /// How long a TLS handshake may take, waiting for its turn included.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-/// TLS handshakes at the same time.
-const MAX_HANDSHAKES: usize = 64;
 /// First pause after a failed accept.
 const MIN_PAUSE: Duration = Duration::from_millis(5);
 /// Longest pause after a failed accept.

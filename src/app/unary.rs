@@ -9,7 +9,7 @@
 use std::{
     pin::{Pin, pin},
     task::{Context, Poll},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use bytes::{BufMut as _, Bytes, BytesMut};
@@ -20,7 +20,7 @@ use hyper::body::{Body, Frame};
 use tokio::sync::Semaphore;
 use tonic::Status;
 
-use crate::check::CheckService;
+use crate::check::{Call, CheckService};
 
 /// Answers the unary call with these headers and this body with `check`.
 pub(super) async fn call<B>(
@@ -28,6 +28,7 @@ pub(super) async fn call<B>(
     intake: &Intake,
     headers: &HeaderMap,
     body: B,
+    arrived: Instant,
 ) -> Response<Reply>
 where
     B: Body<Data = Bytes> + Unpin,
@@ -37,15 +38,22 @@ where
         *response.status_mut() = http::StatusCode::UNSUPPORTED_MEDIA_TYPE;
         return response;
     }
-    let message = match intake.read(body).await {
-        Ok(message) => message,
+    let (message, arrived) = match intake.read(body).await {
+        Ok(Message::There(message)) => (message, arrived),
+        // Until now the caller was waited for.
+        Ok(Message::Came(message)) => (message, check.now()),
         Err(Unreadable::Broken) => return Status::cancelled("the stream broke off").into_http(),
         Err(unreadable) => {
             tracing::debug!(error = %unreadable, "no message to judge");
-            Bytes::from_static(UNREADABLE_MESSAGE)
+            (Bytes::from_static(UNREADABLE_MESSAGE), check.now())
         }
     };
-    match check.check(headers, &message).await {
+    let call = Call {
+        metadata: headers,
+        request: message,
+        arrived,
+    };
+    match check.check(call).await {
         Ok(message) => reply(&message),
         Err(status) => status.into_http(),
     }
@@ -119,7 +127,8 @@ impl Intake {
     /// Takes messages of up to `limit` bytes that arrive within `patience`.
     pub(super) fn new(limit: u32, patience: Duration) -> Self {
         // At least one message of the largest size fits, else it would wait for ever.
-        let memory = usize::try_from(kib(limit)).map_or(MEMORY_KIB, |kib| kib.max(MEMORY_KIB));
+        let largest = kib(usize::try_from(limit).unwrap_or(usize::MAX));
+        let memory = usize::try_from(largest).map_or(MEMORY_KIB, |kib| kib.max(MEMORY_KIB));
         Self {
             limit,
             memory: Semaphore::new(memory),
@@ -128,16 +137,17 @@ impl Intake {
     }
 
     /// Reads the one message of a call. The timer is only armed for a caller that is not done yet.
-    async fn read<B>(&self, body: B) -> Result<Bytes, Unreadable>
+    async fn read<B>(&self, body: B) -> Result<Message, Unreadable>
     where
         B: Body<Data = Bytes> + Unpin,
     {
         let mut read = pin!(self.read_message(body));
         match read.as_mut().now_or_never() {
-            Some(message) => message,
+            Some(message) => message.map(Message::There),
             None => tokio::time::timeout(self.patience, read)
                 .await
-                .unwrap_or(Err(Unreadable::Slow)),
+                .unwrap_or(Err(Unreadable::Slow))
+                .map(Message::Came),
         }
     }
 
@@ -151,10 +161,17 @@ impl Intake {
         let framed = if missing == 0 {
             first
         } else {
-            let _held = self.memory.acquire_many(kib(missing)).await;
+            // Room is taken for what has come, not for what is announced: that costs a caller nothing.
             let mut framed = BytesMut::from(first);
+            let mut held = self.memory.acquire_many(kib(framed.len())).await;
             while self.missing(&framed)? > 0 {
-                framed.put(next_piece(&mut body).await?.ok_or(Unreadable::CutOff)?);
+                let piece = next_piece(&mut body).await?.ok_or(Unreadable::CutOff)?;
+                let grown = kib(framed.len().saturating_add(piece.len()));
+                let more = grown.saturating_sub(kib(framed.len()));
+                if let (Ok(held), Ok(more)) = (&mut held, self.memory.acquire_many(more).await) {
+                    held.merge(more);
+                }
+                framed.put(piece);
             }
             framed.freeze()
         };
@@ -181,6 +198,15 @@ impl Intake {
         let received = u32::try_from(message.len()).map_err(|_| Unreadable::TooMany)?;
         length.checked_sub(received).ok_or(Unreadable::TooMany)
     }
+}
+
+/// The message of a call.
+#[derive(Debug)]
+enum Message {
+    /// It was there when it was asked for first.
+    There(Bytes),
+    /// It took the caller some time.
+    Came(Bytes),
 }
 
 /// Why a stream carries no message to judge.
@@ -222,8 +248,8 @@ where
     Ok(None)
 }
 
-fn kib(bytes: u32) -> u32 {
-    bytes.div_ceil(1024)
+fn kib(bytes: usize) -> u32 {
+    u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX)
 }
 
 /// Bytes before a message: the compression flag and the length, big-endian.

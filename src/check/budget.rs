@@ -47,14 +47,16 @@ pub struct Budget {
     allowed: Duration,
     instructions: usize,
     memory: u64,
+    /// The longest that the next evaluation may take, whatever is left of the budget.
+    pub(super) slice: Option<Duration>,
     /// When the last stage ended, counted from `began`.
     spent: Duration,
     times: StageTimes,
 }
 
 impl Budget {
-    /// A budget that begins now, bounded by the options and by the caller's `grpc-timeout`.
-    pub fn of_call(options: &Options, clock: Clock, metadata: &HeaderMap) -> Self {
+    /// A budget that began at `began`, bounded by the options and by the caller's `grpc-timeout`.
+    pub fn of_call(options: &Options, clock: Clock, metadata: &HeaderMap, began: Instant) -> Self {
         let allowed = grpc_timeout(metadata).map_or(options.budget, |timeout| {
             let margin = options
                 .reply_margin
@@ -63,10 +65,11 @@ impl Budget {
         });
         Self {
             clock,
-            began: clock.instant(),
+            began,
             allowed,
             instructions: options.instructions,
             memory: options.memory,
+            slice: None,
             spent: Duration::ZERO,
             times: StageTimes::default(),
         }
@@ -74,7 +77,7 @@ impl Budget {
 
     /// A budget without a caller, for offline decisions and measurements.
     pub fn offline(options: &Options, clock: Clock) -> Self {
-        Self::of_call(options, clock, &HeaderMap::new())
+        Self::of_call(options, clock, &HeaderMap::new(), clock.instant())
     }
 
     /// Notes that `stage` is done, and fails when the budget ended before that.
@@ -96,8 +99,9 @@ impl Budget {
 
     /// What the evaluator may still use, as of the last stage border.
     pub fn limits(&self) -> Limits {
+        let left = self.allowed.saturating_sub(self.spent);
         Limits {
-            time: self.allowed.saturating_sub(self.spent),
+            time: self.slice.map_or(left, |slice| slice.min(left)),
             instructions: self.instructions,
             memory: self.memory,
         }
@@ -110,7 +114,28 @@ impl Budget {
 
     /// What is left of the budget.
     pub fn left(&self) -> Duration {
-        self.allowed.saturating_sub(self.elapsed())
+        self.left_of(self.elapsed())
+    }
+
+    /// What is left of the budget when `elapsed` is gone.
+    pub(super) fn left_of(&self, elapsed: Duration) -> Duration {
+        self.allowed.saturating_sub(elapsed)
+    }
+
+    /// When the budget ends.
+    pub(super) fn deadline(&self) -> Instant {
+        // A budget is a minute at most.
+        self.began.checked_add(self.allowed).unwrap_or(self.began)
+    }
+
+    /// All the time that the check may take.
+    pub(super) fn allowed(&self) -> Duration {
+        self.allowed
+    }
+
+    /// Whether there was time left when the last stage ended.
+    pub(super) fn has_more_than_its_slice(&self) -> bool {
+        self.spent < self.allowed
     }
 
     /// Time since the check arrived.
@@ -150,7 +175,13 @@ mod tests {
             metadata.insert("grpc-timeout", value.parse().unwrap());
         }
         let now = Clock::System.now();
-        Budget::of_call(&Options::default(), Clock::Fixed(now), &metadata).allowed
+        Budget::of_call(
+            &Options::default(),
+            Clock::Fixed(now),
+            &metadata,
+            now.instant,
+        )
+        .allowed
     }
 
     #[test]
@@ -202,7 +233,7 @@ mod tests {
         };
         let at_time = |after| Budget {
             clock: at(after),
-            ..Budget::of_call(&Options::default(), at(0), &HeaderMap::new())
+            ..Budget::offline(&Options::default(), at(0))
         };
         assert!(at_time(99).spend(Stage::Input).is_ok());
         assert!(matches!(

@@ -28,7 +28,8 @@ pub struct Http2 {
     pub max_header_list_size: u32,
     /// `keepalive_interval`: how often an idle connection is probed. Default 30 s.
     pub keepalive_interval: Duration,
-    /// `keepalive_timeout`: how long the answer to a probe may take. Default 10 s.
+    /// `keepalive_timeout`: how long a caller may take to begin with HTTP/2, to answer a probe, and
+    /// to take anything of what it is sent. Default 10 s.
     pub keepalive_timeout: Duration,
     /// `max_connection_age`: after about this time (a tenth more or less) a caller is asked to come
     /// anew, so that callers spread over new instances and certificates are verified again; `None`

@@ -1,6 +1,6 @@
 //! `portcullis`: what opa-envoy has no key for.
 
-use std::time::Duration;
+use std::{num::NonZeroUsize, time::Duration};
 
 use crate::{
     decision::HeaderName, http_send::Options as HttpSend, identity::Xfcc, input::Encoding,
@@ -55,6 +55,8 @@ pub struct Portcullis {
     pub jwt: Jwt,
     /// `admission`: how much is taken on at once.
     pub admission: Admission,
+    /// `isolation`: how long decisions are kept away from the others.
+    pub isolation: Isolation,
     /// `limits`: how far one evaluation may go.
     pub limits: EvaluationLimits,
     /// `http_send`: where policies may send. Default nowhere.
@@ -90,6 +92,18 @@ pub struct Admission {
     pub retry_after: Duration,
 }
 
+/// `isolation`: how long decisions are kept away from the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Isolation {
+    /// `slice`: how long an evaluation may take on the line; longer ones begin anew in the slow lane.
+    /// Default: what is usual with the policy, eight times.
+    pub slice: Option<Duration>,
+    /// `threads` of the slow lane. Default: as many as there are CPUs.
+    pub threads: usize,
+    /// `queue`: how many may wait for one of them; the oldest is pushed out. Default 256.
+    pub queue: usize,
+}
+
 /// `limits`: how far one evaluation may go; its time is [`Portcullis::budget`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EvaluationLimits {
@@ -97,6 +111,19 @@ pub struct EvaluationLimits {
     pub instructions: usize,
     /// `memory`: bytes it may hold at once. Default 64 MiB.
     pub memory: u64,
+    /// `process_memory`: what all of the process may hold. Default [`ProcessMemory::Cgroup`].
+    pub process_memory: ProcessMemory,
+}
+
+/// `limits.process_memory`: above it evaluations fail, so that the kernel does not end the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProcessMemory {
+    /// `cgroup`: nine tenths of what the control group may have, if it has a limit.
+    Cgroup,
+    /// `off`: no limit.
+    Off,
+    /// So many bytes.
+    Bytes(u64),
 }
 
 /// `shutdown`: how the server goes.
@@ -135,6 +162,7 @@ impl Default for Portcullis {
             identity: Identity::default(),
             jwt: Jwt::default(),
             admission: Admission::default(),
+            isolation: Isolation::default(),
             limits: EvaluationLimits::default(),
             http_send: HttpSend::default(),
             http2: Http2::default(),
@@ -177,6 +205,7 @@ impl Portcullis {
             identity: section.section("identity", Identity::read),
             jwt: section.section("jwt", |jwt| Jwt::read(jwt, budget)),
             admission: section.section("admission", Admission::read),
+            isolation: section.section("isolation", Isolation::read),
             limits: section.section("limits", EvaluationLimits::read),
             http_send: section.section("http_send", http_send::read),
             http2: section.section("http2", Http2::read),
@@ -235,11 +264,37 @@ impl Admission {
     }
 }
 
+impl Default for Isolation {
+    fn default() -> Self {
+        Self {
+            slice: None,
+            threads: std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
+            queue: 256,
+        }
+    }
+}
+
+impl Isolation {
+    fn read(section: &mut Section<'_>) -> Self {
+        let default = Self::default();
+        Self {
+            slice: section.value("slice", duration(Duration::ZERO..=LONGEST_BUDGET)),
+            threads: section
+                .value("threads", integer(1..=MOST_THREADS))
+                .unwrap_or(default.threads),
+            queue: section
+                .value("queue", integer(1..=MOST_IN_FLIGHT))
+                .unwrap_or(default.queue),
+        }
+    }
+}
+
 impl Default for EvaluationLimits {
     fn default() -> Self {
         Self {
             instructions: 10_000_000,
             memory: 64 * 1024 * 1024,
+            process_memory: ProcessMemory::Cgroup,
         }
     }
 }
@@ -254,8 +309,22 @@ impl EvaluationLimits {
             memory: section
                 .value("memory", integer(LEAST_MEMORY..=MOST_MEMORY))
                 .unwrap_or(default.memory),
+            process_memory: section
+                .value("process_memory", process_memory)
+                .unwrap_or(default.process_memory),
         }
     }
+}
+
+fn process_memory(value: &serde_json::Value) -> Result<ProcessMemory, Complaint> {
+    if value.is_number() {
+        return integer(LEAST_PROCESS_MEMORY..=MOST_PROCESS_MEMORY)(value)
+            .map(ProcessMemory::Bytes);
+    }
+    choice(&[
+        ("cgroup", ProcessMemory::Cgroup),
+        ("off", ProcessMemory::Off),
+    ])(value)
 }
 
 impl Default for Shutdown {
@@ -330,8 +399,12 @@ const SHORTEST_BUDGET: Duration = Duration::from_micros(100);
 /// Nobody's proxy waits longer than this.
 const LONGEST_BUDGET: Duration = Duration::from_mins(1);
 const LONGEST_SHUTDOWN: Duration = Duration::from_mins(10);
+const MOST_THREADS: usize = 1024;
 const MOST_IN_FLIGHT: usize = 1_000_000;
 /// Less than this is used by ordinary policies.
 const LEAST_MEMORY: u64 = 1024 * 1024;
 const MOST_MEMORY: u64 = 16 * 1024 * 1024 * 1024;
+/// A server with a policy holds about as much.
+const LEAST_PROCESS_MEMORY: u64 = 32 * 1024 * 1024;
+const MOST_PROCESS_MEMORY: u64 = 1 << 50;
 const MOST_INSTRUCTIONS: usize = 1_000_000_000;

@@ -35,7 +35,12 @@ fn table() -> Vec<(CheckError, Reason, u16, Answer)> {
         ),
         (EvalError::TimeLimit.into(), Reason::Budget, 503, Error),
         (CheckError::Budget(Stage::Input), Reason::Budget, 503, Error),
-        (CheckError::Overload, Reason::Overload, 503, Error),
+        (
+            CheckError::Overload(Shed::InFlight),
+            Reason::Overload,
+            503,
+            Error,
+        ),
         (CheckError::NotReady, Reason::NotReady, 503, Error),
         (CheckError::Internal, Reason::Internal, 500, Denied),
     ]
@@ -71,7 +76,7 @@ fn the_stage_that_used_up_the_budget_is_known() {
         CheckError::from(EvalError::TimeLimit).budget_stage(),
         Some(Stage::Policy)
     );
-    assert_eq!(CheckError::Overload.budget_stage(), None);
+    assert_eq!(CheckError::Overload(Shed::InFlight).budget_stage(), None);
 }
 
 #[test]

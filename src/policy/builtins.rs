@@ -22,8 +22,9 @@ use regorus::unstable::{BUILTINS, ExprRef, Query, Span};
 
 use super::index::Index;
 use super::refs::{self, Chain, Visitor};
+use super::rewrite;
 use crate::clock::Clock;
-use jwt::Jwt;
+use jwt::{Jwt, JwtError};
 use outside::{REMEMBERED, SEND};
 pub(super) use replaced::exchange;
 use replaced::{REPLACED, Replaced};
@@ -73,10 +74,13 @@ pub(super) fn add(
     strict: bool,
 ) -> anyhow::Result<()> {
     let named = Named::of(index, query);
+    if named.product {
+        engine.add_extension(BOUNDED.to_owned(), 1, Box::new(replaced::bounded))?;
+    }
     for replaced in every_replaced() {
         // Only who is evaluated again needs to be given the same.
         let superfluous = is_remembered(replaced) && !named.sends();
-        if named.0.contains(replaced.name) && !superfluous {
+        if named.names.contains(replaced.name) && !superfluous {
             let extension = Box::new(replaced.extension(strict));
             let arguments = arguments(replaced.name).and_then(|count| u8::try_from(count).ok());
             engine.add_extension(
@@ -86,18 +90,25 @@ pub(super) fn add(
             )?;
         }
     }
-    let called: Vec<_> = named.0.iter().filter_map(|name| added(name)).collect();
+    let called: Vec<_> = named.names.iter().filter_map(|name| added(name)).collect();
     if called.is_empty() {
         return Ok(());
     }
     let jwt = Arc::new(Jwt::new(Clock::System));
     for (name, arguments, function) in called {
         let jwt = Arc::clone(&jwt);
-        let extension = move |arguments: Vec<Value>| match jwt.call(*function, &arguments) {
+        let call = move |arguments: Vec<Value>| match jwt.call(*function, &arguments) {
             Ok(value) => Ok(value),
+            Err(error @ JwtError::TooManyCandidates(_)) => {
+                Err(replaced::failed(name, &error.to_string()))
+            }
             // regorus fails the evaluation whatever the strictness.
             Err(error) if strict => Err(anyhow::anyhow!("`{name}`: {error}")),
             Err(_) => Ok(Value::Undefined),
+        };
+        let extension = move |arguments: Vec<Value>| {
+            stop::check()?;
+            call(arguments)
         };
         engine.add_extension((*name).to_owned(), *arguments, Box::new(extension))?;
     }
@@ -106,11 +117,16 @@ pub(super) fn add(
 
 /// Collects the names of what is called, and everything else that may name a function: `with f as g`
 /// calls `g`.
-struct Named(BTreeSet<String>);
+#[derive(Debug, Default)]
+struct Named {
+    names: BTreeSet<String>,
+    /// Whether something is multiplied.
+    product: bool,
+}
 
 impl Named {
     fn of(index: &Index, query: Option<&Query>) -> Self {
-        let mut named = Self(BTreeSet::new());
+        let mut named = Self::default();
         for info in &index.modules {
             for rule in &info.module.policy {
                 refs::walk_rule(rule, &mut named);
@@ -123,7 +139,7 @@ impl Named {
     }
 
     fn sends(&self) -> bool {
-        self.0.contains(SEND.name)
+        self.names.contains(SEND.name)
     }
 }
 
@@ -145,13 +161,17 @@ fn is_remembered(replaced: &Replaced) -> bool {
 
 impl<'a> Visitor<'a> for Named {
     fn expr(&mut self, expr: &'a ExprRef) {
-        self.0.extend(Chain::of(expr).dotted());
+        self.product |= rewrite::is_product(expr);
+        self.names.extend(Chain::of(expr).dotted());
     }
 
     fn call(&mut self, _span: &'a Span, function: &'a ExprRef, _arguments: &'a [ExprRef]) {
-        self.0.extend(Chain::of(function).dotted());
+        self.names.extend(Chain::of(function).dotted());
     }
 }
 
 /// How regorus' own helper functions start.
 const INTERNAL: &str = "__";
+
+/// The function that [`super::rewrite`] puts around products: it returns its argument.
+pub(super) const BOUNDED: &str = "__portcullis.bounded";

@@ -4,7 +4,7 @@
 //! For both evaluators: operands stand in front of what they must not fail in ([`hoist`]), `print`
 //! is erased, as OPA does without a print hook, and `some x in xs`
 //! becomes an iteration by reference, because the interpreter fails the whole evaluation where
-//! `xs` is no collection and OPA goes on to the next rule.
+//! `xs` is no collection and OPA goes on to the next rule. Products are bounded ([`product`]).
 //!
 //! For the virtual machine alone: behind every `x := e` comes `_ = x`, because the machine goes on
 //! where `e` is undefined and nothing else in Rego does. And a body with a comprehension or `every`
@@ -12,6 +12,7 @@
 //! and what is loaded inside an iteration that never runs is missing behind it.
 
 mod hoist;
+mod product;
 mod render;
 
 use regorus::unstable::{
@@ -20,6 +21,7 @@ use regorus::unstable::{
 };
 
 pub(super) use hoist::refused_query;
+pub(super) use product::is_product;
 
 use super::index::Index;
 use super::refs::{self, Chain, Visitor};
@@ -74,7 +76,12 @@ pub(super) fn for_evaluation(index: &Index, at: usize) -> Result<Option<String>,
     for rule in &module.policy {
         refs::walk_rule(rule, &mut edits);
     }
-    Ok(apply(module, edits.edits))
+    let Some(text) = apply(module, edits.edits) else {
+        return Ok(None);
+    };
+    // Products stand inside of what is replaced above.
+    let bounded = product::bounded(&parsed_again(original, text.clone())?);
+    Ok(Some(bounded.unwrap_or(text)))
 }
 
 /// The syntax tree of `text`, which `module` was made into.

@@ -3,7 +3,7 @@
 //!
 //! Nothing here waits: the pool is a lock-free queue, and when it is empty a new machine is made.
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use regorus::languages::rego::compiler::Compiler;
 use regorus::rvm::program::Program;
 use regorus::rvm::vm::{RegoVM, VmError};
 use regorus::utils::limits::ExecutionTimerConfig;
-use regorus::{CompiledPolicy, LimitError, QueryResults, Value};
+use regorus::{CompiledPolicy, LimitError, MemoryBudgetConfig, QueryResults, Value};
 
 use super::data::DataTree;
 use super::diagnostic::Diagnostic;
@@ -119,7 +119,7 @@ enum Ask {
 impl Interpreter {
     fn evaluate(&self, input: Value, limits: Limits) -> Result<Value, EvalError> {
         let mut engine = self.engine.clone();
-        engine.set_execution_timer_config(timer(limits.time));
+        engine.set_execution_timer_config(timer(limits.time, INTERPRETER_INTERVAL));
         engine.set_input(input);
         match &self.ask {
             Ask::Rule(path) => engine
@@ -152,8 +152,13 @@ fn interpreter_error(error: &anyhow::Error) -> EvalError {
     let limit = error
         .chain()
         .find_map(|cause| cause.downcast_ref::<LimitError>());
-    if let Some(LimitError::TimeLimitExceeded { .. }) = limit {
-        return EvalError::TimeLimit;
+    match limit {
+        Some(LimitError::TimeLimitExceeded { .. }) => return EvalError::TimeLimit,
+        Some(LimitError::MemoryLimitExceeded { usage, limit }) => {
+            return process_memory(*usage, *limit);
+        }
+        // The function that compiled it says so.
+        Some(LimitError::RegexSizeLimitExceeded { .. }) | None => {}
     }
     let text = error.to_string();
     // An error inside a function of the policy is text alone.
@@ -227,7 +232,10 @@ impl Machines {
         };
         machine.set_input(input);
         machine.set_max_instructions(limits.instructions);
-        machine.set_execution_timer_config(Some(timer(limits.time)));
+        machine.set_execution_timer_config(Some(timer(limits.time, MACHINE_INTERVAL)));
+        machine.set_memory_budget_config(
+            NonZeroU64::new(limits.memory).map(|limit| MemoryBudgetConfig { limit }),
+        );
         let result = machine.execute_entry_point_by_index(0).map_err(vm_error);
         machine.set_input(Value::Null);
         drop(self.idle.push(machine));
@@ -261,22 +269,37 @@ fn vm_error(error: VmError) -> EvalError {
     match error {
         VmError::TimeLimitExceeded { .. } => EvalError::TimeLimit,
         VmError::InstructionLimitExceeded { limit, .. } => EvalError::InstructionLimit(limit),
+        VmError::MemoryBudgetExceeded { budget, .. } => EvalError::MemoryLimit(budget),
+        VmError::MemoryLimitExceeded { usage, limit, .. } => process_memory(usage, limit),
         other => EvalError::Failed(EvaluatorError(other.to_string())),
     }
 }
 
-fn timer(limit: Duration) -> ExecutionTimerConfig {
+/// Has every evaluation of the process fail while it holds more than `limit` bytes.
+pub(super) fn limit_process_memory(limit: Option<u64>) {
+    regorus::set_global_memory_limit(limit);
+    // A thread counts for itself and is forgotten with what it has not yet told the others.
+    regorus::set_thread_flush_threshold_override(Some(64 * 1024));
+}
+
+/// The limit of the process is nobody's fault in particular: all evaluations fail until it has room.
+fn process_memory(usage: u64, limit: u64) -> EvalError {
+    EvalError::Failed(EvaluatorError(format!(
+        "the process holds {usage} bytes of memory, more than {limit}"
+    )))
+}
+
+fn timer(limit: Duration, check_interval: NonZeroU32) -> ExecutionTimerConfig {
     ExecutionTimerConfig {
         limit,
-        check_interval: CHECK_INTERVAL,
+        check_interval,
     }
 }
 
-/// How many units of work pass between two looks at the clock.
-const CHECK_INTERVAL: NonZeroU32 = match NonZeroU32::new(64) {
-    Some(interval) => interval,
-    None => NonZeroU32::MIN,
-};
+/// How many units of work pass between two looks at the clock. What a unit of the machine may take
+/// long for are calls, and those look for themselves; the interpreter also builds sets in one.
+const MACHINE_INTERVAL: NonZeroU32 = NonZeroU32::MIN.saturating_add(63);
+const INTERPRETER_INTERVAL: NonZeroU32 = NonZeroU32::MIN.saturating_add(7);
 
 /// How many machines wait for work; one runs per check at a time.
 const MAX_IDLE: usize = 128;

@@ -12,7 +12,7 @@ use prost::Message;
 use super::*;
 use crate::{
     input::Value,
-    outcome::{Outcome, Stage},
+    outcome::{Outcome, Shed, Stage},
     policy::{EvalError, EvaluatorError},
 };
 

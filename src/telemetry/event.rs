@@ -1,6 +1,6 @@
 //! The one event of a check: counted always, shown as one log line when the level wants it.
 //!
-//! Denials and errors are shown at `info`, allows at `debug`. What the line takes from a request is
+//! Denials and errors are shown at `info`, allows and most of many that were shed at `debug`. What the line takes from a request is
 //! cut short, and credentials in it are masked; queries are left out.
 
 use std::{borrow::Cow, error::Error, time::Duration};
@@ -23,8 +23,21 @@ use crate::{
 const MAX_TEXT: usize = 256;
 /// Longest chain of causes in a log line, in characters.
 const MAX_CHAIN: usize = 1024;
+/// Of so many checks that are shed for one cause one is told at `info`.
+const FEW: u64 = 1024;
 /// The target of the log line.
 pub const TARGET: &str = "portcullis::check";
+
+/// A caller has gone away before its check was answered, while that waited.
+#[derive(Clone, Copy, Debug)]
+pub struct CheckAbandoned;
+
+impl CheckAbandoned {
+    /// Counts it.
+    pub fn emit(&self, metrics: &Metrics) {
+        metrics.check_abandoned();
+    }
+}
 
 /// A check has been answered.
 #[derive(Clone, Copy, Debug)]
@@ -113,9 +126,10 @@ pub struct ActivePolicy<'a> {
 pub struct StageTimes(PerStage<Option<Duration>>);
 
 impl StageTimes {
-    /// Notes the time of one stage.
+    /// Adds to the time of one stage, which a check may come through more than once.
     pub fn record(&mut self, stage: Stage, time: Duration) {
-        *self.0.get_mut(stage) = Some(time);
+        let before = self.0.get_mut(stage);
+        *before = Some(before.unwrap_or_default().saturating_add(time));
     }
 
     /// The time in one stage; `None` when the check ended before it.
@@ -156,8 +170,14 @@ macro_rules! write_line {
 impl CheckDecided<'_> {
     /// Counts the check and, when the level wants it, writes its line.
     pub fn emit(&self, metrics: &Metrics) {
-        metrics.check_decided(self);
+        let shed = metrics.check_decided(self);
         match self.answer() {
+            // To write a line costs as much as to shed a check: when there are many, few are told.
+            Answer::Error if shed.is_some_and(|nth| !nth.is_power_of_two() && nth % FEW != 0) => {
+                if tracing::enabled!(target: TARGET, Level::DEBUG) {
+                    write_line!(Level::DEBUG, self.line());
+                }
+            }
             Answer::Allowed => {
                 if tracing::enabled!(target: TARGET, Level::DEBUG) {
                     write_line!(Level::DEBUG, self.line());

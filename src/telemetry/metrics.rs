@@ -66,6 +66,17 @@ impl Drop for InFlight<'_> {
     }
 }
 
+/// A check that is decided in the slow lane, for as long as this lives.
+#[derive(Debug)]
+#[must_use = "the check counts as done when this is dropped"]
+pub struct RunsLong<'a>(&'a Gauge);
+
+impl Drop for RunsLong<'_> {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
 impl Metrics {
     /// A registry with every series at zero. `performance_buckets`, upper bounds in seconds, turns
     /// opa-envoy's performance metrics on.
@@ -113,10 +124,20 @@ impl Metrics {
         }
     }
 
-    /// Counts one more check in flight.
-    pub fn enter(&self) -> InFlight<'_> {
-        self.checks.in_flight.inc();
-        InFlight(&self.checks.in_flight)
+    /// Counts one more check in flight; `None` where there are `limit` already.
+    pub fn enter(&self, limit: usize) -> Option<InFlight<'_>> {
+        let before = self.checks.in_flight.inc();
+        let entered = InFlight(&self.checks.in_flight);
+        usize::try_from(before)
+            .is_ok_and(|before| before < limit)
+            .then_some(entered)
+    }
+
+    /// Counts one more check in the slow lane.
+    pub fn run_long(&self) -> RunsLong<'_> {
+        self.checks.isolated.inc();
+        self.checks.lane_running.inc();
+        RunsLong(&self.checks.lane_running)
     }
 
     /// Everything, as Prometheus scrapes it ([`CONTENT_TYPE`]).
@@ -127,8 +148,9 @@ impl Metrics {
         out
     }
 
-    pub(super) fn check_decided(&self, check: &CheckDecided<'_>) {
-        self.checks.record(check);
+    /// Counts the check; if it was shed, the how-many-th for its cause.
+    pub(super) fn check_decided(&self, check: &CheckDecided<'_>) -> Option<u64> {
+        let shed = self.checks.record(check);
         if let Some(token) = &check.token {
             self.tokens.record(token);
         }
@@ -136,6 +158,11 @@ impl Metrics {
             let error = check.outcome.as_ref().err();
             performance.record(error.map(|_| check.reason()), check.duration);
         }
+        shed
+    }
+
+    pub(super) fn check_abandoned(&self) {
+        self.checks.abandoned.inc();
     }
 
     pub(super) fn policy_activated(&self, revision: &str, engine: Engine, at: Duration) {

@@ -1,6 +1,6 @@
-//! One value for each stage or reason, found by matching instead of hashing.
+//! One value for each stage, reason or cause, found by matching instead of hashing.
 
-use crate::outcome::{Reason, Stage};
+use crate::outcome::{Reason, Shed, Stage};
 
 /// One value for each stage.
 #[derive(Clone, Debug, Default)]
@@ -94,6 +94,35 @@ impl<T> PerReason<T> {
             Reason::Overload => &self.overload,
             Reason::NotReady => &self.not_ready,
             Reason::Internal => &self.internal,
+        }
+    }
+}
+
+/// One value for each cause of shedding.
+#[derive(Debug)]
+pub(super) struct PerShed<T> {
+    in_flight: T,
+    delay: T,
+    deadline: T,
+    lane: T,
+}
+
+impl<T> PerShed<T> {
+    pub(super) fn new(mut make: impl FnMut(Shed) -> T) -> Self {
+        Self {
+            in_flight: make(Shed::InFlight),
+            delay: make(Shed::Delay),
+            deadline: make(Shed::Deadline),
+            lane: make(Shed::Lane),
+        }
+    }
+
+    pub(super) fn get(&self, cause: Shed) -> &T {
+        match cause {
+            Shed::InFlight => &self.in_flight,
+            Shed::Delay => &self.delay,
+            Shed::Deadline => &self.deadline,
+            Shed::Lane => &self.lane,
         }
     }
 }

@@ -7,8 +7,8 @@ use std::{
 
 use portcullis::{
     config::{
-        Admin, Admission, AllowedCaller, EvaluationLimits, Http2, Identity, ListenAddr, Log,
-        Plugin, Portcullis, Shutdown, Tls,
+        Admin, Admission, AllowedCaller, EvaluationLimits, Http2, Identity, Isolation, ListenAddr,
+        Log, Plugin, Portcullis, ProcessMemory, Shutdown, Tls,
     },
     http_send::{BreakerOptions, Options as HttpSend, Origin},
     identity::Xfcc,
@@ -61,12 +61,6 @@ fn every_plugin_key() -> Plugin {
 }
 
 fn every_key_of_ours() -> Portcullis {
-    let allowed_callers = vec![
-        AllowedCaller::Id(
-            "spiffe://cluster.local/ns/istio-system/sa/istio-ingressgateway".to_owned(),
-        ),
-        AllowedCaller::Below("spiffe://cluster.local/ns/commerce/".to_owned()),
-    ];
     Portcullis {
         budget: Duration::from_millis(1500),
         reply_margin: Duration::from_millis(10),
@@ -78,12 +72,22 @@ fn every_key_of_ours() -> Portcullis {
         watch: true,
         decision_id_header: Some("x-decision-id".parse().unwrap()),
         reason_header: Some("x-decision-reason".parse().unwrap()),
-        admin: Admin { addr: local(8383) },
+        admin: Admin {
+            addr: ListenAddr::Tcp {
+                host: "127.0.0.1".to_owned(),
+                port: 8383,
+            },
+        },
         tls: Some(Tls {
             cert_file: "/tls/tls.crt".into(),
             key_file: "/tls/tls.key".into(),
             client_ca_file: Some("/tls/ca.crt".into()),
-            allowed_callers: Some(allowed_callers),
+            allowed_callers: Some(vec![
+                AllowedCaller::Id(
+                    "spiffe://cluster.local/ns/istio-system/sa/istio-ingressgateway".to_owned(),
+                ),
+                AllowedCaller::Below("spiffe://cluster.local/ns/commerce/".to_owned()),
+            ]),
             reload_interval: Duration::from_secs(30),
         }),
         identity: Identity {
@@ -94,22 +98,18 @@ fn every_key_of_ours() -> Portcullis {
             max_in_flight: 64,
             retry_after: Duration::from_secs(2),
         },
+        isolation: Isolation {
+            slice: Some(Duration::from_millis(2)),
+            threads: 3,
+            queue: 12,
+        },
         limits: EvaluationLimits {
             memory: 33_554_432,
+            process_memory: ProcessMemory::Bytes(268_435_456),
             instructions: 50_000,
         },
-        http_send: every_key_of_http_send(),
-        http2: Http2 {
-            max_connections: 512,
-            max_concurrent_streams: 100,
-            initial_stream_window_size: 131_072,
-            initial_connection_window_size: 262_144,
-            max_frame_size: 32_768,
-            max_header_list_size: 8192,
-            keepalive_interval: Duration::from_secs(15),
-            keepalive_timeout: Duration::from_secs(5),
-            max_connection_age: Some(Duration::from_mins(30)),
-        },
+        http_send: http_send(),
+        http2: http2(),
         shutdown: Shutdown {
             grace: Duration::ZERO,
             drain_timeout: Duration::from_mins(1),
@@ -121,7 +121,21 @@ fn every_key_of_ours() -> Portcullis {
     }
 }
 
-fn every_key_of_http_send() -> HttpSend {
+fn http2() -> Http2 {
+    Http2 {
+        max_connections: 512,
+        max_concurrent_streams: 100,
+        initial_stream_window_size: 131_072,
+        initial_connection_window_size: 262_144,
+        max_frame_size: 32_768,
+        max_header_list_size: 8192,
+        keepalive_interval: Duration::from_secs(15),
+        keepalive_timeout: Duration::from_secs(5),
+        max_connection_age: Some(Duration::from_mins(30)),
+    }
+}
+
+fn http_send() -> HttpSend {
     HttpSend {
         allow: [
             "http://127.0.0.1:9000",
@@ -145,12 +159,5 @@ fn every_key_of_http_send() -> HttpSend {
             delay: Duration::from_millis(500),
         },
         tls_files: vec!["/tls/internal-ca.crt".into()],
-    }
-}
-
-fn local(port: u16) -> ListenAddr {
-    ListenAddr::Tcp {
-        host: "127.0.0.1".to_owned(),
-        port,
     }
 }

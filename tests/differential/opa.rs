@@ -9,7 +9,7 @@ use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, TestRunner};
 
 use crate::generate::{self, Case};
-use crate::{load, options, outcome, tokens};
+use crate::{builtins, load, options, outcome, tokens};
 
 /// The binary that `PORTCULLIS_OPA` names.
 pub(crate) fn binary() -> String {
@@ -91,6 +91,29 @@ pub(crate) fn compare_tokens() {
                 "OPA says {theirs}, not {}: {input}",
                 row.theirs
             );
+        }
+    }
+    assert!(differences.is_empty(), "{differences}");
+}
+
+/// Compares built-ins below their caps with OPA.
+pub(crate) fn compare_builtins() {
+    let opa = binary();
+    let cases = builtins::below();
+    let answers = ask(&opa, &cases);
+    let mut differences = String::new();
+    for (at, case) in cases.iter().enumerate() {
+        let policy = load(&case.policy, &case.data, &options()).expect("it loads");
+        for (run, input) in case.inputs.iter().enumerate() {
+            let theirs = answers.get(&(at, run)).expect("OPA compiles it");
+            let ours = outcome(&policy, input);
+            if !same(&ours, theirs) {
+                let _ = writeln!(
+                    differences,
+                    "ours {ours}\nOPA's {theirs}\ninput {input}\n{}",
+                    case.policy
+                );
+            }
         }
     }
     assert!(differences.is_empty(), "{differences}");

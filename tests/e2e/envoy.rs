@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
@@ -27,9 +28,36 @@ pub(crate) struct Envoy {
 impl Envoy {
     /// Starts Envoy with `tests/fixtures/envoy/inbound.yaml` and waits until it listens.
     pub(crate) async fn start(pki: &Pki, gate: u16, app: u16) -> Self {
+        Self::configured(&configuration(pki, gate, app)).await
+    }
+
+    /// The same with several gates in the cluster, whose health Envoy asks for.
+    pub(crate) async fn balancing(pki: &Pki, gates: &[u16], app: u16) -> Self {
+        let mut value = configuration(pki, gates[0], app);
+        let clusters = value["static_resources"]["clusters"].as_array_mut();
+        let mut clusters = clusters.unwrap().iter_mut();
+        let gate = clusters.find(|cluster| cluster["name"] == "gate").unwrap();
+        let endpoint = |port: &u16| {
+            let address = json!({"address": "127.0.0.1", "port_value": port});
+            json!({"endpoint": {"address": {"socket_address": address}}})
+        };
+        let endpoints: Vec<_> = gates.iter().map(endpoint).collect();
+        gate["load_assignment"]["endpoints"] = json!([{"lb_endpoints": endpoints}]);
+        gate["health_checks"] = json!([{
+            "timeout": "5s",
+            "interval": "0.1s",
+            "no_traffic_interval": "0.1s",
+            "healthy_threshold": 1,
+            "unhealthy_threshold": 2,
+            "grpc_health_check": {"service_name": "envoy.service.auth.v3.Authorization"},
+        }]);
+        Self::configured(&value).await
+    }
+
+    async fn configured(configuration: &Value) -> Self {
         let folder = TempDir::new().unwrap();
         let config = folder.path().join("envoy.json");
-        fs::write(&config, configuration(pki, gate, app)).unwrap();
+        fs::write(&config, configuration.to_string()).unwrap();
         let admin_file = folder.path().join("admin");
         let mut child = Command::new(binary())
             .args(["--concurrency", "1", "--disable-hot-restart", "-l", "warn"])
@@ -74,7 +102,7 @@ impl Envoy {
     /// A counter or gauge of the admin endpoint, which must exist.
     pub(crate) async fn stat(&self, name: &str) -> u64 {
         let url = format!("http://{}/stats?format=json", self.admin);
-        let all: serde_json::Value = get(&url).await.unwrap().json().await.unwrap();
+        let all: Value = get(&url).await.unwrap().json().await.unwrap();
         let mut stats = all["stats"].as_array().unwrap().iter();
         let stat = stats.find(|stat| stat["name"] == name);
         stat.unwrap_or_else(|| panic!("Envoy has no `{name}`"))["value"]
@@ -104,7 +132,7 @@ async fn running(admin_file: &Path) -> Option<(String, HashMap<String, u16>)> {
         return None;
     }
     let listeners = get(&format!("http://{admin}/listeners?format=json")).await?;
-    let listeners: serde_json::Value = listeners.json().await.ok()?;
+    let listeners: Value = listeners.json().await.ok()?;
     let ports = listeners["listener_statuses"]
         .as_array()?
         .iter()
@@ -124,14 +152,14 @@ async fn get(url: &str) -> Option<reqwest::Response> {
 
 /// The template with its placeholders filled and its YAML merge keys, which Envoy does not know,
 /// resolved.
-fn configuration(pki: &Pki, gate: u16, app: u16) -> String {
+fn configuration(pki: &Pki, gate: u16, app: u16) -> Value {
     let text = include_str!("../fixtures/envoy/inbound.yaml")
         .replace("@PKI@", pki.path().to_str().unwrap())
         .replace("@GATE@", &gate.to_string())
         .replace("@APP@", &app.to_string());
     let mut value: yaml_serde::Value = yaml_serde::from_str(&text).unwrap();
     value.apply_merge().unwrap();
-    serde_json::to_string(&value).unwrap()
+    serde_json::to_value(&value).unwrap()
 }
 
 /// The Envoy that `make envoy` installs.

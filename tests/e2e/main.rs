@@ -20,6 +20,7 @@ mod envoy;
 mod failure;
 mod gate;
 mod http;
+mod instances;
 mod issuer;
 mod jwt;
 #[path = "../support/jwks.rs"]

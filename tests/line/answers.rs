@@ -2,6 +2,7 @@
 
 use std::{io, sync::Arc};
 
+use bytes::Bytes;
 use envoy_types::pb::{
     envoy::service::auth::v3::{CheckResponse, check_response::HttpResponse},
     google::protobuf::value::Kind,
@@ -10,7 +11,7 @@ use futures_util::FutureExt as _;
 use portcullis::{
     app::build::check_options,
     check::{
-        Active, Callers, CheckService,
+        Active, Call, Callers, CheckService,
         budget::{self, Budget},
         decide,
     },
@@ -31,7 +32,7 @@ use prost::Message as _;
 use crate::{
     failures::{code, decision_id},
     log, requests,
-    server::{Server, config},
+    server::{Server, config, knowledge},
 };
 
 const ANSWERS: &str = r#"package envoy.authz
@@ -119,12 +120,12 @@ async fn credentials_of_a_request_are_not_in_its_log_line() {
     );
 }
 
-/// A policy that allows everything.
-fn allows() -> Active {
+/// A policy whose answer is always this.
+pub(crate) fn always(answer: &str) -> Active {
     let file = PolicyFile {
         name: "policy.rego".to_owned(),
         data_path: Vec::new(),
-        bytes: b"package envoy.authz\n\nallow := true\n".to_vec(),
+        bytes: format!("package envoy.authz\n\nallow := {answer}\n").into_bytes(),
     };
     let path = ["envoy", "authz", "allow"].map(str::to_owned);
     let options = LoadOptions {
@@ -149,19 +150,24 @@ fn a_log_that_always_panics_takes_no_answer_away() {
     }
     let service = || {
         let metrics = Arc::new(Metrics::new(None));
-        let options = check_options(&config(&[]));
+        let mut options = check_options(&config(&[]));
+        // All on this thread, whose log it is.
+        options.isolation.slice = Some(options.budget.budget);
         CheckService::new(
-            Snapshot::of(allows()),
-            Arc::default(),
+            knowledge(Snapshot::of(always("true")), &metrics),
             options,
             metrics,
             Clock::System,
         )
     };
-    let request = requests::capture(requests::GET).encode_to_vec();
+    let request = Bytes::from(requests::capture(requests::GET).encode_to_vec());
     let check = |service: &CheckService| {
-        let metadata = http::HeaderMap::new();
-        let checked = service.check(&metadata, &request).now_or_never();
+        let call = Call {
+            metadata: &http::HeaderMap::new(),
+            request: request.clone(),
+            arrived: service.now(),
+        };
+        let checked = service.check(call).now_or_never();
         let bytes = checked.expect("nothing to wait for").unwrap();
         code(&CheckResponse::decode(bytes).unwrap())
     };
@@ -216,7 +222,7 @@ allow if {
 
 #[test]
 fn an_allow_that_comes_after_the_budget_is_none() {
-    let active = allows();
+    let active = always("true");
     let bytes = requests::capture(requests::GET).encode_to_vec();
     let view = RequestView::parse(&bytes).unwrap();
     let clock = Clock::Fixed(Clock::System.now());

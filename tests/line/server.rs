@@ -12,9 +12,10 @@ use portcullis::{
         listen::Bound,
         raw::Raw,
     },
-    check::CheckService,
+    check::{Active, CheckService, Knowledge},
     clock::Clock,
     config::{Config, Given},
+    http_send,
     ready::Ready,
     shutdown::{self, Trigger},
     snapshot::Snapshot,
@@ -105,8 +106,7 @@ impl Server {
         let admin = tcp(app.admin());
         let check = check_options(&config);
         let service = CheckService::new(
-            Snapshot::empty(),
-            Arc::default(),
+            knowledge(Snapshot::empty(), &metrics),
             check,
             metrics,
             Clock::System,
@@ -214,6 +214,20 @@ impl Server {
         self.stop.graceful();
         drop(self.grpc);
         soon(self.serving).await.unwrap()
+    }
+}
+
+/// A policy, nobody who may be believed, and nowhere to send to.
+pub(crate) fn knowledge(active: Snapshot<Active>, metrics: &Arc<Metrics>) -> Knowledge {
+    let sends = http_send::Client::new(
+        http_send::Options::default(),
+        Clock::System,
+        Arc::clone(metrics),
+    );
+    Knowledge {
+        active,
+        callers: Arc::default(),
+        sends,
     }
 }
 

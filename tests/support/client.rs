@@ -106,7 +106,12 @@ pub(crate) fn allows(response: &CheckResponse) -> bool {
 
 /// Two checks over `io`, that of a friend and that of a stranger; both must get their answer.
 pub(crate) async fn check_over<I: Io + 'static>(io: I) -> anyhow::Result<()> {
-    let mut client = AuthorizationClient::new(over(io).await?);
+    ask(over(io).await?).await
+}
+
+/// The same over a channel.
+pub(crate) async fn ask(channel: Channel) -> anyhow::Result<()> {
+    let mut client = AuthorizationClient::new(channel);
     for (service, allowed) in [("friend", true), ("stranger", false)] {
         let response = client.check(request(service)).await?.into_inner();
         anyhow::ensure!(allows(&response) == allowed, "{service}: {response:?}");

@@ -2,6 +2,7 @@
 
 pub(crate) mod certificates;
 pub(crate) mod client;
+pub(crate) mod wire;
 
 use std::{
     collections::BTreeMap,
@@ -17,10 +18,10 @@ use std::{
 use portcullis::{
     admin::{Health, Views},
     app::{App, StartError, Stopped, build::check_options, listen::Bound},
-    check::{Active, CheckService},
+    check::{Active, CheckService, Knowledge},
     clock::Clock,
     config::{Config, ListenAddr},
-    input,
+    http_send, input,
     policy::{Policy, PolicyFile},
     ready::Ready,
     shutdown::{self, Trigger},
@@ -43,16 +44,26 @@ pub(crate) struct Running {
 impl Running {
     /// Starts a server with what `change` makes of [`config`].
     pub(crate) async fn start(change: impl FnOnce(&mut Config)) -> Self {
+        Self::deciding_by(POLICY, change).await
+    }
+
+    /// The same with another policy.
+    pub(crate) async fn deciding_by(policy: &[u8], change: impl FnOnce(&mut Config)) -> Self {
         let mut config = config();
         change(&mut config);
-        Self::try_start(&config).await.unwrap()
+        Self::try_deciding_by(policy, &config).await.unwrap()
     }
 
     pub(crate) async fn try_start(config: &Config) -> Result<Self, StartError> {
+        Self::try_deciding_by(POLICY, config).await
+    }
+
+    async fn try_deciding_by(policy: &[u8], config: &Config) -> Result<Self, StartError> {
         let (ready, metrics) = (Ready::new(), Arc::new(Metrics::new(None)));
         let app = App::start(config, views(ready.clone()), Arc::clone(&metrics)).await?;
         let admin = tcp(app.admin());
-        let bound = app.listen(check_service(config, &metrics)).await?;
+        let service = service_deciding_by(policy, config, &metrics);
+        let bound = app.listen(service).await?;
         let (stop, stopping) = shutdown::channel();
         Ok(Self {
             grpc: bound.grpc().clone(),
@@ -84,6 +95,16 @@ impl Running {
         assert_eq!(self.count(sample), expected, "{sample}");
     }
 
+    /// Waits until `sample`, which goes up and down, is at `expected`.
+    pub(crate) async fn settles(&self, sample: &str, expected: u64) {
+        let settled = async {
+            while self.count(sample) != expected {
+                tokio::task::yield_now().await;
+            }
+        };
+        soon(settled).await;
+    }
+
     /// Waits for the end of the server.
     pub(crate) async fn stopped(self) -> Stopped {
         soon(self.serving).await.unwrap()
@@ -92,21 +113,38 @@ impl Running {
 
 /// What the servers of these tests answer with: friends are allowed, everybody else is denied.
 pub(crate) fn check_service(config: &Config, metrics: &Arc<Metrics>) -> CheckService {
+    service_deciding_by(POLICY, config, metrics)
+}
+
+fn service_deciding_by(policy: &[u8], config: &Config, metrics: &Arc<Metrics>) -> CheckService {
     let policy = PolicyFile {
         name: "friends.rego".to_owned(),
         data_path: Vec::new(),
-        bytes: POLICY.to_vec(),
+        bytes: policy.to_vec(),
     };
     let policy = Policy::load(&[policy], &config.load_options()).unwrap();
     let active = Active::new(policy, &input::Options::default());
     let metrics = Arc::clone(metrics);
     CheckService::new(
-        Snapshot::of(active),
-        Arc::default(),
+        knowledge(Snapshot::of(active), &metrics),
         check_options(config),
         metrics,
         Clock::System,
     )
+}
+
+/// A policy, nobody who may be believed, and nowhere to send to.
+pub(crate) fn knowledge(active: Snapshot<Active>, metrics: &Arc<Metrics>) -> Knowledge {
+    let sends = http_send::Client::new(
+        http_send::Options::default(),
+        Clock::System,
+        Arc::clone(metrics),
+    );
+    Knowledge {
+        active,
+        callers: Arc::default(),
+        sends,
+    }
 }
 
 /// Friends are allowed, everybody else is denied.
@@ -169,7 +207,10 @@ pub(crate) fn tcp(bound: &Bound) -> SocketAddr {
 
 /// Fails a test that would hang.
 pub(crate) async fn soon<F: Future>(future: F) -> F::Output {
-    tokio::time::timeout(Duration::from_secs(20), future)
+    tokio::time::timeout(PATIENCE, future)
         .await
         .expect("within twenty seconds")
 }
+
+/// Long, because it only ends tests that fail.
+const PATIENCE: Duration = Duration::from_secs(20);

@@ -1,32 +1,47 @@
 //! How much one call of a built-in may be asked to do: evaluators look at the clock between calls
-//! and never inside one, so that a call must end by itself within about 2 ms and a few megabytes.
+//! and never inside one, so that a call must end by itself, within a few milliseconds and megabytes
+//! (`docs/compatibility.md` has the table, measured).
 //!
 //! A check says what is too much, and nothing about arguments of the wrong type: those are for the
-//! function itself.
+//! function itself. Where regorus' function would panic, loop or take the square of what is needed,
+//! the check is its own answer.
 
+pub(super) mod collections;
+pub(super) mod encodings;
+pub(super) mod graphs;
 pub(super) mod net;
 pub(super) mod numbers;
+pub(super) mod patterns;
+pub(super) mod schemas;
 pub(super) mod strings;
 
 use regorus::Value;
 
 /// Looks at the arguments of a call.
-pub(super) type Check = fn(&[Value]) -> Result<(), Refusal>;
+pub(super) type Check = fn(&[Value]) -> Result<(), Instead>;
 
-/// Why a call is not made.
+/// What there is in place of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Refusal {
+pub(super) enum Instead {
+    /// Its result.
+    Answer(Value),
     /// It would take too much: the evaluation fails.
     Excess(String),
-    /// The function would loop or panic where it should report an error: this is its error.
+    /// An ordinary error of the function.
     Error(&'static str),
 }
 
 /// How many elements one call may take or produce, those inside others included.
-pub(super) const MAX_ELEMENTS: usize = 100_000;
+pub(super) const MAX_ELEMENTS: usize = 20_000;
+
+/// The same where a function does next to nothing with each.
+const MAX_ITEMS: usize = 100_000;
 
 /// How many bytes of text one call may take or produce.
-pub(super) const MAX_TEXT: usize = 1024 * 1024;
+pub(super) const MAX_TEXT: usize = 256 * 1024;
+
+/// How many pairs of elements or bytes one call may compare.
+const MAX_PAIRS: usize = 500_000;
 
 /// How many bits a number may have: whatever writes it out takes the square of their number.
 const MAX_BITS: u64 = 16_384;
@@ -37,81 +52,69 @@ const MAX_DEPTH: usize = 256;
 /// How large values are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Size {
-    /// Bytes in strings, and of numbers about as many as they have digits.
+    /// Bytes in strings, and of numbers about as many as they are long when written out.
     text: usize,
     /// Elements, keys and values in collections.
     elements: usize,
+    /// Of the most deeply nested part.
+    depth: usize,
+    /// What the depths of all parts add up to.
+    depths: usize,
+}
+
+/// The arguments are of a bounded size. It says so at once for what is no collection.
+pub(super) fn plain(arguments: &[Value]) -> Result<(), Instead> {
+    size(arguments).map(drop)
 }
 
 /// The size of `arguments`. Values share their parts, so that a small one can be written out to
 /// any length: what is shared counts as often as it occurs, and counting ends where it is too much.
-fn size(arguments: &[Value]) -> Result<Size, Refusal> {
+fn size(arguments: &[Value]) -> Result<Size, Instead> {
+    size_within(arguments, MAX_ELEMENTS)
+}
+
+fn size_within(arguments: &[Value], most: usize) -> Result<Size, Instead> {
     let mut size = Size::default();
-    let mut rest: Vec<(&Value, usize)> = arguments.iter().map(|value| (value, 0)).collect();
-    while let Some((value, depth)) = rest.pop() {
+    let mut rest: Vec<(&Value, usize)> = Vec::new();
+    let mut next = arguments.iter();
+    while let Some((value, depth)) = rest.pop().or_else(|| next.next().map(|value| (value, 0))) {
         let inner = depth.saturating_add(1);
-        let count = match value {
-            Value::Null | Value::Bool(_) | Value::Undefined => 0,
-            Value::Number(_) => {
-                size.text = size.text.saturating_add(digits(value)?);
-                0
-            }
-            Value::String(text) => {
-                size.text = size.text.saturating_add(text.len());
-                0
-            }
-            Value::Array(items) => items.len(),
-            Value::Set(items) => items.len(),
-            Value::Object(fields) => fields.len().saturating_mul(2),
-        };
-        size.elements = size.elements.saturating_add(count);
-        elements(size.elements)?;
-        text(size.text)?;
+        size.depth = size.depth.max(depth);
+        size.depths = size.depths.saturating_add(inner);
         if depth > MAX_DEPTH {
-            return Err(Refusal::Excess(format!(
-                "a value is nested deeper than {MAX_DEPTH}"
-            )));
+            return excess("a value is nested", depth, MAX_DEPTH, "deep");
         }
         match value {
-            Value::Array(items) => rest.extend(items.iter().map(|item| (item, inner))),
-            Value::Set(items) => rest.extend(items.iter().map(|item| (item, inner))),
+            Value::Null | Value::Bool(_) | Value::Undefined => {}
+            Value::Number(_) => size.text = size.text.saturating_add(digits(value)?),
+            Value::String(text) => size.text = size.text.saturating_add(text.len()),
+            Value::Array(items) => {
+                size.elements = size.elements.saturating_add(items.len());
+                elements(size.elements, most)?;
+                rest.extend(items.iter().map(|item| (item, inner)));
+            }
+            Value::Set(items) => {
+                size.elements = size.elements.saturating_add(items.len());
+                elements(size.elements, most)?;
+                rest.extend(items.iter().map(|item| (item, inner)));
+            }
             Value::Object(fields) => {
+                size.elements = size.elements.saturating_add(fields.len().saturating_mul(2));
+                elements(size.elements, most)?;
                 rest.extend(
                     fields
                         .iter()
                         .flat_map(|(key, value)| [(key, inner), (value, inner)]),
                 );
             }
-            Value::Null
-            | Value::Bool(_)
-            | Value::Undefined
-            | Value::Number(_)
-            | Value::String(_) => {}
         }
+        text(size.text)?;
     }
     Ok(size)
 }
 
-fn text(length: usize) -> Result<(), Refusal> {
-    if length > MAX_TEXT {
-        return Err(Refusal::Excess(format!(
-            "more than {MAX_TEXT} bytes of text"
-        )));
-    }
-    Ok(())
-}
-
-fn elements(count: usize) -> Result<(), Refusal> {
-    if count > MAX_ELEMENTS {
-        return Err(Refusal::Excess(format!(
-            "more than {MAX_ELEMENTS} elements"
-        )));
-    }
-    Ok(())
-}
-
 /// About as many bytes as the number `value` is long when written out.
-fn digits(value: &Value) -> Result<usize, Refusal> {
+fn digits(value: &Value) -> Result<usize, Instead> {
     let Value::Number(number) = value else {
         return Ok(0);
     };
@@ -123,14 +126,64 @@ fn digits(value: &Value) -> Result<usize, Refusal> {
     };
     let bits = big.bits();
     if bits > MAX_BITS {
-        return Err(Refusal::Excess(format!(
-            "a number of {bits} bits, more than {MAX_BITS}"
-        )));
+        return excess("a number of", bits, MAX_BITS, "bits");
     }
     // In base 2, which is the longest.
     Ok(usize::try_from(bits).unwrap_or(usize::MAX))
 }
 
+/// The number of elements of a collection, without those inside them.
+fn length(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => items.len(),
+        Value::Set(items) => items.len(),
+        Value::Object(fields) => fields.len(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Undefined => 0,
+    }
+}
+
+/// `length` bytes of text.
+fn text(length: usize) -> Result<(), Instead> {
+    text_within(length, MAX_TEXT)
+}
+
+fn text_within(length: usize, most: usize) -> Result<(), Instead> {
+    if length > most {
+        return Err(Instead::Excess(format!("more than {most} bytes of text")));
+    }
+    Ok(())
+}
+
+fn elements(count: usize, most: usize) -> Result<(), Instead> {
+    if count > most {
+        return Err(Instead::Excess(format!("more than {most} elements")));
+    }
+    Ok(())
+}
+
+fn pairs(left: usize, right: usize) -> Result<(), Instead> {
+    if left.saturating_mul(right) > MAX_PAIRS {
+        return Err(Instead::Excess(format!(
+            "{left} times {right} to compare, more than {MAX_PAIRS}"
+        )));
+    }
+    Ok(())
+}
+
+fn excess<T>(
+    what: &str,
+    count: impl std::fmt::Display,
+    most: impl std::fmt::Display,
+    unit: &str,
+) -> Result<T, Instead> {
+    Err(Instead::Excess(format!(
+        "{what} {count} {unit}, more than {most}"
+    )))
+}
+
 /// The longest number of each kind, written out in base 10.
 const I128: usize = 40;
 const F64: usize = 330;
+
+#[cfg(test)]
+mod tests;

@@ -21,7 +21,7 @@ use crate::clock::Clock;
 use crate::digest::{self, Digest};
 use crate::identity::jose::{Algorithm, VerifyingKey};
 use constraints::{Constraints, Trust};
-use error::JwtError;
+pub(super) use error::JwtError;
 use keys::KeyList;
 use token::Token;
 
@@ -114,7 +114,7 @@ impl Jwt {
         self.remembered(name, key, token, |keys| {
             let token = Token::parse(token)?;
             let fields = token.fields()?;
-            Ok(keys.any(&fields, |key| token.is_signed_by(key, algorithm)))
+            keys.any(&fields, |key| token.is_signed_by(key, algorithm))
         })
     }
 
@@ -142,7 +142,7 @@ impl Jwt {
                     token.is_signed_by(&key, algorithm)
                 }
                 Trust::Keys(keys) => self.remembered("decode_verify", keys, &text, |keys| {
-                    Ok(keys.any(&fields, |key| token.is_signed_by(key, algorithm)))
+                    keys.any(&fields, |key| token.is_signed_by(key, algorithm))
                 })?,
             };
             if !good {

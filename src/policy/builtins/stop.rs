@@ -1,4 +1,6 @@
-//! How a function ends an evaluation for good.
+//! How a function ends an evaluation for good, and what it ends it for that no evaluator sees in
+//! time: the memory that the evaluation holds, and the time itself. Evaluators look at the clock
+//! every so many steps, and a step may be a long call.
 //!
 //! Neither evaluator can be told by a function why it must stop: the machine takes one type of error
 //! that no text fits in, and the interpreter turns every error into text and drops the error of one
@@ -6,7 +8,8 @@
 //! the evaluator comes to, the reason is the result. An evaluation runs on one thread from its
 //! beginning to its end.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::time::{Duration, Instant};
 
 use regorus::LimitError;
 
@@ -14,15 +17,33 @@ use crate::policy::{EvalError, Limits};
 
 thread_local! {
     static STOPPED: RefCell<Option<EvalError>> = const { RefCell::new(None) };
+    static ALLOWANCE: Cell<Option<Allowance>> = const { Cell::new(None) };
+}
+
+/// What the evaluation on this thread may take.
+#[derive(Clone, Copy, Debug)]
+struct Allowance {
+    started: Instant,
+    time: Duration,
+    /// What this thread held before.
+    before: i64,
+    memory: u64,
 }
 
 /// Runs an evaluation whose functions may end it with [`evaluation`].
 pub(in crate::policy) fn observed<T>(
-    _limits: Limits,
+    limits: Limits,
     run: impl FnOnce() -> Result<T, EvalError>,
 ) -> Result<T, EvalError> {
     STOPPED.replace(None);
+    ALLOWANCE.set(Some(Allowance {
+        started: Instant::now(),
+        time: limits.time,
+        before: mimalloc::current_thread_live_bytes(),
+        memory: limits.memory,
+    }));
     let result = run();
+    ALLOWANCE.set(None);
     match STOPPED.take() {
         Some(reason) => Err(reason),
         None => result,
@@ -40,11 +61,21 @@ pub(super) fn evaluation(reason: EvalError) -> anyhow::Error {
     goes_no_further()
 }
 
-/// An error where the evaluation has been ended already: the interpreter may still try the next
-/// definition.
+/// Ends the evaluation if it has taken too much; an error also where it has been ended already, because
+/// the interpreter may still try the next definition.
 pub(super) fn check() -> anyhow::Result<()> {
     if STOPPED.with_borrow(Option::is_some) {
         return Err(goes_no_further());
+    }
+    let Some(allowance) = ALLOWANCE.get() else {
+        return Ok(());
+    };
+    if allowance.started.elapsed() > allowance.time {
+        return Err(evaluation(EvalError::TimeLimit));
+    }
+    let held = mimalloc::current_thread_live_bytes().saturating_sub(allowance.before);
+    if u64::try_from(held).is_ok_and(|held| held > allowance.memory) {
+        return Err(evaluation(EvalError::MemoryLimit(allowance.memory)));
     }
     Ok(())
 }

@@ -163,3 +163,48 @@ fn the_machine_stops_at_its_time_and_its_instructions_and_runs_again() {
     let result = policy.evaluate(json(r#"{"xs":[1,2]}"#), LIMITS);
     assert!(matches!(result, Err(EvalError::Undefined)), "{result:?}");
 }
+
+#[test]
+fn wherever_an_evaluation_is_stopped_it_says_so_and_nothing_else() {
+    let rules = "package a\nat(p) if input.path[0] == p\nslow if {\n  some x in numbers.range(1, 30)\n  x == 30\n}\nnever if {\n  some x in numbers.range(1, 20)\n  x == 21\n}\nsees(x) := y if y := [z | some z in x; z > 1]\n";
+    for (body, truth) in [
+        ("allow if not slow", None),
+        ("allow if { every x in [1, 2] { x < 3; not slow } }", None),
+        (
+            "allow if { not sees(numbers.range(1, 40)); at(\"a\") }",
+            None,
+        ),
+        ("allow if not never", Some(true)),
+        ("allow if { not at(\"b\"); slow; not never }", Some(true)),
+        (
+            "allow := count(sees([1, 2, 3])) == 2 if not never\nallow := true if at(\"b\")",
+            Some(true),
+        ),
+        (
+            "allow if { every x in [1, 2] { x < 3; not never } }",
+            Some(true),
+        ),
+        (
+            "allow := x if x := {y: z | some y, z in [true]; not never}[0]",
+            Some(true),
+        ),
+    ] {
+        let policy = Policy::load(&[module(&format!("{rules}{body}\n"))], &at("a/allow")).unwrap();
+        for policy in [policy.on_interpreter(), policy] {
+            let mut stopped = 0;
+            for microseconds in (0..20).chain((20..1_000).step_by(9)) {
+                let limits = Limits {
+                    time: Duration::from_micros(microseconds),
+                    ..LIMITS
+                };
+                match policy.evaluate(json(r#"{"path":["a"]}"#), limits) {
+                    Err(EvalError::TimeLimit) => stopped += 1,
+                    Ok(value) => assert_eq!(Some(value), truth.map(Value::from), "{body}"),
+                    Err(EvalError::Undefined) if truth.is_none() => {}
+                    Err(other) => panic!("{body}: {other:?} after {microseconds} us"),
+                }
+            }
+            assert!(stopped > 0, "{body}");
+        }
+    }
+}

@@ -81,17 +81,17 @@ fn what_is_too_much_fails_on_the_machine_as_well() {
         ),
         (
             "allow if not contains(replace(input.long, \"a\", input.long), \"b\")\n",
-            "`replace`: more than 1048576 bytes",
+            "`replace`: more than 262144 bytes",
         ),
         (
             "allow if not contains(concat(input.long, input.parts), \"b\")\n",
-            "`concat`: more than 1048576 bytes",
+            "`concat`: more than 262144 bytes",
         ),
     ] {
         let input = format!(
             r#"{{"f":"%100000d","long":"{}","parts":["{}","",""]}}"#,
             "a".repeat(2_000),
-            "x".repeat(1_048_000)
+            "x".repeat(262_000)
         );
         let policy =
             Policy::load(&[module(&format!("package t\n{text}"))], &at("t/allow")).unwrap();

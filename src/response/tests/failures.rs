@@ -73,7 +73,7 @@ fn not_judged() -> Vec<Row> {
         Row {
             headers: &["retry-after: 1 [0]"],
             ..row(
-                CheckError::Overload,
+                CheckError::Overload(Shed::InFlight),
                 503,
                 14,
                 "unavailable: authorization is overloaded",

@@ -9,7 +9,7 @@ fn errors() -> impl Strategy<Value = CheckError> {
     let stages = proptest::sample::select(Stage::ALL.to_vec());
     prop_oneof![
         stages.prop_map(CheckError::Budget),
-        Just(()).prop_map(|()| CheckError::Overload),
+        Just(()).prop_map(|()| CheckError::Overload(Shed::InFlight)),
         Just(()).prop_map(|()| CheckError::NotReady),
         Just(()).prop_map(|()| CheckError::Internal),
         proptest::sample::select(JwtError::ALL.to_vec()).prop_map(CheckError::Token),

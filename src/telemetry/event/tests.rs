@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     decision::Decision,
     input::Value,
-    outcome::CheckError,
+    outcome::{CheckError, Shed},
     policy::{EvalError, EvaluatorError},
     telemetry::log::{self, Format, tests::Lines},
 };
@@ -31,25 +31,55 @@ fn lines(
     dry_run: bool,
     request: Option<Seen<'_>>,
 ) -> Vec<serde_json::Value> {
-    let lines = Lines::default();
-    let subscriber = log::subscriber(level, Format::Json, false, lines.writer());
-    tracing::subscriber::with_default(subscriber, || {
-        CheckDecided {
-            decision_id: "d-1",
-            outcome,
-            dry_run,
-            duration: Duration::from_micros(42),
-            stages: &StageTimes::default(),
-            request,
-            token: None,
-            policy: Some(ActivePolicy {
-                revision: "r1",
-                engine: Engine::Rvm,
-            }),
-        }
-        .emit(&Metrics::new(None));
-    });
-    lines.json()
+    lines_of_each(&[level], 1, outcome, dry_run, request).remove(0)
+}
+
+/// The lines that so many checks leave at each of `levels`.
+fn lines_of_each(
+    levels: &[log::Level],
+    checks: usize,
+    outcome: &Outcome,
+    dry_run: bool,
+    request: Option<Seen<'_>>,
+) -> Vec<Vec<serde_json::Value>> {
+    let check = CheckDecided {
+        decision_id: "d-1",
+        outcome,
+        dry_run,
+        duration: Duration::from_micros(42),
+        stages: &StageTimes::default(),
+        request,
+        token: None,
+        policy: Some(ActivePolicy {
+            revision: "r1",
+            engine: Engine::Rvm,
+        }),
+    };
+    let of_level = |level: &log::Level| {
+        let (lines, metrics) = (Lines::default(), Metrics::new(None));
+        let subscriber = log::subscriber(*level, Format::Json, false, lines.writer());
+        tracing::subscriber::with_default(subscriber, || {
+            for _ in 0..checks {
+                check.emit(&metrics);
+            }
+        });
+        lines.json()
+    };
+    levels.iter().map(of_level).collect()
+}
+
+#[test]
+fn of_many_checks_that_are_shed_few_are_told_and_of_other_errors_all() {
+    let levels = [log::Level::Info, log::Level::Debug];
+    for (error, told) in [
+        (CheckError::Overload(Shed::Delay), [12, 3_000]),
+        (CheckError::Budget(Stage::Policy), [3_000, 3_000]),
+    ] {
+        let lines = lines_of_each(&levels, 3_000, &Err(error), false, None);
+        // Each power of two up to 2,048, and no multiple of 1,024 beside them.
+        let told_of = [lines[0].len(), lines[1].len()];
+        assert_eq!(told_of, told, "{:?}", lines[0].first());
+    }
 }
 
 #[test]
@@ -123,7 +153,11 @@ fn dry_run_shows_what_would_have_happened() {
     let cases = [
         (decide("false"), "denied", "policy"),
         (Err(CheckError::Internal), "denied", "internal"),
-        (Err(CheckError::Overload), "error", "overload"),
+        (
+            Err(CheckError::Overload(Shed::InFlight)),
+            "error",
+            "overload",
+        ),
     ];
     for (outcome, would, reason) in cases {
         let line = &lines(log::Level::Info, &outcome, true, None)[0];

@@ -9,11 +9,11 @@ use prometheus_client::{
 
 use super::{Label, histogram::Histogram, registered};
 use crate::{
-    outcome::{Answer, Reason, Stage},
+    outcome::{Answer, CheckError, Reason, Stage},
     telemetry::{
         StageTimes,
         event::{CheckDecided, PrincipalMissing},
-        per::{PerReason, PerStage},
+        per::{PerReason, PerShed, PerStage},
     },
 };
 
@@ -25,7 +25,10 @@ pub(super) struct Checks {
     duration: Histogram,
     stages: PerStage<Histogram>,
     budget_exceeded: PerStage<Counter>,
-    shed: Counter,
+    shed: PerShed<Counter>,
+    pub(super) abandoned: Counter,
+    pub(super) isolated: Counter,
+    pub(super) lane_running: Gauge,
     panics: Counter,
     principal_missing: Counter,
     pub(super) in_flight: Gauge,
@@ -54,6 +57,8 @@ impl Checks {
             "budget_exceeded",
             "Checks that ran out of time, by the stage they were in",
         );
+        let shed: Family<[Label; 1], Counter> =
+            registered(registry, "shed", "Checks shed by admission control");
         let label = |stage: Stage| [("stage", stage.as_str().to_owned())];
         Self {
             allowed: series(Answer::Allowed, Reason::Policy),
@@ -65,7 +70,20 @@ impl Checks {
             ),
             stages: PerStage::new(|stage| stages.get_or_create_owned(&label(stage))),
             budget_exceeded: PerStage::new(|s| budget_exceeded.get_or_create_owned(&label(s))),
-            shed: registered(registry, "shed", "Checks shed by admission control"),
+            shed: PerShed::new(|cause| {
+                shed.get_or_create_owned(&[("cause", cause.as_str().to_owned())])
+            }),
+            abandoned: registered(
+                registry,
+                "abandoned",
+                "Checks whose caller went away while they waited",
+            ),
+            isolated: registered(registry, "isolated", "Checks decided in the slow lane"),
+            lane_running: registered(
+                registry,
+                "lane_running",
+                "Checks being decided in the slow lane",
+            ),
             panics: registered(registry, "panics", "Checks that ended in a panic"),
             principal_missing: registered(
                 registry,
@@ -76,28 +94,19 @@ impl Checks {
         }
     }
 
-    pub(super) fn record(&self, check: &CheckDecided<'_>) {
+    /// If it was shed, the how-many-th for its cause.
+    pub(super) fn record(&self, check: &CheckDecided<'_>) -> Option<u64> {
         let reason = check.reason();
         match check.answer() {
             Answer::Allowed => self.allowed.inc(),
             Answer::Denied | Answer::Error => self.refused.get(reason).inc(),
         };
-        match reason {
-            Reason::Overload => {
-                self.shed.inc();
-            }
-            Reason::Internal => {
-                self.panics.inc();
-            }
-            Reason::Policy
-            | Reason::Undefined
-            | Reason::Conflict
-            | Reason::MalformedDecision
-            | Reason::Evaluation
-            | Reason::Token
-            | Reason::Request
-            | Reason::Budget
-            | Reason::NotReady => {}
+        let shed = match check.outcome {
+            Err(CheckError::Overload(cause)) => Some(self.shed.get(*cause).inc().saturating_add(1)),
+            Ok(_) | Err(_) => None,
+        };
+        if reason == Reason::Internal {
+            self.panics.inc();
         }
         if let Some(stage) = check.budget_stage() {
             self.budget_exceeded.get(stage).inc();
@@ -109,6 +118,7 @@ impl Checks {
             PrincipalMissing { seen, request }.emit();
         }
         self.times(check.duration, check.stages);
+        shed
     }
 
     fn times(&self, total: Duration, stages: &StageTimes) {

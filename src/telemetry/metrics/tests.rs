@@ -5,7 +5,7 @@ use crate::{
     decision::Decision,
     identity::jwt::{JwtError, Nudge},
     input::Value,
-    outcome::{CheckError, Outcome, Reason, Stage},
+    outcome::{CheckError, Outcome, Reason, Shed, Stage},
     policy::EvalError,
     telemetry::{
         AcceptFailed, ActivePolicy, CallerRefused, CertificateRejected, CertificateReplaced,
@@ -75,7 +75,7 @@ fn errors() -> Vec<CheckError> {
         EvalError::InstructionLimit(1).into(),
         crate::request::InvalidRequest::TooManyHeaders(1).into(),
         CheckError::Budget(Stage::Input),
-        CheckError::Overload,
+        CheckError::Overload(Shed::InFlight),
         CheckError::NotReady,
         CheckError::Internal,
         CheckError::Token(JwtError::Expired),
@@ -114,7 +114,7 @@ fn every_reason_is_counted_under_its_own_labels() {
             &format!(r#"portcullis_checks_total{{outcome="{outcome}",reason="{reason}"}} 1"#),
         );
     }
-    has(&metrics, "portcullis_shed_total 1");
+    has(&metrics, "portcullis_shed_total{cause=\"in_flight\"} 1");
     has(&metrics, "portcullis_panics_total 1");
     has(
         &metrics,
@@ -194,8 +194,9 @@ fn a_histogram_takes_any_bounds_and_durations() {
 #[test]
 fn a_check_is_in_flight_until_its_guard_is_dropped() {
     let metrics = Metrics::new(None);
-    let first = metrics.enter();
-    let second = metrics.enter();
+    let first = metrics.enter(2).unwrap();
+    let second = metrics.enter(2).unwrap();
+    assert!(metrics.enter(2).is_none());
     has(&metrics, "portcullis_in_flight 2");
     drop(first);
     has(&metrics, "portcullis_in_flight 1");

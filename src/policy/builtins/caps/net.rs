@@ -4,10 +4,11 @@ use std::net::IpAddr;
 
 use regorus::Value;
 
-use super::{MAX_ELEMENTS, Refusal};
+use super::{Instead, MAX_ELEMENTS, plain};
 
 /// `net.cidr_expand(network)`.
-pub(in crate::policy::builtins) fn expand(arguments: &[Value]) -> Result<(), Refusal> {
+pub(in crate::policy::builtins) fn expand(arguments: &[Value]) -> Result<(), Instead> {
+    plain(arguments)?;
     let [Value::String(network)] = arguments else {
         return Ok(());
     };
@@ -26,7 +27,7 @@ pub(in crate::policy::builtins) fn expand(arguments: &[Value]) -> Result<(), Ref
         .map(|host| 1_u128.checked_shl(host).unwrap_or(u128::MAX));
     let few = |count: u128| usize::try_from(count).is_ok_and(|count| count <= MAX_ELEMENTS);
     match count {
-        Some(count) if !few(count) => Err(Refusal::Excess(format!(
+        Some(count) if !few(count) => Err(Instead::Excess(format!(
             "the network has {count} addresses, more than {MAX_ELEMENTS}"
         ))),
         Some(_) | None => Ok(()),

@@ -1,11 +1,11 @@
-//! Caps on `numbers.*`.
+//! Caps on functions of numbers.
 
 use regorus::Value;
 
-use super::{MAX_ELEMENTS, Refusal};
+use super::{Instead, MAX_BITS, MAX_ITEMS, excess, plain};
 
 /// `numbers.range(from, to)`.
-pub(in crate::policy::builtins) fn range(arguments: &[Value]) -> Result<(), Refusal> {
+pub(in crate::policy::builtins) fn range(arguments: &[Value]) -> Result<(), Instead> {
     match arguments {
         [from, to] => elements(from, to, 1),
         _ => Ok(()),
@@ -13,18 +13,30 @@ pub(in crate::policy::builtins) fn range(arguments: &[Value]) -> Result<(), Refu
 }
 
 /// `numbers.range_step(from, to, step)`.
-pub(in crate::policy::builtins) fn range_step(arguments: &[Value]) -> Result<(), Refusal> {
+pub(in crate::policy::builtins) fn range_step(arguments: &[Value]) -> Result<(), Instead> {
     let [from, to, step] = arguments else {
         return Ok(());
     };
     match integer(step) {
         Some(step) if step > 0 => elements(from, to, step),
-        Some(_) => Err(Refusal::Error("the step must be a positive number")),
+        Some(_) => Err(Instead::Error("the step must be a positive number")),
         None => Ok(()),
     }
 }
 
-fn elements(from: &Value, to: &Value, step: i128) -> Result<(), Refusal> {
+/// `bits.lsh(number, places)`.
+pub(in crate::policy::builtins) fn shift(arguments: &[Value]) -> Result<(), Instead> {
+    plain(arguments)?;
+    match arguments {
+        [Value::Number(_), places] => match places.as_u64() {
+            Ok(places) if places > MAX_BITS => excess("a shift by", places, MAX_BITS, "places"),
+            Ok(_) | Err(_) => Ok(()),
+        },
+        _ => Ok(()),
+    }
+}
+
+fn elements(from: &Value, to: &Value, step: i128) -> Result<(), Instead> {
     if !is_integer(from) || !is_integer(to) {
         return Ok(());
     }
@@ -33,14 +45,14 @@ fn elements(from: &Value, to: &Value, step: i128) -> Result<(), Refusal> {
         .and_then(|(from, to)| to.checked_sub(from))
         .and_then(|distance| distance.unsigned_abs().checked_div(step.unsigned_abs()));
     let Some(count) = count else {
-        return Err(Refusal::Excess(
+        return Err(Instead::Excess(
             "the bounds of the range are too large".to_owned(),
         ));
     };
     let count = count.saturating_add(1);
-    if !usize::try_from(count).is_ok_and(|count| count <= MAX_ELEMENTS) {
-        return Err(Refusal::Excess(format!(
-            "the range has {count} elements, more than {MAX_ELEMENTS}"
+    if !usize::try_from(count).is_ok_and(|count| count <= MAX_ITEMS) {
+        return Err(Instead::Excess(format!(
+            "the range has {count} elements, more than {MAX_ITEMS}"
         )));
     }
     Ok(())

@@ -50,6 +50,8 @@ pub(in crate::policy::builtins) enum JwtError {
     KeySet,
     #[error("there are more than {0} keys")]
     TooManyKeys(usize),
+    #[error("more than {0} keys of the set may have signed the token")]
+    TooManyCandidates(usize),
     #[error("the key set is empty")]
     NoSigningKey,
     #[error("the header is not valid: {0}")]

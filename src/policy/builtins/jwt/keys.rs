@@ -68,18 +68,23 @@ impl KeyList {
     }
 
     /// Whether `verify` holds for the first key that is called `kid`, or where none is, for one of
-    /// those that are for the header's `algorithm` or bound to none.
-    pub(super) fn any(&self, fields: &Fields<'_>, verify: impl Fn(&VerifyingKey) -> bool) -> bool {
+    /// those that are for the header's `algorithm` or bound to none, if those are few.
+    pub(super) fn any(
+        &self,
+        fields: &Fields<'_>,
+        verify: impl Fn(&VerifyingKey) -> bool,
+    ) -> Result<bool, JwtError> {
         let named = fields
             .kid
             .and_then(|kid| self.keys.iter().find(|key| key.has_id(kid)));
         if let Some(only) = named {
-            return verify(&only.verifying);
+            return Ok(verify(&only.verifying));
         }
-        self.keys
-            .iter()
-            .filter(|key| key.is_for(fields.alg))
-            .any(|key| verify(&key.verifying))
+        let mut candidates = self.keys.iter().filter(|key| key.is_for(fields.alg));
+        if candidates.clone().nth(MAX_CANDIDATES).is_some() {
+            return Err(JwtError::TooManyCandidates(MAX_CANDIDATES));
+        }
+        Ok(candidates.any(|key| verify(&key.verifying)))
     }
 }
 
@@ -106,3 +111,6 @@ pub(super) const MAX_TEXT: usize = 1 << 20;
 
 /// The most keys of a set.
 const MAX_KEYS: usize = 256;
+
+/// The most keys that are tried for one signature; to check one takes up to 0.1 ms.
+const MAX_CANDIDATES: usize = 32;

@@ -1,0 +1,361 @@
+//! One check on its way, and one attempt to decide it.
+//!
+//! An attempt runs on the line or in the slow lane, from the request's bytes to the answer and its
+//! event, and never waits. It may end without an answer: then the check waits for what is missing and
+//! is attempted again.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+
+use super::{Active, Caller, Callers, Decided, budget::Budget, decide, lane::Place, service::Gate};
+use crate::{
+    identity::{Identity, Xfcc},
+    input::Value,
+    outcome::{CheckError, Outcome, Stage},
+    policy::{EvalError, Externals},
+    request::RequestView,
+    response::{Reply, respond},
+    telemetry::{CheckDecided, Seen, SeenToken, event::ActivePolicy},
+};
+
+/// One check: all that an attempt needs, on whichever thread.
+#[derive(Debug)]
+pub(super) struct Check {
+    pub(super) request: Bytes,
+    pub(super) budget: Budget,
+    pub(super) decision_id: DecisionId,
+    pub(super) externals: Externals,
+}
+
+impl Check {
+    /// The same check for who stays and waits while it is attempted elsewhere.
+    pub(super) fn left_behind(&self) -> Self {
+        Self {
+            request: self.request.clone(),
+            budget: self.budget.clone(),
+            decision_id: self.decision_id,
+            externals: Externals::default(),
+        }
+    }
+}
+
+/// How an attempt ended.
+#[derive(Debug)]
+pub(super) enum Attempt {
+    /// With the answer; its event is out.
+    Answered(Reply),
+    /// The evaluation is too long for the line.
+    TooLong,
+    /// It needs the answer to this `http.send` first.
+    Awaits(Value),
+    /// Whoever waited for it has answered.
+    TooLate,
+}
+
+/// The right to answer a check that went to the slow lane: there, or where its caller waits. Whoever
+/// takes it first.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Claim(Arc<AtomicU8>);
+
+impl Claim {
+    const WAITS: u8 = 0;
+    const RUNS: u8 = 1;
+    const TAKEN: u8 = 2;
+
+    /// Where the check is, if nobody has taken the right to answer it; now somebody has.
+    pub(super) fn take(&self) -> Option<Stage> {
+        match self.0.swap(Self::TAKEN, Ordering::AcqRel) {
+            Self::WAITS => Some(Stage::Admission),
+            Self::RUNS => Some(Stage::Policy),
+            _ => None,
+        }
+    }
+
+    fn run(&self) {
+        let _where_it_was =
+            self.0
+                .compare_exchange(Self::WAITS, Self::RUNS, Ordering::AcqRel, Ordering::Acquire);
+    }
+}
+
+impl Gate {
+    /// Attempts to decide on the line.
+    pub(super) fn on_the_line(&self, check: &mut Check) -> Attempt {
+        self.attempt(check, None)
+    }
+
+    /// Attempts to decide in the slow lane, without any slice, for who holds `claim`.
+    pub(super) fn in_the_lane(&self, check: &mut Check, claim: &Claim) -> Attempt {
+        claim.run();
+        let _running = self.metrics.run_long();
+        self.attempt(check, Some(claim))
+    }
+
+    fn attempt(&self, check: &mut Check, lane: Option<&Claim>) -> Attempt {
+        let attempted = catch_unwind(AssertUnwindSafe(|| self.try_to_answer(check, lane)));
+        attempted.unwrap_or_else(|_panic| {
+            if lane.is_some_and(|claim| claim.take().is_none()) {
+                return Attempt::TooLate;
+            }
+            Attempt::Answered(self.answer_a_panic(check))
+        })
+    }
+
+    fn try_to_answer(&self, check: &mut Check, lane: Option<&Claim>) -> Attempt {
+        let active = self.knowledge.active.load();
+        let active = active.as_deref();
+        let Check {
+            request,
+            budget,
+            decision_id,
+            externals,
+        } = check;
+        let conclude = |checked: &Checked<'_>, budget: &Budget| {
+            if lane.is_some_and(|claim| claim.take().is_none()) {
+                return Attempt::TooLate;
+            }
+            Attempt::Answered(self.conclude(checked, active, budget, decision_id))
+        };
+        let Some(policy) = active else {
+            return conclude(&Checked::unread(CheckError::NotReady), budget);
+        };
+        budget.slice = None;
+        if lane.is_some() {
+            // It has waited for its turn.
+            if let Err(error) = budget.spend(Stage::Admission) {
+                return conclude(&Checked::unread(error), budget);
+            }
+        } else {
+            match self.options.isolation.place(policy.usual.get()) {
+                Place::Line(slice) => budget.slice = Some(slice),
+                Place::Lane => return Attempt::TooLong,
+            }
+        }
+        let view = match RequestView::parse(request) {
+            Ok(view) => view,
+            Err(error) => return conclude(&Checked::unread(error.into()), budget),
+        };
+        let checked = Checked::decide(policy, &self.knowledge.callers, &view, externals, budget);
+        if checked.ended_with_its_slice(budget) {
+            return Attempt::TooLong;
+        }
+        if let Some(request) = awaited(&checked, externals) {
+            return Attempt::Awaits(request);
+        }
+        if decision_id.is_sample() {
+            policy.note(&checked, budget);
+        }
+        conclude(&checked, budget)
+    }
+
+    /// The denial of a check that panicked. What panicked may have been the log, so its event must
+    /// not be able to take the answer away.
+    fn answer_a_panic(&self, check: &Check) -> Reply {
+        let checked = Checked::unread(CheckError::Internal);
+        let reply = self.reply(&checked, &check.decision_id);
+        drop(catch_unwind(AssertUnwindSafe(|| {
+            self.tell(&checked, None, &check.budget, &check.decision_id);
+        })));
+        reply
+    }
+
+    /// The answer and the one event of a check that was not begun.
+    pub(super) fn turn_away(&self, error: CheckError, check: &Check) -> Reply {
+        let active = self.knowledge.active.load();
+        let checked = Checked::unread(error);
+        self.conclude(
+            &checked,
+            active.as_deref(),
+            &check.budget,
+            &check.decision_id,
+        )
+    }
+
+    /// The answer and the one event of a check that ended with `error` between two attempts.
+    pub(super) fn give_up(&self, error: CheckError, check: &Check) -> Reply {
+        let active = self.knowledge.active.load();
+        let view = RequestView::parse(&check.request);
+        let checked = match &view {
+            Ok(view) => Checked {
+                seen: Some(seen(view, &Identity::of(view, self.knowledge.callers.xfcc))),
+                ..Checked::unread(error)
+            },
+            Err(_) => Checked::unread(error),
+        };
+        self.conclude(
+            &checked,
+            active.as_deref(),
+            &check.budget,
+            &check.decision_id,
+        )
+    }
+
+    /// The answer and the one event of a check.
+    fn conclude(
+        &self,
+        checked: &Checked<'_>,
+        active: Option<&Active>,
+        budget: &Budget,
+        decision_id: &DecisionId,
+    ) -> Reply {
+        let reply = self.reply(checked, decision_id);
+        self.tell(checked, active, budget, decision_id);
+        reply
+    }
+
+    fn reply(&self, checked: &Checked<'_>, decision_id: &DecisionId) -> Reply {
+        respond(
+            &checked.outcome,
+            decision_id.as_str(),
+            &self.options.response,
+        )
+    }
+
+    fn tell(
+        &self,
+        checked: &Checked<'_>,
+        active: Option<&Active>,
+        budget: &Budget,
+        decision_id: &DecisionId,
+    ) {
+        CheckDecided {
+            decision_id: decision_id.as_str(),
+            outcome: &checked.outcome,
+            dry_run: self.options.response.dry_run,
+            duration: budget.elapsed(),
+            stages: budget.times(),
+            request: checked.seen,
+            token: checked.token,
+            policy: active.map(|active| ActivePolicy {
+                revision: active.policy.revision(),
+                engine: active.policy.engine(),
+            }),
+        }
+        .emit(&self.metrics);
+    }
+}
+
+impl Active {
+    /// Notes how long an evaluation took that came to its end.
+    fn note(&self, checked: &Checked<'_>, budget: &Budget) {
+        if checked.outcome.is_ok()
+            && let Some(time) = budget.times().get(Stage::Policy)
+        {
+            self.usual.note(time);
+        }
+    }
+
+    /// How long an evaluation usually takes.
+    pub(super) fn usual(&self) -> Duration {
+        self.usual.get()
+    }
+}
+
+/// How one check ended and what is known of it.
+struct Checked<'r> {
+    outcome: Outcome,
+    seen: Option<Seen<'r>>,
+    token: Option<SeenToken<'r>>,
+}
+
+impl<'r> Checked<'r> {
+    /// A check that ended before its request was read.
+    fn unread(error: CheckError) -> Self {
+        Self {
+            outcome: Err(error),
+            seen: None,
+            token: None,
+        }
+    }
+
+    fn decide(
+        active: &Active,
+        callers: &'r Callers,
+        view: &'r RequestView<'_>,
+        externals: &mut Externals,
+        budget: &mut Budget,
+    ) -> Self {
+        let Decided {
+            outcome,
+            caller: Caller { identity, token },
+        } = match budget.spend(Stage::Request) {
+            Ok(()) => decide(active, callers, view, externals, budget),
+            Err(error) => return Self::unread(error),
+        };
+        let token = token.map(|token| SeenToken {
+            provider: token.provider.map(|provider| &*provider.name),
+            error: token.token.err(),
+            cached: token.cached,
+            nudge: token.nudge,
+        });
+        Self {
+            outcome,
+            seen: Some(seen(view, &identity)),
+            token,
+        }
+    }
+
+    fn ended_with_its_slice(&self, budget: &Budget) -> bool {
+        budget.slice.is_some()
+            && matches!(
+                self.outcome,
+                Err(CheckError::Evaluation(EvalError::TimeLimit))
+            )
+            && budget.has_more_than_its_slice()
+    }
+}
+
+/// The call that the evaluation ended at, when another attempt may know its answer.
+fn awaited(checked: &Checked<'_>, externals: &mut Externals) -> Option<Value> {
+    match checked.outcome {
+        Err(CheckError::Evaluation(EvalError::Awaits)) => externals.awaited(),
+        Ok(_) | Err(_) => None,
+    }
+}
+
+/// What the event shows of a request.
+fn seen<'r>(view: &'r RequestView<'_>, identity: &Identity<'r>) -> Seen<'r> {
+    let http = view.http();
+    Seen {
+        caller: (!identity.principal.is_empty()).then_some(identity.principal),
+        method: http.map_or("", |http| http.method()),
+        path: http.map_or("", |http| http.path()),
+        host: http.map_or("", |http| http.host()),
+        forwarded_client_cert: identity.peer.is_none() && view.header(Xfcc::HEADER).is_some(),
+    }
+}
+
+/// A UUID version 4 in text form, new for every check.
+#[derive(Clone, Copy)]
+pub(super) struct DecisionId([u8; uuid::fmt::Hyphenated::LENGTH]);
+
+impl DecisionId {
+    pub(super) fn random() -> Self {
+        let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
+        uuid::Uuid::new_v4().hyphenated().encode_lower(&mut text);
+        Self(text)
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+
+    /// Whether this is one of a random eighth of all checks: what is usual is told by those.
+    pub(super) fn is_sample(&self) -> bool {
+        matches!(self.0.first(), Some(b'0' | b'1'))
+    }
+}
+
+impl std::fmt::Debug for DecisionId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

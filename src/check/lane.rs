@@ -1,0 +1,304 @@
+//! The slow lane: a few threads of low priority for decisions that take long, so that those on the line
+//! need not wait for them.
+//!
+//! Every decision begins on the line with a short slice of time. One that needs more begins anew here:
+//! nothing has to be carried over, because a decision is a function of its arguments. Where most
+//! decisions of a policy are long, they come here at once. The queue is bounded, the newest goes first,
+//! and the oldest is pushed out.
+
+use std::{
+    collections::VecDeque,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread,
+    time::Duration,
+};
+
+use tokio::sync::oneshot;
+
+/// How decisions that take long are kept away from the others.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// How long an evaluation may take on the line; `None`: eight times of what is usual with the
+    /// policy, within [`Options::SHORTEST`] and [`Options::LONGEST`]. Zero: all go to the lane.
+    pub slice: Option<Duration>,
+    /// Threads of the lane.
+    pub threads: usize,
+    /// Decisions that may wait for one of them.
+    pub queue: usize,
+}
+
+/// Where an evaluation goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// On the line, for no longer than this.
+    Line(Duration),
+    /// To the slow lane.
+    Lane,
+}
+
+impl Options {
+    /// The shortest slice that is chosen: a quick decision needs a hundredth of it.
+    pub const SHORTEST: Duration = Duration::from_micros(250);
+    /// The longest slice that is chosen.
+    pub const LONGEST: Duration = Duration::from_millis(4);
+
+    /// Where an evaluation goes that usually takes `usual`.
+    pub(super) fn place(&self, usual: Duration) -> Place {
+        match self.slice {
+            Some(Duration::ZERO) => Place::Lane,
+            Some(slice) => Place::Line(slice),
+            // Hardly one would end in its slice.
+            None if usual > Self::LONGEST => Place::Lane,
+            None => Place::Line(
+                usual
+                    .saturating_mul(USUALS)
+                    .clamp(Self::SHORTEST, Self::LONGEST),
+            ),
+        }
+    }
+}
+
+/// The threads and what waits for them; they end when this is dropped.
+#[derive(Debug)]
+pub(super) struct Lane(Arc<Shared>);
+
+/// There is no room, or no thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Full;
+
+type Job = Box<dyn FnOnce() + Send>;
+
+struct Shared {
+    options: Options,
+    queue: Mutex<Queue>,
+    news: Condvar,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared")
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}
+
+#[derive(Default)]
+struct Queue {
+    jobs: VecDeque<Job>,
+    threads: usize,
+    /// Threads at work; the others are about to take a job, or wait for one.
+    busy: usize,
+    closed: bool,
+}
+
+impl Lane {
+    pub(super) fn new(options: Options) -> Self {
+        Self(Arc::new(Shared {
+            options,
+            queue: Mutex::default(),
+            news: Condvar::new(),
+        }))
+    }
+
+    /// Runs `job` when its turn comes, unless the future has been dropped by then.
+    pub(super) async fn run<T: Send + 'static>(
+        &self,
+        job: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Full> {
+        let (done, result) = oneshot::channel();
+        self.push(Box::new(move || {
+            if !done.is_closed() {
+                drop(done.send(job()));
+            }
+        }))?;
+        // The job was pushed out, or panicked.
+        result.await.map_err(|_| Full)
+    }
+
+    fn push(&self, job: Job) -> Result<(), Full> {
+        let mut queue = self.0.lock();
+        let free = |queue: &Queue| queue.threads.saturating_sub(queue.busy);
+        if queue.jobs.len() >= free(&queue) && queue.threads < self.0.options.threads {
+            let shared = Arc::clone(&self.0);
+            let started = thread::Builder::new()
+                .name("slow-lane".to_owned())
+                .spawn(move || shared.work());
+            if started.is_ok() {
+                queue.threads = queue.threads.saturating_add(1);
+            }
+        }
+        if queue.threads == 0 {
+            return Err(Full);
+        }
+        queue.jobs.push_back(job);
+        let room = self.0.options.queue.saturating_add(free(&queue));
+        let pushed_out = if queue.jobs.len() > room {
+            queue.jobs.pop_front()
+        } else {
+            None
+        };
+        drop(queue);
+        self.0.news.notify_one();
+        drop(pushed_out);
+        Ok(())
+    }
+}
+
+impl Drop for Lane {
+    fn drop(&mut self) {
+        self.0.lock().closed = true;
+        self.0.news.notify_all();
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        // No job runs under the lock.
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One thread: the newest job first.
+    fn work(&self) {
+        // Where this is not allowed the threads are as good as any.
+        let _unchanged = rustix::process::setpriority_process(None, NICE);
+        while let Some(job) = self.next() {
+            // Jobs answer for their own panics; a thread must not be lost with one.
+            drop(catch_unwind(AssertUnwindSafe(job)));
+            let mut queue = self.lock();
+            queue.busy = queue.busy.saturating_sub(1);
+        }
+    }
+
+    fn next(&self) -> Option<Job> {
+        let mut queue = self.lock();
+        loop {
+            if queue.closed {
+                return None;
+            }
+            if let Some(job) = queue.jobs.pop_back() {
+                queue.busy = queue.busy.saturating_add(1);
+                return Some(job);
+            }
+            queue = self
+                .news
+                .wait(queue)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+/// A slice is so many times as long as an evaluation usually is.
+const USUALS: u32 = 8;
+/// The priority of the threads, below that of all others (`setpriority(2)`).
+const NICE: i32 = 10;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use futures_util::{FutureExt as _, poll};
+
+    use super::*;
+
+    const AUTO: Options = Options {
+        slice: None,
+        threads: 1,
+        queue: 2,
+    };
+
+    /// Keeps the only thread of `lane` busy until what is returned is dropped.
+    async fn occupied(lane: &Lane) -> mpsc::Sender<()> {
+        let (release, released) = mpsc::channel::<()>();
+        let (started, starts) = oneshot::channel();
+        let work = lane.run(move || {
+            started.send(()).unwrap();
+            released.recv().unwrap_err();
+        });
+        let mut work = Box::pin(work);
+        assert!(poll!(&mut work).is_pending());
+        starts.await.unwrap();
+        release
+    }
+
+    #[test]
+    fn quick_policies_have_a_slice_of_the_line_and_long_ones_go_to_the_lane() {
+        let us = Duration::from_micros;
+        for (usual, place) in [
+            (us(0), Place::Line(Options::SHORTEST)),
+            (us(3), Place::Line(Options::SHORTEST)),
+            (us(100), Place::Line(us(800))),
+            (us(3_000), Place::Line(Options::LONGEST)),
+            (us(5_000), Place::Lane),
+            (Duration::MAX, Place::Lane),
+        ] {
+            assert_eq!(AUTO.place(usual), place, "{usual:?}");
+        }
+        for (slice, place) in [(us(0), Place::Lane), (us(70), Place::Line(us(70)))] {
+            let options = Options {
+                slice: Some(slice),
+                ..AUTO
+            };
+            assert_eq!(options.place(us(5_000)), place, "{slice:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_job_returns_what_it_makes_and_one_that_panics_takes_no_thread_along() {
+        let lane = Lane::new(AUTO);
+        assert_eq!(lane.run(|| 1).await, Ok(1));
+        let panics = || -> i32 { panic!("inside a job") };
+        assert_eq!(lane.run(panics).await, Err(Full));
+        assert_eq!(lane.run(|| 2).await, Ok(2));
+    }
+
+    #[tokio::test]
+    async fn the_newest_goes_first_and_the_oldest_is_pushed_out() {
+        let lane = Lane::new(AUTO);
+        let release = occupied(&lane).await;
+        let (done, order) = mpsc::channel();
+        let mut jobs: Vec<_> = ["first", "second", "third"]
+            .map(|name| {
+                let done = done.clone();
+                Box::pin(lane.run(move || done.send(name).unwrap()))
+            })
+            .into();
+        for job in &mut jobs {
+            assert!(poll!(job).is_pending());
+        }
+        assert_eq!(jobs.remove(0).now_or_never(), Some(Err(Full)));
+        drop(release);
+        for job in jobs {
+            job.await.unwrap();
+        }
+        drop(done);
+        assert_eq!(order.iter().collect::<Vec<_>>(), ["third", "second"]);
+    }
+
+    #[tokio::test]
+    async fn a_job_that_nobody_waits_for_any_more_is_not_begun() {
+        let lane = Lane::new(AUTO);
+        let release = occupied(&lane).await;
+        let (ran, runs) = mpsc::channel();
+        let waited = ran.clone();
+        let mut given_up = Box::pin(lane.run(move || ran.send("given up").unwrap()));
+        assert!(poll!(&mut given_up).is_pending());
+        drop(given_up);
+        let mut other = Box::pin(lane.run(move || waited.send("waited for").unwrap()));
+        assert!(poll!(&mut other).is_pending());
+        drop(release);
+        other.await.unwrap();
+        assert_eq!(runs.iter().collect::<Vec<_>>(), ["waited for"]);
+    }
+
+    #[tokio::test]
+    async fn what_waits_is_given_up_with_the_lane() {
+        let lane = Lane::new(AUTO);
+        let release = occupied(&lane).await;
+        let (done, result) = oneshot::channel::<()>();
+        lane.push(Box::new(move || done.send(()).unwrap())).unwrap();
+        drop(lane);
+        drop(release);
+        assert!(result.await.is_err());
+    }
+}
