@@ -180,7 +180,9 @@ impl Gate {
         match gate.on_the_line(&mut check) {
             Attempt::Answered(reply) => reply,
             // Boxed: what the others never need makes no place in their futures.
-            unfinished => Box::pin(Self::finish(gate, check, unfinished)).await,
+            unfinished @ (Attempt::TooLong | Attempt::Awaits(_) | Attempt::TooLate) => {
+                Box::pin(Self::finish(gate, check, unfinished)).await
+            }
         }
     }
 

@@ -69,12 +69,6 @@ fn every_limit() -> EvaluationLimits {
 }
 
 fn every_key_of_ours() -> Portcullis {
-    let allowed_callers = vec![
-        AllowedCaller::Id(
-            "spiffe://cluster.local/ns/istio-system/sa/istio-ingressgateway".to_owned(),
-        ),
-        AllowedCaller::Below("spiffe://cluster.local/ns/commerce/".to_owned()),
-    ];
     Portcullis {
         budget: Duration::from_millis(1500),
         reply_margin: Duration::from_millis(10),
@@ -86,12 +80,22 @@ fn every_key_of_ours() -> Portcullis {
         watch: true,
         decision_id_header: Some("x-decision-id".parse().unwrap()),
         reason_header: Some("x-decision-reason".parse().unwrap()),
-        admin: Admin { addr: local(8383) },
+        admin: Admin {
+            addr: ListenAddr::Tcp {
+                host: "127.0.0.1".to_owned(),
+                port: 8383,
+            },
+        },
         tls: Some(Tls {
             cert_file: "/tls/tls.crt".into(),
             key_file: "/tls/tls.key".into(),
             client_ca_file: Some("/tls/ca.crt".into()),
-            allowed_callers: Some(allowed_callers),
+            allowed_callers: Some(vec![
+                AllowedCaller::Id(
+                    "spiffe://cluster.local/ns/istio-system/sa/istio-ingressgateway".to_owned(),
+                ),
+                AllowedCaller::Below("spiffe://cluster.local/ns/commerce/".to_owned()),
+            ]),
             reload_interval: Duration::from_secs(30),
         }),
         identity: Identity {
@@ -161,10 +165,4 @@ fn http_send() -> HttpSend {
         tls_files: vec!["/tls/internal-ca.crt".into()],
     }
 }
-
-fn local(port: u16) -> ListenAddr {
-    ListenAddr::Tcp {
-        host: "127.0.0.1".to_owned(),
-        port,
-    }
 }

@@ -31,6 +31,9 @@ use crate::certificates::{Authority, Leaf};
 /// How much a flood sends to who takes it, in bytes.
 pub(crate) const FLOOD: usize = 100 << 20;
 
+/// In place of a header: the phrase behind the status.
+pub(crate) const PHRASE: &str = "(phrase)";
+
 /// What is answered.
 #[derive(Clone, Debug)]
 pub(crate) enum Answer {
@@ -260,6 +263,11 @@ fn reply(status: u16, headers: &[(&'static str, String)], body: Vec<u8>, seen: &
         (StatusCode::from_u16(status).unwrap(), Body::from(body)).into_response()
     };
     for (name, value) in headers {
+        if *name == PHRASE {
+            let phrase = hyper::ext::ReasonPhrase::try_from(value.as_bytes()).unwrap();
+            response.extensions_mut().insert(phrase);
+            continue;
+        }
         let name: HeaderName = name.parse().unwrap();
         response.headers_mut().append(name, value.parse().unwrap());
     }

@@ -1,8 +1,12 @@
 //! Backends that hang, flood or are many: each call ends at its deadline and within its bounds.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use futures_util::future::join_all;
+use reqwest::dns::{Name, Resolve, Resolving};
 use serde_json::json;
 
 use crate::{
@@ -35,6 +39,24 @@ async fn a_backend_that_hangs_ends_at_the_deadline() {
             assert!((budget..budget + SLACK).contains(&took), "{took:?}");
         }
     }
+}
+
+/// Never finds anything.
+struct Lost;
+
+impl Resolve for Lost {
+    fn resolve(&self, _name: Name) -> Resolving {
+        Box::pin(std::future::pending())
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_is_never_resolved_ends_at_the_deadline() {
+    let sender = Sender::resolving(&["a.b"], Arc::new(Lost));
+    let (began, budget) = (Instant::now(), Duration::from_millis(60));
+    let answer = sender.send_within(get("http://a.b/"), budget).await;
+    assert!(answer.unwrap_err().ends_with("request timed out"));
+    assert!(began.elapsed() < budget + SLACK);
 }
 
 #[tokio::test]

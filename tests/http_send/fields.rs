@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     Sender,
-    backend::{Answer, Backend, text},
+    backend::{Answer, Backend, PHRASE, text},
     get, get_with,
 };
 
@@ -75,6 +75,17 @@ async fn a_response_has_status_headers_and_both_bodies() {
     });
     assert_eq!(response, want);
     assert_eq!(sender.count("fetched"), 1);
+}
+
+#[tokio::test]
+async fn a_status_keeps_the_phrase_that_it_came_with() {
+    let backend = Backend::start(text("").with(PHRASE, "Quite Fine")).await;
+    let sender = Sender::to(&[&backend.origin()]);
+    let response = sender.send(get(&backend.url("/"))).await.unwrap();
+    assert_eq!(response["status"], "200 Quite Fine");
+    backend.set(text("").status(299));
+    let response = sender.send(get(&backend.url("/"))).await.unwrap();
+    assert_eq!(response["status_code"], 299);
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use tokio::process::Command;
 
 use crate::{
     Sender,
-    backend::{Answer, Backend, text},
+    backend::{Answer, Backend, PHRASE, text},
     get_with,
 };
 
@@ -48,6 +48,8 @@ fn answers() -> Vec<Answer> {
         typed("application/x-yaml", "- a\n- b: 1.5\n"),
         typed("application/yaml", "a: &x [1]\nb: *x\n"),
         typed("application/yaml", "a: ["),
+        text("").with(PHRASE, "Quite Fine"),
+        text("").status(299).with(PHRASE, "Odd"),
         text("").status(204),
         text("gone").status(410),
         text("teapot").status(418),

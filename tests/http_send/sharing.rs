@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
+use portcullis::clock::Clock;
 use serde_json::{Value, json};
 
 use crate::{
@@ -34,6 +35,28 @@ async fn equal_requests_at_the_same_time_are_one() {
         50
     );
     assert_eq!(sender.count("fetched"), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn equal_requests_of_many_threads_are_one_for_each_life_of_the_response() {
+    let backend = Backend::start(text("a").with("cache-control", "max-age=60")).await;
+    let sender = Arc::new(Sender::to(&[&backend.origin()]));
+    for round in 1..=20 {
+        let all = (0..16).map(|_| {
+            let (sender, request) = (Arc::clone(&sender), cached(&backend.url("/")));
+            tokio::spawn(async move { sender.body(request).await })
+        });
+        for body in join_all(all).await {
+            assert_eq!(body.unwrap(), "a");
+        }
+        assert_eq!(backend.count(), round);
+        sender.pass(Duration::from_secs(61));
+        // Its clock goes with ours.
+        let date = std::time::UNIX_EPOCH + Clock::System.now().unix;
+        let date = date + Duration::from_secs(61) * u32::try_from(round).unwrap();
+        let answer = text("a").with("cache-control", "max-age=60");
+        backend.set(answer.with("date", &httpdate::fmt_http_date(date)));
+    }
 }
 
 #[tokio::test]
