@@ -3,7 +3,7 @@
 //! Nothing on the line of a check reads a clock of its own, apart from the evaluator's limit timer.
 
 use std::{
-    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    fmt,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
@@ -27,11 +27,18 @@ pub enum Clock {
     /// Always this wall time, since the Unix epoch, while the monotonic clock runs: a saved request
     /// judged as of its own day.
     AsOf(Duration),
-    /// The clocks of this machine put forward by so many milliseconds, so that time passes when a test
-    /// wants it to.
-    Ahead(&'static AtomicU64),
-    /// Whatever this says at each reading: clocks that jump, in tests.
-    By(fn() -> Now),
+    /// Whatever this says at each reading: clocks that jump, or that go on when a test wants it.
+    By(Reading),
+}
+
+/// Says what the clocks show.
+#[derive(Clone, Copy)]
+pub struct Reading(pub &'static (dyn Fn() -> Now + Send + Sync));
+
+impl fmt::Debug for Reading {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Reading")
+    }
 }
 
 impl Clock {
@@ -47,11 +54,7 @@ impl Clock {
                 unix: *unix,
                 instant: Instant::now(),
             },
-            Self::Ahead(millis) => Now {
-                unix: system_unix_time().saturating_add(ahead(millis)),
-                instant: instant_ahead(millis),
-            },
-            Self::By(reading) => reading(),
+            Self::By(Reading(reading)) => reading(),
         }
     }
 
@@ -60,19 +63,9 @@ impl Clock {
         match self {
             Self::System | Self::AsOf(_) => Instant::now(),
             Self::Fixed(now) => now.instant,
-            Self::Ahead(millis) => instant_ahead(millis),
-            Self::By(reading) => reading().instant,
+            Self::By(Reading(reading)) => reading().instant,
         }
     }
-}
-
-fn ahead(millis: &AtomicU64) -> Duration {
-    Duration::from_millis(millis.load(Relaxed))
-}
-
-fn instant_ahead(millis: &AtomicU64) -> Instant {
-    let now = Instant::now();
-    now.checked_add(ahead(millis)).unwrap_or(now)
 }
 
 #[expect(

@@ -25,6 +25,8 @@ mod example;
 mod faults;
 #[path = "http_send/fields.rs"]
 mod fields;
+#[path = "http_send/gate.rs"]
+mod gate;
 #[path = "http_send/opa.rs"]
 mod opa;
 #[path = "http_send/refusals.rs"]
@@ -45,7 +47,7 @@ use std::{
 };
 
 use portcullis::{
-    clock::Clock,
+    clock::{Clock, Now, Reading},
     http_send::{Client, Options, Origin},
     input::Value,
     telemetry::Metrics,
@@ -69,7 +71,7 @@ impl Sender {
     /// May send to these, with other options than the usual.
     pub(crate) fn with(allow: &[&str], change: impl FnOnce(&mut Options)) -> Self {
         let (options, metrics, ahead) = parts(allow, change);
-        let client = Client::new(options, Clock::Ahead(ahead), Arc::clone(&metrics));
+        let client = Client::new(options, ahead_by(ahead), Arc::clone(&metrics));
         Self {
             client,
             metrics,
@@ -81,7 +83,7 @@ impl Sender {
     pub(crate) fn resolving(allow: &[&str], resolver: Arc<dyn Resolve>) -> Self {
         let (options, metrics, ahead) = parts(allow, |_| {});
         let client =
-            Client::with_resolver(options, Clock::Ahead(ahead), Arc::clone(&metrics), resolver);
+            Client::with_resolver(options, ahead_by(ahead), Arc::clone(&metrics), resolver);
         Self {
             client,
             metrics,
@@ -136,6 +138,19 @@ impl Sender {
             .parse()
             .unwrap()
     }
+}
+
+/// The clocks of this machine put forward by so many milliseconds.
+fn ahead_by(millis: &'static AtomicU64) -> Clock {
+    let reading = move || {
+        let (now, ahead) = (Clock::System.now(), millis.load(Ordering::SeqCst));
+        let ahead = Duration::from_millis(ahead);
+        Now {
+            unix: now.unix + ahead,
+            instant: now.instant + ahead,
+        }
+    };
+    Clock::By(Reading(Box::leak(Box::new(reading))))
 }
 
 fn parts(

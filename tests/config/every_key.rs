@@ -165,4 +165,3 @@ fn http_send() -> HttpSend {
         tls_files: vec!["/tls/internal-ca.crt".into()],
     }
 }
-}

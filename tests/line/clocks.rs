@@ -15,7 +15,7 @@ use http::HeaderMap;
 use portcullis::{
     app::build::check_options,
     check::{Active, Call, Callers, CheckService, Knowledge, Tokens},
-    clock::{Clock, Now},
+    clock::{Clock, Now, Reading},
     identity::jwt::{KeySet, Options, Provider, ProviderKeys},
     input,
     outcome::Stage,
@@ -124,7 +124,7 @@ impl Judge {
             knowledge,
             check_options(&config),
             Arc::clone(&metrics),
-            Clock::By(reading),
+            Clock::By(Reading(&reading)),
         );
         Self {
             service,
