@@ -158,7 +158,7 @@ impl Gate {
 
     /// The denial of a check that panicked. What panicked may have been the log, so its event must
     /// not be able to take the answer away.
-    fn answer_a_panic(&self, check: &Check) -> Reply {
+    pub(super) fn answer_a_panic(&self, check: &Check) -> Reply {
         let checked = Checked::unread(CheckError::Internal);
         let reply = self.reply(&checked, &check.decision_id);
         drop(catch_unwind(AssertUnwindSafe(|| {
@@ -169,33 +169,41 @@ impl Gate {
 
     /// The answer and the one event of a check that was not begun.
     pub(super) fn turn_away(&self, error: CheckError, check: &Check) -> Reply {
-        let active = self.knowledge.active.load();
-        let checked = Checked::unread(error);
-        self.conclude(
-            &checked,
-            active.as_deref(),
-            &check.budget,
-            &check.decision_id,
-        )
+        self.isolated(check, || {
+            let active = self.knowledge.active.load();
+            let checked = Checked::unread(error);
+            self.conclude(
+                &checked,
+                active.as_deref(),
+                &check.budget,
+                &check.decision_id,
+            )
+        })
     }
 
     /// The answer and the one event of a check that ended with `error` between two attempts.
     pub(super) fn give_up(&self, error: CheckError, check: &Check) -> Reply {
-        let active = self.knowledge.active.load();
-        let view = RequestView::parse(&check.request);
-        let checked = match &view {
-            Ok(view) => Checked {
-                seen: Some(seen(view, &Identity::of(view, self.knowledge.callers.xfcc))),
-                ..Checked::unread(error)
-            },
-            Err(_) => Checked::unread(error),
-        };
-        self.conclude(
-            &checked,
-            active.as_deref(),
-            &check.budget,
-            &check.decision_id,
-        )
+        self.isolated(check, || {
+            let active = self.knowledge.active.load();
+            let view = RequestView::parse(&check.request);
+            let checked = match &view {
+                Ok(view) => Checked {
+                    seen: Some(seen(view, &Identity::of(view, self.knowledge.callers.xfcc))),
+                    ..Checked::unread(error)
+                },
+                Err(_) => Checked::unread(error),
+            };
+            self.conclude(
+                &checked,
+                active.as_deref(),
+                &check.budget,
+                &check.decision_id,
+            )
+        })
+    }
+
+    fn isolated(&self, check: &Check, conclude: impl FnOnce() -> Reply) -> Reply {
+        catch_unwind(AssertUnwindSafe(conclude)).unwrap_or_else(|_panic| self.answer_a_panic(check))
     }
 
     /// The answer and the one event of a check.

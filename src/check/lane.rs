@@ -191,7 +191,7 @@ impl Shared {
 /// A slice is so many times as long as an evaluation usually is.
 const USUALS: u32 = 8;
 /// The priority of the threads, below that of all others (`setpriority(2)`).
-const NICE: i32 = 10;
+const NICE: i32 = 19;
 
 #[cfg(test)]
 mod tests {

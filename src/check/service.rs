@@ -11,6 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use futures_util::FutureExt as _;
 use http::HeaderMap;
 
 use super::{
@@ -181,7 +182,10 @@ impl Gate {
             Attempt::Answered(reply) => reply,
             // Boxed: what the others never need makes no place in their futures.
             unfinished @ (Attempt::TooLong | Attempt::Awaits(_) | Attempt::TooLate) => {
-                Box::pin(Self::finish(gate, check, unfinished)).await
+                let left_behind = check.left_behind();
+                let finished = AssertUnwindSafe(Self::finish(gate, check, unfinished));
+                let finished = Box::pin(finished.catch_unwind()).await;
+                finished.unwrap_or_else(|_panic| gate.answer_a_panic(&left_behind))
             }
         }
     }
@@ -189,8 +193,7 @@ impl Gate {
     /// Goes on with a check that is not answered after its first attempt, until it is.
     async fn finish(gate: &Arc<Self>, mut check: Check, mut attempt: Attempt) -> Reply {
         let mut sends = 0_usize;
-        // One that was too long for the line once is so again.
-        let mut long = false;
+        let mut slices = 0_u8;
         loop {
             attempt = match attempt {
                 Attempt::Answered(reply) => return reply,
@@ -206,22 +209,25 @@ impl Gate {
                     if let Err(error) = gate.send(&mut check, request).await {
                         return gate.give_up(error, &check);
                     }
-                    if long {
-                        Attempt::TooLong
-                    } else {
+                    if slices < MOST_SLICES {
                         gate.on_the_line(&mut check)
+                    } else {
+                        Attempt::TooLong
                     }
                 }
-                Attempt::TooLong => {
-                    long = true;
-                    match Self::take_long(gate, check).await {
-                        Ok((returned, next)) => {
-                            check = returned;
-                            next
-                        }
-                        Err(reply) => return reply,
-                    }
+                // The machine may have been elsewhere; first those whose turn it is now.
+                Attempt::TooLong if slices < MOST_SLICES => {
+                    slices = slices.saturating_add(1);
+                    tokio::task::yield_now().await;
+                    gate.on_the_line(&mut check)
                 }
+                Attempt::TooLong => match Self::take_long(gate, check).await {
+                    Ok((returned, next)) => {
+                        check = returned;
+                        next
+                    }
+                    Err(reply) => return reply,
+                },
             };
         }
     }
@@ -293,5 +299,7 @@ impl Drop for Waiting<'_> {
     }
 }
 
+/// How often an evaluation gets another slice of the line before it goes to the slow lane.
+const MOST_SLICES: u8 = 1;
 /// Calls of `http.send` that one check may make, one after the other.
 const MOST_SENDS: usize = 16;

@@ -1,6 +1,6 @@
 //! `portcullis`: what opa-envoy has no key for.
 
-use std::{num::NonZeroUsize, time::Duration};
+use std::time::Duration;
 
 use crate::{
     decision::HeaderName, http_send::Options as HttpSend, identity::Xfcc, input::Encoding,
@@ -98,7 +98,7 @@ pub struct Isolation {
     /// `slice`: how long an evaluation may take on the line; longer ones begin anew in the slow lane.
     /// Default: what is usual with the policy, eight times.
     pub slice: Option<Duration>,
-    /// `threads` of the slow lane. Default: as many as there are CPUs.
+    /// `threads` of the slow lane. Default: half as many as there are CPUs, at least one.
     pub threads: usize,
     /// `queue`: how many may wait for one of them; the oldest is pushed out. Default 256.
     pub queue: usize,
@@ -268,7 +268,7 @@ impl Default for Isolation {
     fn default() -> Self {
         Self {
             slice: None,
-            threads: std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
+            threads: std::thread::available_parallelism().map_or(1, |cpus| cpus.get().div_ceil(2)),
             queue: 256,
         }
     }
