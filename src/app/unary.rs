@@ -28,7 +28,7 @@ pub(super) async fn call<B>(
     intake: &Intake,
     headers: &HeaderMap,
     body: B,
-    arrived: Instant,
+    called: Instant,
 ) -> Response<Reply>
 where
     B: Body<Data = Bytes> + Unpin,
@@ -39,7 +39,7 @@ where
         return response;
     }
     let (message, arrived) = match intake.read(body).await {
-        Ok(Message::There(message)) => (message, arrived),
+        Ok(Message::There(message)) => (message, called),
         // Until now the caller was waited for.
         Ok(Message::Came(message)) => (message, check.now()),
         Err(Unreadable::Broken) => return Status::cancelled("the stream broke off").into_http(),
@@ -50,6 +50,7 @@ where
     };
     let call = Call {
         metadata: headers,
+        called,
         request: message,
         arrived,
     };

@@ -40,6 +40,8 @@ pub(super) struct Arrival {
     pub(super) left: Duration,
     /// How long its evaluation will usually take.
     pub(super) usual: Duration,
+    /// Whether it is one of those that tell what is usual.
+    pub(super) sample: bool,
 }
 
 impl Admission {
@@ -66,8 +68,10 @@ impl Admission {
             budget,
             left,
             usual,
+            sample,
         } = arrival;
-        if left <= usual {
+        // Some are tried: what was usual may not be so any more.
+        if left <= usual && !sample {
             return Err(Shed::Deadline);
         }
         if waited > self.longest_wait(budget) {
@@ -113,6 +117,7 @@ mod tests {
             budget: BUDGET,
             left: BUDGET.saturating_sub(waited),
             usual: ms(1),
+            sample: false,
         }
     }
 
@@ -154,6 +159,11 @@ mod tests {
             let entered = admission.enter(&metrics, arrival).map(drop);
             let shed = if begun { Ok(()) } else { Err(Shed::Deadline) };
             assert_eq!(entered, shed, "{left:?}");
+            let sample = Arrival {
+                sample: true,
+                ..arrival
+            };
+            assert!(admission.enter(&metrics, sample).is_ok());
         }
     }
 

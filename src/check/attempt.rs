@@ -15,7 +15,13 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{Active, Caller, Callers, Decided, budget::Budget, decide, lane::Place, service::Gate};
+use super::{
+    Active, Caller, Callers, Decided,
+    budget::Budget,
+    decide,
+    lane::{self, Place},
+    service::Gate,
+};
 use crate::{
     identity::{Identity, Xfcc},
     input::Value,
@@ -52,7 +58,9 @@ impl Check {
 pub(super) enum Attempt {
     /// With the answer; its event is out.
     Answered(Reply),
-    /// The evaluation is too long for the line.
+    /// It belongs into the slow lane.
+    ForTheLane,
+    /// The evaluation has used up its slice of the line.
     TooLong,
     /// It needs the answer to this `http.send` first.
     Awaits(Value),
@@ -134,9 +142,10 @@ impl Gate {
                 return conclude(&Checked::unread(error), budget);
             }
         } else {
-            match self.options.isolation.place(policy.usual.get()) {
+            let options = self.options.isolation;
+            match options.place(policy.usual.get(), request.len()) {
                 Place::Line(slice) => budget.slice = Some(slice),
-                Place::Lane => return Attempt::TooLong,
+                Place::Lane => return Attempt::ForTheLane,
             }
         }
         let view = match RequestView::parse(request) {
@@ -255,9 +264,15 @@ impl Active {
     /// Notes how long an evaluation took that came to its end.
     fn note(&self, checked: &Checked<'_>, budget: &Budget) {
         if checked.outcome.is_ok()
-            && let Some(time) = budget.times().get(Stage::Policy)
+            && let Some(time) = budget.evaluation()
         {
-            self.usual.note(time);
+            // The first is all that is known; it alone sends nobody to the lane.
+            let known = !self.usual.get().is_zero();
+            self.usual.note(if known {
+                time
+            } else {
+                time.min(lane::Options::SHORTEST)
+            });
         }
     }
 

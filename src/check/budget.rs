@@ -51,17 +51,27 @@ pub struct Budget {
     pub(super) slice: Option<Duration>,
     /// When the last stage ended, counted from `began`.
     spent: Duration,
+    evaluation: Option<Duration>,
     times: StageTimes,
 }
 
 impl Budget {
-    /// A budget that began at `began`, bounded by the options and by the caller's `grpc-timeout`.
-    pub fn of_call(options: &Options, clock: Clock, metadata: &HeaderMap, began: Instant) -> Self {
+    /// A budget that began at `began`, bounded by the options and by the `grpc-timeout` of the call,
+    /// which began at `called`.
+    pub fn of_call(
+        options: &Options,
+        clock: Clock,
+        metadata: &HeaderMap,
+        called: Instant,
+        began: Instant,
+    ) -> Self {
         let allowed = grpc_timeout(metadata).map_or(options.budget, |timeout| {
             let margin = options
                 .reply_margin
                 .min(timeout.checked_div(2).unwrap_or_default());
-            options.budget.min(timeout.saturating_sub(margin))
+            let gone = began.saturating_duration_since(called);
+            let left = timeout.saturating_sub(margin).saturating_sub(gone);
+            options.budget.min(left)
         });
         Self {
             clock,
@@ -71,25 +81,36 @@ impl Budget {
             memory: options.memory,
             slice: None,
             spent: Duration::ZERO,
+            evaluation: None,
             times: StageTimes::default(),
         }
     }
 
     /// A budget without a caller, for offline decisions and measurements.
     pub fn offline(options: &Options, clock: Clock) -> Self {
-        Self::of_call(options, clock, &HeaderMap::new(), clock.instant())
+        let now = clock.instant();
+        Self::of_call(options, clock, &HeaderMap::new(), now, now)
     }
 
     /// Notes that `stage` is done, and fails when the budget ended before that.
     pub fn spend(&mut self, stage: Stage) -> Result<(), CheckError> {
         let elapsed = self.elapsed();
-        self.times.record(stage, elapsed.saturating_sub(self.spent));
+        let time = elapsed.saturating_sub(self.spent);
+        self.times.record(stage, time);
+        if stage == Stage::Policy {
+            self.evaluation = Some(time);
+        }
         self.spent = elapsed;
         if elapsed < self.allowed {
             Ok(())
         } else {
             Err(CheckError::Budget(stage))
         }
+    }
+
+    /// How long the last evaluation took.
+    pub(super) fn evaluation(&self) -> Option<Duration> {
+        self.evaluation
     }
 
     /// How long each stage took that is done.
@@ -180,6 +201,7 @@ mod tests {
             Clock::Fixed(now),
             &metadata,
             now.instant,
+            now.instant,
         )
         .allowed
     }
@@ -199,6 +221,23 @@ mod tests {
         ] {
             assert_eq!(budget(timeout), allowed, "{timeout:?}");
         }
+    }
+
+    #[test]
+    fn what_the_caller_took_for_its_request_is_time_of_the_caller_alone() {
+        let ms = Duration::from_millis;
+        let now = Clock::System.now();
+        let mut metadata = HeaderMap::new();
+        let allowed = |metadata: &HeaderMap, took| {
+            let began = now.instant + took;
+            let clock = Clock::Fixed(now);
+            Budget::of_call(&Options::default(), clock, metadata, now.instant, began).allowed
+        };
+        assert_eq!(allowed(&metadata, ms(900)), ms(100));
+        metadata.insert("grpc-timeout", "500m".parse().unwrap());
+        assert_eq!(allowed(&metadata, ms(300)), ms(100));
+        assert_eq!(allowed(&metadata, ms(450)), ms(45));
+        assert_eq!(allowed(&metadata, ms(600)), ms(0));
     }
 
     #[test]

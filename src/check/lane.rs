@@ -43,10 +43,12 @@ impl Options {
     /// The longest slice that is chosen.
     pub const LONGEST: Duration = Duration::from_millis(4);
 
-    /// Where an evaluation goes that usually takes `usual`.
-    pub(super) fn place(&self, usual: Duration) -> Place {
+    /// Where an evaluation goes that usually takes `usual`, of a request of so many bytes.
+    pub(super) fn place(&self, usual: Duration, request: usize) -> Place {
         match self.slice {
             Some(Duration::ZERO) => Place::Lane,
+            // To read it takes longer than a slice, before any evaluation.
+            None if request > LARGE => Place::Lane,
             Some(slice) => Place::Line(slice),
             // Hardly one would end in its slice.
             None if usual > Self::LONGEST => Place::Lane,
@@ -188,6 +190,8 @@ impl Shared {
     }
 }
 
+/// Requests of more bytes go to the lane unread: to parse their body takes some milliseconds.
+const LARGE: usize = 64 * 1024;
 /// A slice is so many times as long as an evaluation usually is.
 const USUALS: u32 = 8;
 /// The priority of the threads, below that of all others (`setpriority(2)`).
@@ -232,14 +236,15 @@ mod tests {
             (us(5_000), Place::Lane),
             (Duration::MAX, Place::Lane),
         ] {
-            assert_eq!(AUTO.place(usual), place, "{usual:?}");
+            assert_eq!(AUTO.place(usual, LARGE), place, "{usual:?}");
+            assert_eq!(AUTO.place(usual, LARGE + 1), Place::Lane, "{usual:?}");
         }
         for (slice, place) in [(us(0), Place::Lane), (us(70), Place::Line(us(70)))] {
             let options = Options {
                 slice: Some(slice),
                 ..AUTO
             };
-            assert_eq!(options.place(us(5_000)), place, "{slice:?}");
+            assert_eq!(options.place(us(5_000), LARGE + 1), place, "{slice:?}");
         }
     }
 

@@ -76,9 +76,11 @@ pub(super) struct Gate {
 pub struct Call<'c> {
     /// The metadata of the gRPC call.
     pub metadata: &'c HeaderMap,
+    /// When the call began: its `grpc-timeout` is counted from there.
+    pub called: Instant,
     /// Wire bytes of the `CheckRequest`.
     pub request: Bytes,
-    /// When it could have been worked on first: the time since is part of its budget.
+    /// When its request was there: the time since is part of its budget.
     pub arrived: Instant,
 }
 
@@ -112,7 +114,13 @@ impl CheckService {
     pub async fn check(&self, call: Call<'_>) -> Result<Bytes, tonic::Status> {
         let gate = &self.0;
         let options = &gate.options.budget;
-        let budget = Budget::of_call(options, gate.clock, call.metadata, call.arrived);
+        let budget = Budget::of_call(
+            options,
+            gate.clock,
+            call.metadata,
+            call.called,
+            call.arrived,
+        );
         let mut check = Check {
             request: call.request,
             budget,
@@ -149,6 +157,7 @@ impl Gate {
             budget: check.budget.allowed(),
             left,
             usual: usual.unwrap_or_default(),
+            sample: check.decision_id.is_sample(),
         };
         Ok(self.admission.enter(&self.metrics, arrival)?)
     }
@@ -181,7 +190,10 @@ impl Gate {
         match gate.on_the_line(&mut check) {
             Attempt::Answered(reply) => reply,
             // Boxed: what the others never need makes no place in their futures.
-            unfinished @ (Attempt::TooLong | Attempt::Awaits(_) | Attempt::TooLate) => {
+            unfinished @ (Attempt::ForTheLane
+            | Attempt::TooLong
+            | Attempt::Awaits(_)
+            | Attempt::TooLate) => {
                 let left_behind = check.left_behind();
                 let finished = AssertUnwindSafe(Self::finish(gate, check, unfinished));
                 let finished = Box::pin(finished.catch_unwind()).await;
@@ -212,7 +224,7 @@ impl Gate {
                     if slices < MOST_SLICES {
                         gate.on_the_line(&mut check)
                     } else {
-                        Attempt::TooLong
+                        Attempt::ForTheLane
                     }
                 }
                 // The machine may have been elsewhere; first those whose turn it is now.
@@ -221,13 +233,15 @@ impl Gate {
                     tokio::task::yield_now().await;
                     gate.on_the_line(&mut check)
                 }
-                Attempt::TooLong => match Self::take_long(gate, check).await {
-                    Ok((returned, next)) => {
-                        check = returned;
-                        next
+                Attempt::TooLong | Attempt::ForTheLane => {
+                    match Self::take_long(gate, check).await {
+                        Ok((returned, next)) => {
+                            check = returned;
+                            next
+                        }
+                        Err(reply) => return reply,
                     }
-                    Err(reply) => return reply,
-                },
+                }
             };
         }
     }
@@ -247,7 +261,10 @@ impl Gate {
         let mut left_behind = check.left_behind();
         let claim = Claim::default();
         let (there, theirs) = (Arc::clone(gate), claim.clone());
-        let mut waiting = Waiting::new(&gate.metrics);
+        let mut waiting = Waiting {
+            claim: Some(&claim),
+            ..Waiting::new(&gate.metrics)
+        };
         let mut work = pin!(gate.lane.run(move || {
             let mut check = check;
             let attempt = there.in_the_lane(&mut check, &theirs);
@@ -275,6 +292,8 @@ impl Gate {
 /// Tells when a caller goes away while its check waits: nobody will be answered then.
 struct Waiting<'m> {
     metrics: &'m Metrics,
+    /// Taken with the caller, so that the lane decides for nobody.
+    claim: Option<&'m Claim>,
     over: bool,
 }
 
@@ -282,6 +301,7 @@ impl<'m> Waiting<'m> {
     fn new(metrics: &'m Metrics) -> Self {
         Self {
             metrics,
+            claim: None,
             over: false,
         }
     }
@@ -293,7 +313,7 @@ impl<'m> Waiting<'m> {
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        if !self.over {
+        if !self.over && self.claim.is_none_or(|claim| claim.take().is_some()) {
             CheckAbandoned.emit(self.metrics);
         }
     }

@@ -78,6 +78,7 @@ impl Gate {
         let call = Call {
             metadata: &http::HeaderMap::new(),
             request: Bytes::from(request.encode_to_vec()),
+            called: self.service.now(),
             arrived: self.service.now(),
         };
         let answer = self.service.check(call).await.unwrap();

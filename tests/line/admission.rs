@@ -53,6 +53,7 @@ impl Services {
             let call = Call {
                 metadata: &http::HeaderMap::new(),
                 request: Bytes::from(request),
+                called: service.now().checked_sub(waited).unwrap(),
                 arrived: service.now().checked_sub(waited).unwrap(),
             };
             let bytes = service.check(call).await.unwrap();

@@ -165,6 +165,7 @@ fn a_log_that_always_panics_takes_no_answer_away() {
         let call = Call {
             metadata: &http::HeaderMap::new(),
             request: request.clone(),
+            called: service.now(),
             arrived: service.now(),
         };
         let checked = service.check(call).now_or_never();

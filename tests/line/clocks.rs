@@ -143,10 +143,12 @@ impl Judge {
     }
 
     async fn check(&self, request: &[u8]) -> CheckResponse {
+        let now = self.service.now();
         let call = Call {
             metadata: &HeaderMap::new(),
+            called: now,
             request: Bytes::copy_from_slice(request),
-            arrived: self.service.now(),
+            arrived: now,
         };
         let answer = self.service.check(call).await;
         CheckResponse::decode(answer.unwrap()).unwrap()
@@ -339,6 +341,7 @@ async fn a_check_that_is_dropped_while_it_waits_is_no_decision_and_leaves_nothin
         let check = judge.service.check(Call {
             metadata: &metadata,
             request: request.clone(),
+            called: judge.service.now(),
             arrived: judge.service.now(),
         });
         // Polled once, and dropped.

@@ -179,3 +179,23 @@ async fn a_check_that_runs_in_the_lane_is_stopped_when_its_time_is_over() {
     let answer = server.check(&requests::path("/fast")).await;
     assert_eq!(code(&answer), 0, "{answer:?}");
 }
+
+#[tokio::test]
+async fn a_request_of_many_bytes_is_judged_in_the_lane_and_a_small_one_on_the_line() {
+    let server = start(&[]).await;
+    for (padding, isolated) in [(100, 0.0), (100_000, 2.0)] {
+        for (path, expected) in [("/fast", 0), ("/denied", 7)] {
+            let request = requests::http(requests::GET, |http| {
+                path.clone_into(&mut http.path);
+                http.headers.insert("x-padding".into(), "x".repeat(padding));
+            });
+            let answer = server.check(&request).await;
+            assert_eq!(code(&answer), expected, "{path} with {padding}");
+        }
+        let all = server.metric("portcullis_isolated_total").await;
+        assert!(
+            all >= Some(isolated) && (padding > 100 || all < Some(2.0)),
+            "{all:?} with {padding}"
+        );
+    }
+}
