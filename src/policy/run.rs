@@ -297,8 +297,9 @@ fn timer(limit: Duration, check_interval: NonZeroU32) -> ExecutionTimerConfig {
 }
 
 /// How many units of work pass between two looks at the clock. What a unit of the machine may take
-/// long for are calls, and those look for themselves; the interpreter also builds sets in one.
-const MACHINE_INTERVAL: NonZeroU32 = NonZeroU32::MIN.saturating_add(63);
+/// long for are calls, which look for themselves, and `in`, which goes through an array; the interpreter
+/// also builds sets in one.
+const MACHINE_INTERVAL: NonZeroU32 = NonZeroU32::MIN.saturating_add(15);
 const INTERPRETER_INTERVAL: NonZeroU32 = NonZeroU32::MIN.saturating_add(7);
 
 /// How many machines wait for work; one runs per check at a time.
