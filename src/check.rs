@@ -11,9 +11,9 @@ pub mod budget;
 pub mod lane;
 
 mod attempt;
-mod median;
 mod service;
 
+use crate::median::Median;
 use crate::{
     decision::Decision,
     identity::{
@@ -26,7 +26,6 @@ use crate::{
     request::RequestView,
 };
 use budget::Budget;
-use median::Median;
 
 pub use service::{Call, CheckService, Knowledge, Options};
 

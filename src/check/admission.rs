@@ -10,7 +10,7 @@
 
 use std::time::Duration;
 
-use super::median::Median;
+use crate::median::Median;
 use crate::{
     outcome::Shed,
     telemetry::{InFlight, Metrics},
