@@ -13,7 +13,6 @@ pub mod lane;
 mod attempt;
 mod service;
 
-use crate::median::Median;
 use crate::{
     decision::Decision,
     identity::{
@@ -21,6 +20,7 @@ use crate::{
         jwt::{self, JwtError, Presented},
     },
     input::{self, Plan, TokenDocument},
+    median::Median,
     outcome::{CheckError, Outcome, Stage},
     policy::{Externals, Policy},
     request::RequestView,

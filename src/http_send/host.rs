@@ -115,3 +115,35 @@ impl Host {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+
+    use futures_util::{FutureExt as _, poll};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn who_finds_no_room_waits_while_more_time_is_left_than_the_host_takes() {
+        let origin = Origin::of_entry("http://a.b").unwrap().remove(0);
+        let options = Options {
+            allow: vec![origin.clone()],
+            max_in_flight_per_host: 1,
+            ..Options::default()
+        };
+        let hosts = Hosts::new(&options, &Metrics::new(None));
+        let host = hosts.of(&origin).unwrap();
+        host.took(Duration::from_secs(1));
+        let in_time = |millis| Instant::now() + Duration::from_millis(millis);
+        // Where there is room nobody is turned away.
+        let permit = host.enter(&hosts, in_time(500)).now_or_never();
+        let permit = permit.unwrap().unwrap();
+        let turned_away = host.enter(&hosts, in_time(500)).now_or_never();
+        assert!(matches!(turned_away, Some(Err(SendError::Overloaded(_)))));
+        let mut waits = pin!(host.enter(&hosts, in_time(60_000)));
+        assert!(poll!(&mut waits).is_pending());
+        drop(permit);
+        assert!(waits.await.is_ok());
+    }
+}
