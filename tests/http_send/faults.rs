@@ -122,7 +122,7 @@ async fn what_is_not_decoded_here_alone_ends_the_evaluation_and_what_nobody_deco
     let nested = |depth: usize| [&*"[".repeat(depth), &*"]".repeat(depth)].concat();
     for (kind, body, refused) in [
         ("application/json", nested(129), true),
-        ("application/json", nested(128), false),
+        ("application/json", nested(120), false),
         ("application/json", format!("[1{}]", "0".repeat(2000)), true),
         ("application/json", "{\"bad\": true} x".to_owned(), true),
         ("application/json", "{broken".to_owned(), false),

@@ -164,13 +164,12 @@ fn a_failed_call_is_undefined_or_fails_the_evaluation() {
 }
 
 /// Policies that allow when the call in them is undefined.
-const OPEN_WITHOUT: [&str; 6] = [
+const OPEN_WITHOUT: [&str; 5] = [
     "default allow := true\nallow := false if SEND.body.bad\n",
     "allow if not SEND.body.bad\n",
     "allow if count([x | some x in [1]; SEND]) == 0\n",
     "allow if 1 == 2\nelse := true if not SEND\n",
     "allow if not f(1)\nf(_) if SEND.body.bad\n",
-    "allow if { every x in [1] { not SEND } }\n",
 ];
 
 #[test]
@@ -181,7 +180,7 @@ fn nothing_around_a_call_makes_a_decision_of_a_refusal() {
         let text = body.replace("SEND", REQUEST);
         for policy in both(load_with(&text, false)) {
             let (result, _) = decided(&policy, &failed);
-            assert_eq!(result.unwrap(), Value::from(true), "{text}");
+            assert_eq!(result.ok(), Some(Value::from(true)), "{text}");
         }
         for strict in [false, true] {
             for policy in both(load_with(&text, strict)) {
