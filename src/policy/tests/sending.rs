@@ -166,7 +166,7 @@ fn a_failed_call_is_undefined_or_fails_the_evaluation() {
 /// Policies that allow when the call in them is undefined.
 const OPEN_WITHOUT: [&str; 5] = [
     "default allow := true\nallow := false if SEND.body.bad\n",
-    "allow if not SEND.body.bad\n",
+    "allow if not bad\nbad if SEND.body.bad\n",
     "allow if count([x | some x in [1]; SEND]) == 0\n",
     "allow if 1 == 2\nelse := true if not SEND\n",
     "allow if not f(1)\nf(_) if SEND.body.bad\n",
