@@ -109,10 +109,10 @@ async fn a_response_is_no_failure_whatever_it_says() {
 
 #[tokio::test]
 async fn a_host_that_takes_no_connections_is_left_alone_at_once() {
-    let backend = Backend::start(text("")).await;
-    let sender = sender(&[&backend], 2);
-    let url = backend.url("/");
-    drop(backend);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let sender = Sender::with(&[&url], |options| options.breaker.failures = 2);
     for alone in [false, false, true] {
         let error = sender.send(get(&url)).await.unwrap_err();
         assert_eq!(error.contains("left alone"), alone, "{error}");
