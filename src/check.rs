@@ -11,7 +11,6 @@ pub mod budget;
 pub mod lane;
 
 mod attempt;
-mod median;
 mod service;
 
 use crate::{
@@ -21,12 +20,12 @@ use crate::{
         jwt::{self, JwtError, Presented},
     },
     input::{self, Plan, TokenDocument},
+    median::Median,
     outcome::{CheckError, Outcome, Stage},
     policy::{Externals, Policy},
     request::RequestView,
 };
 use budget::Budget;
-use median::Median;
 
 pub use service::{Call, CheckService, Knowledge, Options};
 

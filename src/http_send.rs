@@ -145,18 +145,19 @@ impl Client {
     /// Answers one call of `http.send`, at `deadline` at the latest.
     ///
     /// # Errors
-    /// What Rego calls a built-in error, in words that name no more of a URL than its origin.
+    /// What Rego calls a built-in error, or what ends the evaluation, in words that name no more of a
+    /// URL than its origin.
     pub async fn send(&self, request: &Value, deadline: Instant) -> Answer {
         let inner = &self.0;
         let began = Instant::now();
         let (result, answer) = match raises(request) {
-            Err(error) => (error.result(), Err(error.to_string())),
+            Err(error) => (error.result(), Err(error.unanswered())),
             Ok(raise) => match inner.respond(request, deadline).await {
                 Ok((result, document)) => (result, Ok(document)),
                 Err(error) => {
                     inner.tell(&error);
                     let answer = if raise {
-                        Err(error.to_string())
+                        Err(error.unanswered())
                     } else {
                         Ok(failure(&error))
                     };

@@ -29,6 +29,7 @@ pub mod chain;
 pub mod clock;
 pub mod descriptors;
 pub mod digest;
+mod median;
 pub mod ready;
 pub mod redact;
 pub mod shutdown;

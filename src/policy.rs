@@ -28,7 +28,7 @@ use crate::input::{Reads, Value};
 
 pub use constructs::{Construct, proven_builtins};
 pub use diagnostic::Diagnostic;
-pub use externals::{Answer, Externals};
+pub use externals::{Answer, Externals, Unanswered};
 pub use summary::Summary;
 
 /// One file of a policy set: a Rego module, a data file or a bundle archive, told apart by name.

@@ -21,6 +21,7 @@ const ORDER: &[&[&str]] = &[
         "clock",
         "descriptors",
         "digest",
+        "median",
         "redact",
         "snapshot",
         "shutdown",

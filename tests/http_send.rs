@@ -50,6 +50,7 @@ use portcullis::{
     clock::{Clock, Now, Reading},
     http_send::{Client, Options, Origin},
     input::Value,
+    policy::{Answer, Unanswered},
     telemetry::Metrics,
 };
 use reqwest::dns::Resolve;
@@ -105,9 +106,29 @@ impl Sender {
         request: serde_json::Value,
         time: Duration,
     ) -> Result<serde_json::Value, String> {
+        let answer = self.answer(request, time).await;
+        answer
+            .map(|value| serde_json::from_str(&value.to_json_str().unwrap()).unwrap())
+            .map_err(|error| error.to_string())
+    }
+
+    /// The answer as evaluations take it.
+    pub(crate) async fn answer(&self, request: serde_json::Value, time: Duration) -> Answer {
         let deadline = Instant::now() + time;
-        let answer = self.client.send(&Value::from(request), deadline).await;
-        answer.map(|value| serde_json::from_str(&value.to_json_str().unwrap()).unwrap())
+        self.client.send(&Value::from(request), deadline).await
+    }
+
+    /// Whether the call ends the evaluation, and with `raise_error: false` is a response all the same.
+    pub(crate) async fn refuses(&self, mut request: serde_json::Value) -> bool {
+        let time = Duration::from_secs(20);
+        let refused = match self.answer(request.clone(), time).await {
+            Err(Unanswered::Refused(_)) => true,
+            Ok(_) | Err(Unanswered::Failed(_)) => false,
+        };
+        request["raise_error"] = false.into();
+        let told = self.send(request).await.unwrap();
+        assert!(!refused || told["error"]["message"].is_string(), "{told}");
+        refused
     }
 
     /// Sends and returns the `raw_body`.

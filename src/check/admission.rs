@@ -10,8 +10,8 @@
 
 use std::time::Duration;
 
-use super::median::Median;
 use crate::{
+    median::Median,
     outcome::Shed,
     telemetry::{InFlight, Metrics},
 };

@@ -11,11 +11,12 @@ use tokio::{task::spawn_blocking, time::timeout_at};
 
 use super::{
     Inner,
+    breaker::Failure,
     error::SendError,
     fetch::fetch,
     freshness::{self, Life},
     host::Host,
-    request::Request,
+    request::{Request, Target},
     response::{Decode, Response},
     shared::{Begun, Kept, Landed},
 };
@@ -31,8 +32,9 @@ impl Inner {
         request: &Value,
         deadline: Instant,
     ) -> Result<(SendResult, Value), SendError> {
-        let request = Request::read(request, self.options.max_request_bytes)?;
-        let host = self.hosts.of(&request.origin)?;
+        let target = Target::read(request)?;
+        let host = self.hosts.of(&target.origin)?;
+        let request = Request::read(target, self.options.max_request_bytes)?;
         if request.caching.is_some() {
             return self.cached(host, request, deadline).await;
         }
@@ -205,20 +207,27 @@ impl Inner {
         let client = within(until, request, client).await?;
         let attempt = host.breaker.enter(self.clock.instant());
         let attempt = attempt.ok_or_else(|| SendError::BreakerOpen(host.origin.to_string()))?;
-        let given = until.saturating_duration_since(Instant::now());
+        let began = Instant::now();
+        let given = until.saturating_duration_since(began);
         let fetching = fetch(&client, request, known, self.options.max_response_bytes);
         let result = within(until, request, fetching).await;
         let change = match &result {
             // Who gives it no time learns nothing of a host.
             Err(SendError::TimedOut { .. }) if given < FAIR => None,
+            Err(SendError::Failed {
+                unreachable: true, ..
+            }) => attempt.failed(Failure::Unreachable, self.clock.instant()),
             Err(SendError::Failed { .. } | SendError::TimedOut { .. }) => {
-                attempt.failed(self.clock.instant())
+                attempt.failed(Failure::Silent, self.clock.instant())
             }
-            Ok(_) | Err(SendError::TooLarge { .. } | SendError::Redirected(_)) => {
+            Ok(_) => {
+                host.took(began.elapsed());
                 attempt.answered()
             }
+            Err(SendError::TooLarge { .. } | SendError::Redirected(_)) => attempt.answered(),
             Err(
                 SendError::Invalid(_)
+                | SendError::Refused(_)
                 | SendError::NotAllowed(_)
                 | SendError::ForbiddenAddress(_)
                 | SendError::BreakerOpen(_)
@@ -245,6 +254,7 @@ impl Inner {
                 RequestRefused { error }.emit(&self.metrics);
             }
             SendError::Invalid(_)
+            | SendError::Refused(_)
             | SendError::BreakerOpen(_)
             | SendError::Overloaded(_)
             | SendError::TimedOut { .. }
@@ -289,13 +299,13 @@ async fn decoded(response: Response, decode: Decode) -> Result<(Response, Value)
     let short = response.body.len() <= QUICKLY_DECODED;
     let decoding = move || {
         let document = response.document(decode);
-        (response, document)
+        Ok((response, document?))
     };
     if short {
-        return Ok(decoding());
+        return decoding();
     }
     let decoded = spawn_blocking(decoding).await;
-    decoded.map_err(|_panicked| SendError::GivenUp)
+    decoded.unwrap_or(Err(SendError::GivenUp))
 }
 
 /// The middle of the time until `deadline`.

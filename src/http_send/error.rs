@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use crate::{chain::Chain, telemetry::http_send::SendResult};
+use crate::{chain::Chain, policy::Unanswered, telemetry::http_send::SendResult};
 
 /// Why a call has no response. No text holds more of a URL than its origin, nor a header or a body.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -10,6 +10,9 @@ pub(super) enum SendError {
     /// The request object is none that can be sent.
     #[error("{0}")]
     Invalid(String),
+    /// What the reference would send, and is refused here on purpose or for its size.
+    #[error("{0}")]
+    Refused(String),
     /// Nobody has allowed to send there.
     #[error(
         "`{0}` is not allowed: add it to `portcullis.http_send.allow` if policies may send there"
@@ -41,6 +44,8 @@ pub(super) enum SendError {
         origin: String,
         /// The causes.
         why: String,
+        /// There was no connection, so that the request itself cannot be what is wrong.
+        unreachable: bool,
     },
     /// More than may be read.
     #[error("the {what} of `{origin}` is larger than {most} bytes")]
@@ -67,7 +72,7 @@ impl SendError {
     /// What metrics call it.
     pub(super) fn result(&self) -> SendResult {
         match self {
-            Self::Invalid(_) | Self::Certificates(_) => SendResult::Invalid,
+            Self::Invalid(_) | Self::Refused(_) | Self::Certificates(_) => SendResult::Invalid,
             Self::NotAllowed(_) | Self::ForbiddenAddress(_) => SendResult::Refused,
             Self::BreakerOpen(_) => SendResult::BreakerOpen,
             Self::Overloaded(_) => SendResult::Overloaded,
@@ -82,6 +87,7 @@ impl SendError {
         match self {
             Self::TimedOut { .. } | Self::Failed { .. } => "eval_http_send_network_error",
             Self::Invalid(_)
+            | Self::Refused(_)
             | Self::NotAllowed(_)
             | Self::ForbiddenAddress(_)
             | Self::BreakerOpen(_)
@@ -103,10 +109,30 @@ impl SendError {
             | Self::TooLarge { .. }
             | Self::GivenUp => true,
             Self::Invalid(_)
+            | Self::Refused(_)
             | Self::NotAllowed(_)
             | Self::ForbiddenAddress(_)
             | Self::Redirected(_)
             | Self::Certificates(_) => false,
+        }
+    }
+
+    /// What it is to a policy that does not look at errors itself.
+    pub(super) fn unanswered(&self) -> Unanswered {
+        let why = self.to_string();
+        match self {
+            Self::Invalid(_)
+            | Self::TimedOut { .. }
+            | Self::Failed { .. }
+            | Self::Certificates(_) => Unanswered::Failed(why),
+            Self::Refused(_)
+            | Self::NotAllowed(_)
+            | Self::ForbiddenAddress(_)
+            | Self::BreakerOpen(_)
+            | Self::Overloaded(_)
+            | Self::TooLarge { .. }
+            | Self::Redirected(_)
+            | Self::GivenUp => Unanswered::Refused(why),
         }
     }
 }

@@ -131,11 +131,17 @@ fn failed(request: &Request, error: reqwest::Error) -> SendError {
         if let Some(ResolvesToForbidden(_)) = one.downcast_ref() {
             return SendError::ForbiddenAddress(request.origin.to_string());
         }
+        if let Some(error) = one.downcast_ref::<hyper::Error>()
+            && error.is_parse_too_large()
+        {
+            return too_large(request, "header", MOST_HEADER_BYTES);
+        }
         cause = one.source();
     }
     SendError::Failed {
         method: request.method.to_string(),
         origin: request.origin.to_string(),
+        unreachable: error.is_connect(),
         why: causes(&error),
     }
 }

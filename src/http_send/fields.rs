@@ -25,6 +25,11 @@ impl<'v> Fields<'v> {
         Ok(Self(request))
     }
 
+    /// The request object itself.
+    pub(super) fn all(self) -> &'v Value {
+        self.0
+    }
+
     pub(super) fn get(self, key: &'static str) -> Option<&'v Value> {
         self.0.as_object().ok()?.get(&Value::from(key))
     }
@@ -89,6 +94,10 @@ fn text(value: &Value) -> Option<&str> {
 
 pub(super) fn invalid(why: impl Into<String>) -> SendError {
     SendError::Invalid(why.into())
+}
+
+pub(super) fn refused(why: impl Into<String>) -> SendError {
+    SendError::Refused(why.into())
 }
 
 fn wrong<T>(key: &'static str, must: &'static str, value: &Value) -> Result<T, SendError> {

@@ -1,7 +1,7 @@
 //! A request object as a request: every key of the reference is known, and what is refused on purpose
 //! says so.
 
-use std::time::Duration;
+use std::{io, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
@@ -10,7 +10,7 @@ use reqwest::Url;
 use super::{
     allow::Origin,
     error::SendError,
-    fields::{Fields, invalid},
+    fields::{Fields, invalid, refused},
     response::Decode,
     tls::Settings,
 };
@@ -39,6 +39,14 @@ pub(super) struct Request {
     pub(super) caching: Option<Caching>,
 }
 
+/// Where a request goes.
+#[derive(Debug)]
+pub(super) struct Target<'v> {
+    fields: Fields<'v>,
+    url: Url,
+    pub(super) origin: Origin,
+}
+
 /// How a response is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Caching {
@@ -62,15 +70,17 @@ pub(super) fn raises(request: &Value) -> Result<bool, SendError> {
 }
 
 impl Request {
-    /// Reads a request object; its body may have `most` bytes.
-    pub(super) fn read(request: &Value, most: usize) -> Result<Self, SendError> {
-        let fields = Fields::new(request)?;
+    /// Reads what is sent to `target`; its body may have `most` bytes.
+    pub(super) fn read(target: Target<'_>, most: usize) -> Result<Self, SendError> {
+        let Target {
+            fields,
+            url,
+            origin,
+        } = target;
         let method = method(fields.required("method")?)?;
-        let url = url(fields.required("url")?)?;
-        let origin = Origin::of_url(&url).ok_or_else(|| invalid(NOT_A_URL))?;
         let headers = headers(fields, &url)?;
         if fields.flag("tls_insecure_skip_verify")? {
-            return Err(invalid(
+            return Err(refused(
                 "`tls_insecure_skip_verify` is refused: give the authority in `tls_ca_cert`",
             ));
         }
@@ -78,7 +88,7 @@ impl Request {
             .text("tls_server_name")?
             .is_some_and(|name| Some(name) != url.host_str())
         {
-            return Err(invalid(
+            return Err(refused(
                 "`tls_server_name` must be the host of the URL: certificates are checked for that",
             ));
         }
@@ -89,12 +99,11 @@ impl Request {
         let retries = fields.integer("max_retry_attempts")?.unwrap_or_default();
         let retries = u32::try_from(retries)
             .map_err(|_| invalid("`max_retry_attempts` must not be negative"))?;
-        let caching = caching(request, fields, &headers)?;
         Ok(Self {
-            caching,
-            method,
-            origin: origin.checked()?,
             body: body(fields, most)?,
+            caching: caching(fields, &headers, most)?,
+            method,
+            origin,
             tls: Settings::read(fields)?,
             timeout: fields.timeout()?,
             decode: Decode {
@@ -109,28 +118,47 @@ impl Request {
     }
 }
 
+impl<'v> Target<'v> {
+    /// Reads no more of a request object than where it goes.
+    pub(super) fn read(request: &'v Value) -> Result<Self, SendError> {
+        let fields = Fields::new(request)?;
+        fields.required("method")?;
+        let url = url(fields.required("url")?)?;
+        let origin = Origin::of_url(&url).ok_or_else(|| refused(NOT_A_URL))?;
+        Ok(Self {
+            fields,
+            url,
+            origin: origin.checked()?,
+        })
+    }
+}
+
 fn method(name: &str) -> Result<Method, SendError> {
     let method = Method::from_bytes(name.to_ascii_uppercase().as_bytes())
         .map_err(|_| invalid("`method` is not a method"))?;
     if method == Method::CONNECT || method == Method::TRACE {
-        return Err(invalid(format!("the method {method} is refused")));
+        return Err(refused(format!("the method {method} is refused")));
     }
     Ok(method)
 }
 
 fn url(text: &str) -> Result<Url, SendError> {
+    if text.len() > LONGEST_URL {
+        let message = format!("`url` has more than {LONGEST_URL} bytes");
+        return Err(refused(message));
+    }
     // A parser of URLs forgives all of this, each in its own way.
     let strange = |c: char| c.is_whitespace() || c.is_control() || c == '\\';
     let begins = ["http://", "https://"].iter().any(|scheme| {
         let begin = text.get(..scheme.len());
         begin.is_some_and(|begin| begin.eq_ignore_ascii_case(scheme))
     });
-    if !begins || text.contains(strange) || text.len() > LONGEST_URL {
-        return Err(invalid(NOT_A_URL));
+    if !begins || text.contains(strange) {
+        return Err(refused(NOT_A_URL));
     }
-    let url = Url::parse(text).map_err(|_| invalid(NOT_A_URL))?;
+    let url = Url::parse(text).map_err(|_| refused(NOT_A_URL))?;
     if !url.username().is_empty() || url.password().is_some() || authority(text).contains('@') {
-        return Err(invalid(
+        return Err(refused(
             "`url` has user information: send it in the header `authorization`",
         ));
     }
@@ -159,6 +187,10 @@ fn headers(fields: Fields<'_>, url: &Url) -> Result<HeaderMap, SendError> {
             ));
         };
         size = size.saturating_add(name.len()).saturating_add(value.len());
+        if size > MOST_HEADER_BYTES {
+            let message = format!("`headers` has more than {MOST_HEADER_BYTES} bytes");
+            return Err(refused(message));
+        }
         let name: HeaderName = name
             .parse()
             .map_err(|_| invalid("`headers` has a name that is none"))?;
@@ -166,17 +198,13 @@ fn headers(fields: Fields<'_>, url: &Url) -> Result<HeaderMap, SendError> {
             .map_err(|_| invalid(format!("`headers` has a value for `{name}` that is none")))?;
         if name == http::header::HOST {
             if !names(url, &value) {
-                return Err(invalid(
+                return Err(refused(
                     "the header `host` must be that of the URL: what is allowed is a host",
                 ));
             }
         } else if !OF_THE_CONNECTION.contains(&name.as_str()) {
             headers.insert(name, value);
         }
-    }
-    if size > MOST_HEADER_BYTES {
-        let message = format!("`headers` has more than {MOST_HEADER_BYTES} bytes");
-        return Err(invalid(message));
     }
     Ok(headers)
 }
@@ -193,25 +221,23 @@ fn names(url: &Url, host: &HeaderValue) -> bool {
 }
 
 fn body(fields: Fields<'_>, most: usize) -> Result<Bytes, SendError> {
-    let body = match (fields.text("raw_body")?, fields.get("body")) {
-        (Some(raw), _) => Bytes::copy_from_slice(raw.as_bytes()),
-        (None, Some(value)) => {
-            let text = serde_json::to_string(value);
-            Bytes::from(text.map_err(|_| invalid("`body` has no form in JSON"))?)
-        }
-        (None, None) => Bytes::new(),
-    };
-    if body.len() > most {
-        let message = format!("the body is larger than {most} bytes");
-        return Err(invalid(message));
+    let too_large = || refused(format!("the body is larger than {most} bytes"));
+    match (fields.text("raw_body")?, fields.get("body")) {
+        (Some(raw), _) if raw.len() > most => Err(too_large()),
+        (Some(raw), _) => Ok(Bytes::copy_from_slice(raw.as_bytes())),
+        (None, Some(value)) => match json(value, most) {
+            Ok(text) => Ok(text.into()),
+            Err(NoJson::TooLarge) => Err(too_large()),
+            Err(NoJson::NoForm) => Err(invalid("`body` has no form in JSON")),
+        },
+        (None, None) => Ok(Bytes::new()),
     }
-    Ok(body)
 }
 
 fn caching(
-    request: &Value,
     fields: Fields<'_>,
     headers: &HeaderMap,
+    most: usize,
 ) -> Result<Option<Caching>, SendError> {
     let cache = fields.flag("cache")?;
     let force = fields.flag("force_cache")?;
@@ -231,14 +257,13 @@ fn caching(
     if !(cache || force) || anew {
         return Ok(None);
     }
-    let key = key(request, fields, &ignored)?;
+    let key = key(fields, &ignored, most)?;
     Ok(Some(Caching { key, forced }))
 }
 
 /// All of the request object but the headers that are ignored and how they are called.
-fn key(request: &Value, fields: Fields<'_>, ignored: &[&str]) -> Result<Digest, SendError> {
-    let mut key = request.clone();
-    let no_json = |_: serde_json::Error| invalid("the request has no form in JSON");
+fn key(fields: Fields<'_>, ignored: &[&str], most: usize) -> Result<Digest, SendError> {
+    let mut key = fields.all().clone();
     if let Ok(object) = key.as_object_mut() {
         object.remove(&Value::from("cache_ignored_headers"));
         if !ignored.is_empty()
@@ -252,8 +277,53 @@ fn key(request: &Value, fields: Fields<'_>, ignored: &[&str]) -> Result<Digest, 
             object.insert(Value::from("headers"), headers);
         }
     }
-    let text = serde_json::to_string(&key).map_err(no_json)?;
-    Ok(digest::of_parts([text.as_bytes()]))
+    // A body that may be sent fits, whatever JSON makes of its characters.
+    let most = most.saturating_add(MOST_BESIDES).saturating_mul(ESCAPED);
+    match json(&key, most) {
+        Ok(text) => Ok(digest::of_parts([&*text])),
+        Err(NoJson::TooLarge) => Err(refused(format!("the request is larger than {most} bytes"))),
+        Err(NoJson::NoForm) => Err(invalid("the request has no form in JSON")),
+    }
+}
+
+/// Why a value is not written out.
+enum NoJson {
+    TooLarge,
+    NoForm,
+}
+
+/// A value as JSON of at most so many bytes. Writing ends there: values share their parts, so that a
+/// small one can be written out to any length.
+fn json(value: &Value, most: usize) -> Result<Vec<u8>, NoJson> {
+    let mut bounded = Bounded {
+        text: Vec::new(),
+        most,
+    };
+    match serde_json::to_writer(&mut bounded, value) {
+        Ok(()) => Ok(bounded.text),
+        Err(error) if error.is_io() => Err(NoJson::TooLarge),
+        Err(_) => Err(NoJson::NoForm),
+    }
+}
+
+/// Takes so many bytes and fails at the next.
+struct Bounded {
+    text: Vec<u8>,
+    most: usize,
+}
+
+impl io::Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.text.len().saturating_add(bytes.len()) > self.most {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        self.text.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 const NOT_A_URL: &str = "`url` is not an absolute `http` or `https` URL";
@@ -261,6 +331,10 @@ const NOT_A_URL: &str = "`url` is not an absolute `http` or `https` URL";
 const LONGEST_URL: usize = 16 * 1024;
 /// Most bytes in names and values of headers.
 const MOST_HEADER_BYTES: usize = 64 * 1024;
+/// Most bytes in the rest of a request whose response is kept: URL, headers, certificates.
+const MOST_BESIDES: usize = 1 << 20;
+/// What one byte becomes at most as JSON, in bytes.
+const ESCAPED: usize = 6;
 /// Retries come without much delay, so that more would be an attack.
 const MOST_RETRIES: u32 = 5;
 /// Headers that the connection sets by itself.

@@ -5,8 +5,12 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header::CONTENT_TYPE};
 
-use super::{error::SendError, yaml};
-use crate::input::{Value, parse_json};
+use super::{
+    error::SendError,
+    fields::refused,
+    yaml::{self, InvalidYaml},
+};
+use crate::input::{JsonRule, Value, parse_json};
 
 /// Which decoders are used whatever the content type says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,22 +30,25 @@ pub(super) struct Response {
 }
 
 impl Response {
-    /// As the policy sees it. A body that cannot be decoded is null.
-    pub(super) fn document(&self, decode: Decode) -> Value {
+    /// As the policy sees it. A body that is not in its format is null.
+    ///
+    /// # Errors
+    /// For a body that the reference can decode and that is not decoded here.
+    pub(super) fn document(&self, decode: Decode) -> Result<Value, SendError> {
         let code = i64::from(self.status.as_u16());
-        object([
+        Ok(object([
             ("status", format!("{code} {}", self.phrase).into()),
             ("status_code", code.into()),
-            ("body", self.decoded(decode)),
+            ("body", self.decoded(decode)?),
             (
                 "raw_body",
                 String::from_utf8_lossy(&self.body).into_owned().into(),
             ),
             ("headers", headers(&self.headers)),
-        ])
+        ]))
     }
 
-    fn decoded(&self, decode: Decode) -> Value {
+    fn decoded(&self, decode: Decode) -> Result<Value, SendError> {
         let content_type = self.headers.get(CONTENT_TYPE);
         let content_type = content_type.and_then(|value| value.to_str().ok());
         let content_type = content_type.unwrap_or_default();
@@ -50,14 +57,31 @@ impl Response {
             .len()
             .saturating_add(1)
             .saturating_mul(MOST_GROWTH);
-        let decoded = if decode.json || is_json(content_type) {
-            parse_json(&self.body).ok()
+        if decode.json || is_json(content_type) {
+            match parse_json(&self.body) {
+                Ok(value) => Ok(value),
+                Err(error) => match error.rule {
+                    JsonRule::Depth | JsonRule::Range | JsonRule::Trailing => {
+                        Err(refused(format!("the body of the response: {error}")))
+                    }
+                    JsonRule::End
+                    | JsonRule::Byte
+                    | JsonRule::Number
+                    | JsonRule::Control
+                    | JsonRule::Escape => Ok(Value::Null),
+                },
+            }
         } else if decode.yaml || YAML.iter().any(|yaml| content_type.contains(yaml)) {
-            yaml::parse(&self.body, most)
+            match yaml::parse(&self.body, most) {
+                Ok(value) => Ok(value),
+                Err(InvalidYaml::Malformed) => Ok(Value::Null),
+                Err(error @ InvalidYaml::Excess(_)) => {
+                    Err(refused(format!("the body of the response: {error}")))
+                }
+            }
         } else {
-            None
-        };
-        decoded.unwrap_or(Value::Null)
+            Ok(Value::Null)
+        }
     }
 
     /// What it takes in memory, roughly.

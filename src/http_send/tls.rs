@@ -19,7 +19,7 @@ use super::{
     address::Guarded,
     allow::Scheme,
     error::{SendError, causes},
-    fields::{Fields, invalid},
+    fields::{Fields, invalid, refused},
 };
 use crate::{
     digest::{self, Digest},
@@ -49,7 +49,7 @@ impl Settings {
             "tls_client_key_env_variable",
         ] {
             if fields.get(key).is_some() {
-                return Err(invalid(format!(
+                return Err(refused(format!(
                     "`{key}` is refused, as the environment is not the policy's: use a file of \
                      `portcullis.http_send.tls_files`"
                 )));
@@ -230,7 +230,7 @@ fn build(
 fn read_file(path: &Path, files: &[PathBuf]) -> Result<Vec<u8>, SendError> {
     let shown = path.display();
     if !files.iter().any(|file| file == path) {
-        return Err(invalid(format!(
+        return Err(refused(format!(
             "the file `{shown}` is not allowed: name it in `portcullis.http_send.tls_files`"
         )));
     }
@@ -240,7 +240,7 @@ fn read_file(path: &Path, files: &[PathBuf]) -> Result<Vec<u8>, SendError> {
     // Asked before it is opened: to open a pipe is to wait for somebody who writes.
     let kind = path.metadata().map_err(unreadable)?;
     if !kind.is_file() || kind.len() > MOST_PEM {
-        return Err(SendError::Certificates(format!(
+        return Err(refused(format!(
             "`{shown}` is no file of at most {MOST_PEM} bytes"
         )));
     }

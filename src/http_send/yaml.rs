@@ -6,12 +6,29 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visi
 
 use crate::input::Value;
 
-/// Reads one YAML document that takes at most `most` bytes; nothing if it is none or takes more.
-pub(super) fn parse(text: &[u8], most: usize) -> Option<Value> {
+/// Why there is no value.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum InvalidYaml {
+    /// It is no YAML, or none that JSON can express.
+    #[error("malformed YAML")]
+    Malformed,
+    /// It may be, and is not read to its end.
+    #[error("YAML: {0}")]
+    Excess(String),
+}
+
+/// Reads one YAML document that takes at most `most` bytes.
+pub(super) fn parse(text: &[u8], most: usize) -> Result<Value, InvalidYaml> {
     let left = Cell::new(most);
-    Bounded(&left)
-        .deserialize(yaml_serde::Deserializer::from_slice(text))
-        .ok()
+    let value = Bounded(&left).deserialize(yaml_serde::Deserializer::from_slice(text));
+    value.map_err(|error| {
+        // The library has no other way to tell its errors apart.
+        let error = error.to_string();
+        let excess = EXCESSES.into_iter().find(|excess| error.contains(excess));
+        excess.map_or(InvalidYaml::Malformed, |excess| {
+            InvalidYaml::Excess(excess.to_owned())
+        })
+    })
 }
 
 /// Builds values while there are bytes left.
@@ -22,7 +39,7 @@ impl Bounded<'_> {
     fn take<E: Error>(self, text: usize) -> Result<(), E> {
         let needed = text.saturating_add(VALUE);
         let left = self.0.get().checked_sub(needed);
-        self.0.set(left.ok_or_else(|| E::custom("too large"))?);
+        self.0.set(left.ok_or_else(|| E::custom(TOO_LARGE))?);
         Ok(())
     }
 
@@ -106,13 +123,21 @@ impl<'de> Visitor<'de> for Bounded<'_> {
 
 /// What a value takes besides its text, in bytes.
 const VALUE: usize = 64;
+const TOO_LARGE: &str = "it grows beyond its bound";
+/// What a reader without bounds would read.
+const EXCESSES: [&str; 4] = [
+    TOO_LARGE,
+    "recursion limit exceeded",
+    "repetition limit exceeded",
+    "more than one document",
+];
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn json(yaml: &str) -> Option<String> {
-        let value = parse(yaml.as_bytes(), 10_000)?;
+        let value = parse(yaml.as_bytes(), 10_000).ok()?;
         Some(serde_json::to_string(&value).unwrap())
     }
 
@@ -143,7 +168,23 @@ mod tests {
             let row = [format!("*{last}").as_str(); 9].join(", ");
             bomb.extend([format!("{name}: &{name} [{row}]\n")]);
         }
-        assert_eq!(parse(bomb.as_bytes(), 1 << 20), None);
-        assert!(parse(b"a: &a [x, x]\nb: [*a, *a]\n", 1 << 20).is_some());
+        let grown = parse(bomb.as_bytes(), 1 << 20);
+        assert!(matches!(grown, Err(InvalidYaml::Excess(_))), "{grown:?}");
+        assert!(parse(b"a: &a [x, x]\nb: [*a, *a]\n", 1 << 20).is_ok());
+    }
+
+    #[test]
+    fn what_a_reader_without_bounds_would_read_is_not_called_malformed() {
+        let nested = |depth: usize| [&*"[".repeat(depth), &*"]".repeat(depth)].concat();
+        for (yaml, excess) in [
+            (nested(200), true),
+            (nested(20), false),
+            ("a: 1\n---\nb: 2\n".to_owned(), true),
+            ("a: [".to_owned(), false),
+        ] {
+            let read = parse(yaml.as_bytes(), 10_000);
+            let is = matches!(read, Err(InvalidYaml::Excess(_)));
+            assert_eq!(is, excess, "{yaml}: {read:?}");
+        }
     }
 }

@@ -16,8 +16,20 @@ use std::{cell::RefCell, collections::BTreeMap, mem};
 
 use crate::input::Value;
 
-/// The answer to one call: the response object, or why the call failed.
-pub type Answer = Result<Value, String>;
+/// The answer to one call: the response object, or why there is none.
+pub type Answer = Result<Value, Unanswered>;
+
+/// Why a call has no response, and what that means to the policy.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unanswered {
+    /// An error of the function as the reference has it: undefined, or with strict errors the end.
+    #[error("{0}")]
+    Failed(String),
+    /// A bound or a refusal that the reference does not have. A policy that is right there must not
+    /// go on without the response: it ends the evaluation, strict or not.
+    #[error("{0}")]
+    Refused(String),
+}
 
 /// The answers that one check has, and the call that it waits for.
 #[derive(Debug, Default)]

@@ -105,7 +105,7 @@ async fn headers_are_bounded_too() {
 }
 
 #[tokio::test]
-async fn yaml_that_repeats_itself_is_no_body() {
+async fn yaml_that_repeats_itself_is_refused() {
     let mut bomb = "a: &a [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
     for (last, name) in "abcdefghijk".chars().zip("bcdefghijkl".chars()) {
         let row = [format!("*{last}").as_str(); 10].join(", ");
@@ -113,8 +113,83 @@ async fn yaml_that_repeats_itself_is_no_body() {
     }
     let backend = Backend::start(text(&bomb).with("content-type", "application/yaml")).await;
     let sender = Sender::to(&[&backend.origin()]);
-    let response = sender.send(get(&backend.url("/"))).await.unwrap();
-    assert_eq!(response["body"], json!(null));
+    let error = sender.send(get(&backend.url("/"))).await.unwrap_err();
+    assert!(error.contains("the body of the response"), "{error}");
+}
+
+#[tokio::test]
+async fn what_is_not_decoded_here_alone_ends_the_evaluation_and_what_nobody_decodes_is_null() {
+    let nested = |depth: usize| [&*"[".repeat(depth), &*"]".repeat(depth)].concat();
+    for (kind, body, refused) in [
+        ("application/json", nested(129), true),
+        ("application/json", nested(120), false),
+        ("application/json", format!("[1{}]", "0".repeat(2000)), true),
+        ("application/json", "{\"bad\": true} x".to_owned(), true),
+        ("application/json", "{broken".to_owned(), false),
+        ("application/yaml", nested(300), true),
+        ("application/yaml", "a: [".to_owned(), false),
+        ("text/plain", nested(300), false),
+    ] {
+        let backend = Backend::start(text(&body).with("content-type", kind)).await;
+        let sender = Sender::to(&[&backend.origin()]);
+        let url = backend.url("/");
+        assert_eq!(sender.refuses(get(&url)).await, refused, "{kind} {body}");
+    }
+}
+
+#[tokio::test]
+async fn our_own_bounds_end_the_evaluation_and_other_errors_do_not() {
+    let backend = Backend::start(text("here")).await;
+    let sender = Sender::to(&[&backend.origin()]);
+    let long = |length: usize| get(&backend.url(&format!("/{}", "x".repeat(length))));
+    let more = |more| get_with(&backend.url("/"), more);
+    for (request, refused) in [
+        (long(16_000), false),
+        (long(17_000), true),
+        (more(json!({"headers": {"a": "x".repeat(60_000)}})), false),
+        (more(json!({"headers": {"a": "x".repeat(70_000)}})), true),
+        (more(json!({"body": "x".repeat(1000)})), false),
+        (more(json!({"body": "x".repeat(1 << 20)})), true),
+        (more(json!({"raw_body": "x".repeat(1 << 20)})), false),
+        (more(json!({"raw_body": "x".repeat(1 + (1 << 20))})), true),
+        (more(json!({"tls_insecure_skip_verify": true})), true),
+        (get(&backend.url("/a\\b")), true),
+        (get("http://elsewhere.example/"), true),
+        (get("http://169.254.169.254/"), true),
+        (more(json!({"unknown": 1})), false),
+        (more(json!({"timeout": "1ns"})), false),
+    ] {
+        let shown: String = request.to_string().chars().take(100).collect();
+        assert_eq!(sender.refuses(request).await, refused, "{shown}");
+    }
+    let many = (0..200).fold(text(""), |answer, nth| {
+        answer.with("x-many", &nth.to_string())
+    });
+    for (answer, refused) in [
+        (Answer::HangUp, false),
+        (text("").status(500), false),
+        (Answer::Flood { announced: true }, true),
+        (text("").with("x-long", &"x".repeat(70_000)), true),
+        (many, true),
+    ] {
+        backend.set(answer.clone());
+        let url = backend.url("/");
+        assert_eq!(sender.refuses(get(&url)).await, refused, "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_host_that_is_not_allowed_is_named_before_the_rest_is_read() {
+    let backend = Backend::start(text("")).await;
+    let request = get_with(&backend.url("/"), json!({"body": "x".repeat(2 << 20)}));
+    for (allow, why) in [
+        (vec![], "is not allowed: add it"),
+        (vec![backend.origin()], "larger than"),
+    ] {
+        let allow: Vec<&str> = allow.iter().map(String::as_str).collect();
+        let error = Sender::to(&allow).send(request.clone()).await.unwrap_err();
+        assert!(error.contains(why), "{error}");
+    }
 }
 
 #[tokio::test]

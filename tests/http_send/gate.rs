@@ -199,6 +199,24 @@ allow if {{
 }
 
 #[tokio::test]
+async fn a_path_too_long_to_be_asked_about_is_denied_also_where_no_answer_means_allowed() {
+    let policy = r#"package envoy.authz
+default allow := true
+allow := false if http.send({"method": "GET", "url": concat("", ["BACKEND/", urlquery.encode(input.attributes.request.http.path)])}).raw_body == "bad"
+"#;
+    let interpreted = format!("{policy}\nother if walk([input], [[\"nowhere\"], _])\n");
+    for policy in [policy, &interpreted] {
+        let backend = Backend::start(text("good")).await;
+        let gate = Gate::new(policy, &backend, |_| {});
+        assert_eq!(gate.check("/a").await, ALLOWED);
+        assert_eq!(gate.check(&"/".repeat(6000)).await, DENIED);
+        assert!(gate.has(r#"portcullis_checks_total{outcome="denied",reason="evaluation"} 1"#));
+        backend.set(text("bad"));
+        assert_eq!(gate.check("/a").await, DENIED);
+    }
+}
+
+#[tokio::test]
 async fn a_host_that_is_not_allowed_is_not_asked_and_the_request_is_denied() {
     let (allowed, other) = (
         Backend::start(text("yes")).await,

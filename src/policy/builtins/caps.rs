@@ -40,6 +40,9 @@ const MAX_ITEMS: usize = 100_000;
 /// How many bytes of text one call may take or produce.
 pub(super) const MAX_TEXT: usize = 256 * 1024;
 
+/// How many bytes of text the request of a call may have: more than any configuration lets it send.
+const MAX_SENT: usize = 65 * 1024 * 1024;
+
 /// How many pairs of elements or bytes one call may compare.
 const MAX_PAIRS: usize = 500_000;
 
@@ -67,6 +70,33 @@ pub(super) fn plain(arguments: &[Value]) -> Result<(), Instead> {
     size(arguments).map(drop)
 }
 
+/// A request object is no larger than what may ever be sent, and can be written out as JSON: a key
+/// that is a collection is a text in a text, and twice as long with each.
+pub(super) fn request(request: &Value) -> Result<(), Instead> {
+    measured(std::slice::from_ref(request), MAX_ITEMS, MAX_SENT)?;
+    let mut rest = vec![request];
+    while let Some(value) = rest.pop() {
+        match value {
+            Value::Array(items) => rest.extend(items.iter()),
+            Value::Set(items) => rest.extend(items.iter()),
+            Value::Object(fields) => {
+                for (key, value) in fields.iter() {
+                    if matches!(key, Value::Array(_) | Value::Set(_) | Value::Object(_)) {
+                        return Err(Instead::Excess("a key is a collection".to_owned()));
+                    }
+                    rest.push(value);
+                }
+            }
+            Value::Null
+            | Value::Bool(_)
+            | Value::Number(_)
+            | Value::String(_)
+            | Value::Undefined => {}
+        }
+    }
+    Ok(())
+}
+
 /// The size of `arguments`. Values share their parts, so that a small one can be written out to
 /// any length: what is shared counts as often as it occurs, and counting ends where it is too much.
 fn size(arguments: &[Value]) -> Result<Size, Instead> {
@@ -74,6 +104,10 @@ fn size(arguments: &[Value]) -> Result<Size, Instead> {
 }
 
 fn size_within(arguments: &[Value], most: usize) -> Result<Size, Instead> {
+    measured(arguments, most, MAX_TEXT)
+}
+
+fn measured(arguments: &[Value], most: usize, most_text: usize) -> Result<Size, Instead> {
     let mut size = Size::default();
     let mut rest: Vec<(&Value, usize)> = Vec::new();
     let mut next = arguments.iter();
@@ -108,7 +142,7 @@ fn size_within(arguments: &[Value], most: usize) -> Result<Size, Instead> {
                 );
             }
         }
-        text(size.text)?;
+        text_within(size.text, most_text)?;
     }
     Ok(size)
 }

@@ -8,10 +8,11 @@
 use regorus::Value;
 use regorus::unstable::{BUILTINS, ExprRef, Span};
 
+use super::caps::{self, Instead};
 use super::replaced::{Replaced, failed};
 use super::stop;
 use crate::policy::EvalError;
-use crate::policy::externals::{self, Known};
+use crate::policy::externals::{self, Known, Unanswered};
 
 /// The function that asks other services.
 pub(super) const SEND: Replaced = Replaced {
@@ -52,9 +53,14 @@ fn send(
     let [request] = arguments else {
         return Err(failed(NAME, "takes one argument"));
     };
+    // Before anything compares it or writes it out.
+    if let Err(Instead::Excess(why)) = caps::request(request) {
+        return Err(failed(NAME, &why));
+    }
     match externals::known(request) {
         Known::Answer(Ok(response)) => Ok(response),
-        Known::Answer(Err(error)) => Err(anyhow::anyhow!("`{NAME}`: {error}")),
+        Known::Answer(Err(Unanswered::Failed(why))) => Err(anyhow::anyhow!("`{NAME}`: {why}")),
+        Known::Answer(Err(Unanswered::Refused(why))) => Err(failed(NAME, &why)),
         Known::Awaited => Err(stop::evaluation(EvalError::Awaits)),
         Known::OutsideOfACheck => Err(failed(NAME, "nobody answers it here")),
     }

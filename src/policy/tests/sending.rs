@@ -1,8 +1,10 @@
 //! Policies that call `http.send`: what is answered, what is awaited, and that nothing else can run in
 //! its place.
 
+use std::collections::BTreeMap;
+
 use super::*;
-use crate::policy::{Answer, Externals};
+use crate::policy::{Answer, Externals, Unanswered};
 
 const REQUEST: &str = r#"http.send({"method": "GET", "url": input.url})"#;
 
@@ -116,7 +118,8 @@ fn both_evaluators_decide_alike_with_prepared_answers() {
             r#"{"status_code":403,"body":null,"headers":{"a":["b"]}}"#,
         )),
         Ok(json(r#"{"status_code":0,"error":{"code":"e"}}"#)),
-        Err("not today".to_owned()),
+        Err(Unanswered::Failed("not today".to_owned())),
+        Err(Unanswered::Refused("too much".to_owned())),
     ];
     for body in [
         "allow if SEND.status_code == 200\n",
@@ -140,7 +143,7 @@ fn both_evaluators_decide_alike_with_prepared_answers() {
 
 #[test]
 fn a_failed_call_is_undefined_or_fails_the_evaluation() {
-    let failed = Err("`http://a:80` is not allowed".to_owned());
+    let failed = Err(Unanswered::Failed("GET http://a:80: gone".to_owned()));
     let text = format!("allow if {REQUEST}\nallow if not {REQUEST}\n");
     for policy in both(load_with(&text, false)) {
         let (result, asked) = decided(&policy, &failed);
@@ -154,9 +157,76 @@ fn a_failed_call_is_undefined_or_fails_the_evaluation() {
         };
         let error = error.to_string();
         assert!(
-            error.contains("`http.send`: `http://a:80` is not allowed"),
+            error.contains("`http.send`: GET http://a:80: gone"),
             "{error}"
         );
+    }
+}
+
+/// Policies that allow when the call in them is undefined.
+const OPEN_WITHOUT: [&str; 5] = [
+    "default allow := true\nallow := false if SEND.body.bad\n",
+    "allow if not bad\nbad if SEND.body.bad\n",
+    "allow if count([x | some x in [1]; SEND]) == 0\n",
+    "allow if 1 == 2\nelse := true if not SEND\n",
+    "allow if not f(1)\nf(_) if SEND.body.bad\n",
+];
+
+#[test]
+fn nothing_around_a_call_makes_a_decision_of_a_refusal() {
+    let refused = Err(Unanswered::Refused("the body is too large".to_owned()));
+    let failed = Err(Unanswered::Failed("GET http://a:80: gone".to_owned()));
+    for body in OPEN_WITHOUT {
+        let text = body.replace("SEND", REQUEST);
+        for policy in both(load_with(&text, false)) {
+            let (result, _) = decided(&policy, &failed);
+            assert_eq!(result.ok(), Some(Value::from(true)), "{text}");
+        }
+        for strict in [false, true] {
+            for policy in both(load_with(&text, strict)) {
+                let (result, asked) = decided(&policy, &refused);
+                let Err(EvalError::Failed(error)) = result else {
+                    panic!("{text} on {:?}: {result:?}", policy.engine());
+                };
+                assert_eq!(error.to_string(), "`http.send`: the body is too large");
+                assert_eq!(asked.len(), 1);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_request_that_could_not_be_written_out_is_never_awaited() {
+    let object = |key: Value, value: Value| Value::from(BTreeMap::from([(key, value)]));
+    // Each level is the one before it, twice.
+    let shared = |levels: usize| {
+        let twice = |body: Value, _| Value::from(vec![body.clone(), body]);
+        object("body".into(), (0..levels).fold(json("[]"), twice))
+    };
+    // Each level is a key of the next.
+    let keyed = |levels: usize| {
+        let key = |body: Value, _| object(body, Value::from(true));
+        object("body".into(), (0..levels).fold(json("\"x\""), key))
+    };
+    let text = "default allow := true\nallow := false if http.send(input).body.bad\n";
+    for (request, why) in [
+        (shared(10), None),
+        (shared(40), Some("more than 100000 elements")),
+        (keyed(1), None),
+        (keyed(60), Some("a key is a collection")),
+    ] {
+        for policy in both(load_with(text, false)) {
+            let mut externals = Externals::default();
+            let result = policy.evaluate_with(request.clone(), LIMITS, &mut externals);
+            assert_eq!(externals.awaited().is_some(), why.is_none(), "{why:?}");
+            match (result, why) {
+                (Err(EvalError::Awaits), None) => {}
+                (Err(EvalError::Failed(error)), Some(why)) => {
+                    assert!(error.to_string().contains(why), "{error}");
+                }
+                (_, why) => panic!("not {why:?}"),
+            }
+        }
     }
 }
 

@@ -12,19 +12,19 @@ use std::{
 ///
 /// Threads may note at the same time: one note may then be lost.
 #[derive(Debug, Default)]
-pub(super) struct Median {
+pub(crate) struct Median {
     nanoseconds: AtomicU64,
 }
 
 impl Median {
     /// One that has seen `duration` so often that a few others move it little.
-    pub(super) fn of(duration: Duration) -> Self {
+    pub(crate) fn of(duration: Duration) -> Self {
         let median = Self::default();
         median.note(duration);
         median
     }
 
-    pub(super) fn note(&self, duration: Duration) {
+    pub(crate) fn note(&self, duration: Duration) {
         let noted = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
         let before = self.nanoseconds.load(Ordering::Relaxed);
         let step = before.checked_div(16).unwrap_or_default().max(1);
@@ -38,7 +38,7 @@ impl Median {
         self.nanoseconds.store(after, Ordering::Relaxed);
     }
 
-    pub(super) fn get(&self) -> Duration {
+    pub(crate) fn get(&self) -> Duration {
         Duration::from_nanos(self.nanoseconds.load(Ordering::Relaxed))
     }
 }
