@@ -3,15 +3,16 @@
 //!
 //! Every decision begins on the line with a short slice of time. One that needs more begins anew here:
 //! nothing has to be carried over, because a decision is a function of its arguments. Where most
-//! decisions of a policy are long, they come here at once. The queue is bounded, the newest goes first,
-//! and the oldest is pushed out.
+//! decisions of a policy are long, they come here at once. The oldest goes first as long as it has
+//! time; where the queue stands, the newest, which still has. The queue is bounded, and the oldest is
+//! pushed out.
 
 use std::{
     collections::VecDeque,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tokio::sync::oneshot;
@@ -69,7 +70,13 @@ pub(super) struct Lane(Arc<Shared>);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Full;
 
-type Job = Box<dyn FnOnce() + Send>;
+type Work = Box<dyn FnOnce() + Send>;
+
+struct Job {
+    work: Work,
+    /// When it has waited so long that newer ones are more likely to be done in time.
+    stale: Instant,
+}
 
 struct Shared {
     options: Options,
@@ -94,6 +101,17 @@ struct Queue {
     closed: bool,
 }
 
+impl Queue {
+    /// The oldest job, or the newest where the oldest has waited too long.
+    fn take(&mut self, now: Instant) -> Option<Job> {
+        if self.jobs.front()?.stale > now {
+            self.jobs.pop_front()
+        } else {
+            self.jobs.pop_back()
+        }
+    }
+}
+
 impl Lane {
     pub(super) fn new(options: Options) -> Self {
         Self(Arc::new(Shared {
@@ -103,17 +121,23 @@ impl Lane {
         }))
     }
 
-    /// Runs `job` when its turn comes, unless the future has been dropped by then.
+    /// Runs `job`, which is done with in `time`, when its turn comes, unless the future has been
+    /// dropped by then.
     pub(super) async fn run<T: Send + 'static>(
         &self,
+        time: Duration,
         job: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Full> {
         let (done, result) = oneshot::channel();
-        self.push(Box::new(move || {
+        let work = Box::new(move || {
             if !done.is_closed() {
                 drop(done.send(job()));
             }
-        }))?;
+        });
+        let now = Instant::now();
+        let patience = time.checked_div(PATIENCE).unwrap_or_default();
+        let stale = now.checked_add(patience).unwrap_or(now);
+        self.push(Job { work, stale })?;
         // The job was pushed out, or panicked.
         result.await.map_err(|_| Full)
     }
@@ -160,13 +184,13 @@ impl Shared {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// One thread: the newest job first.
+    /// One thread.
     fn work(&self) {
         // Where this is not allowed the threads are as good as any.
         let _unchanged = rustix::process::setpriority_process(None, NICE);
         while let Some(job) = self.next() {
             // Jobs answer for their own panics; a thread must not be lost with one.
-            drop(catch_unwind(AssertUnwindSafe(job)));
+            drop(catch_unwind(AssertUnwindSafe(job.work)));
             let mut queue = self.lock();
             queue.busy = queue.busy.saturating_sub(1);
         }
@@ -178,7 +202,7 @@ impl Shared {
             if queue.closed {
                 return None;
             }
-            if let Some(job) = queue.jobs.pop_back() {
+            if let Some(job) = queue.take(Instant::now()) {
                 queue.busy = queue.busy.saturating_add(1);
                 return Some(job);
             }
@@ -192,6 +216,8 @@ impl Shared {
 
 /// Requests of more bytes go to the lane unread: to parse their body takes some milliseconds.
 const LARGE: usize = 64 * 1024;
+/// The oldest goes first until it has waited for this part of its time.
+const PATIENCE: u32 = 4;
 /// A slice is so many times as long as an evaluation usually is.
 const USUALS: u32 = 8;
 /// The priority of the threads, below that of all others (`setpriority(2)`).
@@ -205,6 +231,7 @@ mod tests {
 
     use super::*;
 
+    const LONG: Duration = Duration::from_mins(10);
     const AUTO: Options = Options {
         slice: None,
         threads: 1,
@@ -215,7 +242,7 @@ mod tests {
     async fn occupied(lane: &Lane) -> mpsc::Sender<()> {
         let (release, released) = mpsc::channel::<()>();
         let (started, starts) = oneshot::channel();
-        let work = lane.run(move || {
+        let work = lane.run(LONG, move || {
             started.send(()).unwrap();
             released.recv().unwrap_err();
         });
@@ -251,21 +278,31 @@ mod tests {
     #[tokio::test]
     async fn a_job_returns_what_it_makes_and_one_that_panics_takes_no_thread_along() {
         let lane = Lane::new(AUTO);
-        assert_eq!(lane.run(|| 1).await, Ok(1));
+        assert_eq!(lane.run(LONG, || 1).await, Ok(1));
         let panics = || -> i32 { panic!("inside a job") };
-        assert_eq!(lane.run(panics).await, Err(Full));
-        assert_eq!(lane.run(|| 2).await, Ok(2));
+        assert_eq!(lane.run(LONG, panics).await, Err(Full));
+        assert_eq!(lane.run(LONG, || 2).await, Ok(2));
     }
 
     #[tokio::test]
-    async fn the_newest_goes_first_and_the_oldest_is_pushed_out() {
+    async fn the_oldest_goes_first_unless_it_waited_too_long_and_is_pushed_out() {
+        for (time, expected) in [
+            (LONG, ["second", "third"]),
+            (Duration::ZERO, ["third", "second"]),
+        ] {
+            assert_eq!(order(time).await, expected, "{time:?}");
+        }
+    }
+
+    /// The order in which those of three jobs are done that find room for two.
+    async fn order(time: Duration) -> Vec<&'static str> {
         let lane = Lane::new(AUTO);
         let release = occupied(&lane).await;
         let (done, order) = mpsc::channel();
         let mut jobs: Vec<_> = ["first", "second", "third"]
             .map(|name| {
                 let done = done.clone();
-                Box::pin(lane.run(move || done.send(name).unwrap()))
+                Box::pin(lane.run(time, move || done.send(name).unwrap()))
             })
             .into();
         for job in &mut jobs {
@@ -277,7 +314,7 @@ mod tests {
             job.await.unwrap();
         }
         drop(done);
-        assert_eq!(order.iter().collect::<Vec<_>>(), ["third", "second"]);
+        order.iter().collect()
     }
 
     #[tokio::test]
@@ -286,10 +323,10 @@ mod tests {
         let release = occupied(&lane).await;
         let (ran, runs) = mpsc::channel();
         let waited = ran.clone();
-        let mut given_up = Box::pin(lane.run(move || ran.send("given up").unwrap()));
+        let mut given_up = Box::pin(lane.run(LONG, move || ran.send("given up").unwrap()));
         assert!(poll!(&mut given_up).is_pending());
         drop(given_up);
-        let mut other = Box::pin(lane.run(move || waited.send("waited for").unwrap()));
+        let mut other = Box::pin(lane.run(LONG, move || waited.send("waited for").unwrap()));
         assert!(poll!(&mut other).is_pending());
         drop(release);
         other.await.unwrap();
@@ -301,7 +338,11 @@ mod tests {
         let lane = Lane::new(AUTO);
         let release = occupied(&lane).await;
         let (done, result) = oneshot::channel::<()>();
-        lane.push(Box::new(move || done.send(()).unwrap())).unwrap();
+        let job = Job {
+            work: Box::new(move || done.send(()).unwrap()),
+            stale: Instant::now(),
+        };
+        lane.push(job).unwrap();
         drop(lane);
         drop(release);
         assert!(result.await.is_err());

@@ -265,12 +265,13 @@ impl Gate {
             claim: Some(&claim),
             ..Waiting::new(&gate.metrics)
         };
-        let mut work = pin!(gate.lane.run(move || {
+        let left = left_behind.budget.left();
+        let mut work = pin!(gate.lane.run(left, move || {
             let mut check = check;
             let attempt = there.in_the_lane(&mut check, &theirs);
             (check, attempt)
         }));
-        let in_time = tokio::time::timeout(left_behind.budget.left(), work.as_mut()).await;
+        let in_time = tokio::time::timeout(left, work.as_mut()).await;
         let done = match in_time {
             Ok(done) => done.map_err(|Full| Shed::Lane.into()),
             Err(_) => match claim.take() {
