@@ -230,7 +230,9 @@ impl Gate {
                 // The machine may have been elsewhere; first those whose turn it is now.
                 Attempt::TooLong if slices < MOST_SLICES => {
                     slices = slices.saturating_add(1);
+                    let mut waiting = Waiting::new(&gate.metrics);
                     tokio::task::yield_now().await;
+                    waiting.is_over();
                     gate.on_the_line(&mut check)
                 }
                 Attempt::TooLong | Attempt::ForTheLane => {
@@ -262,8 +264,9 @@ impl Gate {
         let claim = Claim::default();
         let (there, theirs) = (Arc::clone(gate), claim.clone());
         let mut waiting = Waiting {
+            metrics: &gate.metrics,
             claim: Some(&claim),
-            ..Waiting::new(&gate.metrics)
+            over: false,
         };
         let left = left_behind.budget.left();
         let mut work = pin!(gate.lane.run(left, move || {

@@ -106,6 +106,8 @@ async fn a_decision_is_the_same_wherever_it_is_made() {
             .metric("portcullis_check_duration_seconds_count")
             .await;
         assert_eq!(decided, Some(4.0), "one event a check");
+        let abandoned = server.metric("portcullis_abandoned_total").await;
+        assert_eq!(abandoned, Some(0.0), "everybody waited for the answer");
     }
 }
 
