@@ -25,4 +25,4 @@ pub use jwks::{
 pub use lifecycle::{
     PolicyActivated, PolicyRejected, ServerDraining, ServerStarted, ServerStopped,
 };
-pub use metrics::{InFlight, Metrics, RunsLong};
+pub use metrics::{InFlight, Metrics};

@@ -3,7 +3,7 @@
 use std::{borrow::Cow, sync::Arc};
 
 use super::{MalformedDecision, Rule};
-use crate::input::Value;
+use crate::input::{Value, type_name};
 
 /// The items of an array, or of a set in its sorted order; `None` for anything else.
 pub(super) fn items(value: &Value) -> Option<impl Iterator<Item = &Value>> {
@@ -79,15 +79,8 @@ pub(super) fn one_or_many<'v>(
 }
 
 pub(super) fn wrong_type(expected: &'static str, found: &Value) -> Rule {
-    let found = match found {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "an array",
-        Value::Set(_) => "a set",
-        Value::Object(_) => "an object",
-        Value::Undefined => "undefined",
-    };
-    Rule::WrongType { expected, found }
+    Rule::WrongType {
+        expected,
+        found: type_name(found),
+    }
 }

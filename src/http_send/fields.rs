@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{error::SendError, timespan};
-use crate::input::Value;
+use crate::input::{Value, type_name};
 
 /// A request object whose keys are known.
 #[derive(Clone, Copy, Debug)]
@@ -101,16 +101,7 @@ pub(super) fn refused(why: impl Into<String>) -> SendError {
 }
 
 fn wrong<T>(key: &'static str, must: &'static str, value: &Value) -> Result<T, SendError> {
-    let is = match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "an array",
-        Value::Set(_) => "a set",
-        Value::Object(_) => "an object",
-        Value::Undefined => "undefined",
-    };
+    let is = type_name(value);
     Err(invalid(format!("`{key}` must be {must}, not {is}")))
 }
 

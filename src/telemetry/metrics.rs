@@ -55,23 +55,12 @@ pub struct Metrics {
     policy_rejections: Counter,
 }
 
-/// A check in flight, for as long as this lives.
+/// A check in flight, or in the slow lane, for as long as this lives.
 #[derive(Debug)]
 #[must_use = "the check counts as done when this is dropped"]
 pub struct InFlight<'a>(&'a Gauge);
 
 impl Drop for InFlight<'_> {
-    fn drop(&mut self) {
-        self.0.dec();
-    }
-}
-
-/// A check that is decided in the slow lane, for as long as this lives.
-#[derive(Debug)]
-#[must_use = "the check counts as done when this is dropped"]
-pub struct RunsLong<'a>(&'a Gauge);
-
-impl Drop for RunsLong<'_> {
     fn drop(&mut self) {
         self.0.dec();
     }
@@ -134,10 +123,10 @@ impl Metrics {
     }
 
     /// Counts one more check in the slow lane.
-    pub fn run_long(&self) -> RunsLong<'_> {
+    pub fn run_long(&self) -> InFlight<'_> {
         self.checks.isolated.inc();
         self.checks.lane_running.inc();
-        RunsLong(&self.checks.lane_running)
+        InFlight(&self.checks.lane_running)
     }
 
     /// Everything, as Prometheus scrapes it ([`CONTENT_TYPE`]).
