@@ -53,6 +53,7 @@ pub mod response;
 pub mod telemetry;
 
 pub mod http_send;
+pub mod services;
 
 pub mod check;
 

@@ -4,8 +4,9 @@
 //! whatever the request (unknown functions, an entrypoint that nobody defines, unsafe variables) is
 //! found here and never at request time.
 
+pub mod bundle;
+
 mod builtins;
-mod bundle;
 mod check;
 mod constructs;
 mod data;
@@ -40,6 +41,15 @@ pub struct PolicyFile {
     pub data_path: Vec<String>,
     /// The content.
     pub bytes: Vec<u8>,
+}
+
+/// Everything a policy is made of.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PolicySet<'a> {
+    /// Files, among them archives.
+    pub files: &'a [PolicyFile],
+    /// Bundles that are read already; they own the parts of `data` that their roots name.
+    pub bundles: &'a [std::sync::Arc<bundle::Bundle>],
 }
 
 /// What to evaluate, and how strictly.
@@ -148,7 +158,16 @@ impl Policy {
     /// Loads on the calling thread and takes as long as the policy is large: not for the line of a
     /// check.
     pub fn load(files: &[PolicyFile], options: &LoadOptions) -> Result<Self, LoadError> {
-        let collected = load::collect(files, options);
+        let set = PolicySet {
+            files,
+            ..PolicySet::default()
+        };
+        Self::load_set(&set, options)
+    }
+
+    /// Compiles files and bundles together into one policy; as [`load`](Self::load).
+    pub fn load_set(set: &PolicySet<'_>, options: &LoadOptions) -> Result<Self, LoadError> {
+        let collected = load::collect(set, options);
         let load::Collected {
             modules,
             data,

@@ -1,5 +1,6 @@
 //! Where policies come from: read aside of the line, compiled, and published as the active one.
 
+pub mod bundles;
 pub mod embedded;
 pub mod file;
 pub mod jwks;

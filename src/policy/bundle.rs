@@ -3,27 +3,96 @@
 //! Reads bytes into memory and nothing else: no name in an archive ever touches a file system.
 //! Every size is bounded while it streams, because a few kilobytes can unpack to any size.
 
+mod limits;
 mod manifest;
+mod order;
+mod signature;
 
 use std::collections::BTreeSet;
 use std::io::Read;
+use std::sync::Arc;
 
 use flate2::read::MultiGzDecoder;
 use regorus::Value;
 use tar::{Archive, Entry, EntryType};
 
+use super::LoadError;
 use super::data::{self, DataTree};
 use super::diagnostic::Diagnostic;
-use manifest::Manifest;
+pub use limits::Limits;
+pub use manifest::Manifest;
 pub(super) use manifest::{Roots, overlap};
+pub use order::RevisionOrder;
+pub use signature::{Verification, Verifier};
 
-/// What a bundle brings.
+/// A bundle that was read: whole, verified as asked, immutable. Its data is shared, not copied, by
+/// every policy that is made with it.
 #[derive(Debug)]
-pub(super) struct Bundle {
+pub struct Bundle {
+    pub(super) name: Arc<str>,
+    pub(super) manifest: Manifest,
+    pub(super) roots: Roots,
     pub(super) modules: Vec<BundleModule>,
     pub(super) data: Value,
-    pub(super) revision: Option<String>,
-    pub(super) roots: Roots,
+    /// Length of the archive it came in, in bytes.
+    size: u64,
+}
+
+/// What an archive holds.
+#[derive(Debug)]
+pub enum Contents {
+    /// A whole bundle.
+    Snapshot(Bundle),
+    /// Changes to the data of a bundle that is there (`patch.json`).
+    Delta(Delta),
+}
+
+/// Changes to the data of a bundle.
+#[derive(Debug)]
+pub struct Delta {
+    manifest: Manifest,
+}
+
+/// How an archive is read.
+#[derive(Clone, Copy, Debug)]
+pub struct Reading<'a> {
+    /// How large it may be.
+    pub limits: &'a Limits,
+    /// What makes it genuine.
+    pub verification: &'a Verification,
+    /// The bundle that it follows: what is equal in both is kept once.
+    pub last: Option<&'a Bundle>,
+}
+
+impl Bundle {
+    /// The name it is configured under, or its file's.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// `revision` of its manifest; `None` when that is missing or empty.
+    pub fn revision(&self) -> Option<&str> {
+        self.manifest.revision.as_deref()
+    }
+
+    /// Its manifest.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// Length of the archive it came in, in bytes.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// This bundle with the changes of `delta`, which must concern its roots alone.
+    pub fn patched(&self, delta: &Delta) -> Result<Self, LoadError> {
+        let _ = &delta.manifest;
+        Err(LoadError(vec![Diagnostic::of_file(
+            &self.name,
+            "delta bundles are not supported yet",
+        )]))
+    }
 }
 
 /// A Rego module of a bundle.
@@ -43,8 +112,15 @@ struct File {
     bytes: Vec<u8>,
 }
 
-/// Reads the archive `name`; every problem in it is reported.
-pub(super) fn read(name: &str, bytes: &[u8]) -> Result<Bundle, Vec<Diagnostic>> {
+/// Reads the archive of the bundle `name`; every problem in it is reported.
+pub fn read(name: &str, archive: &[u8], reading: Reading<'_>) -> Result<Contents, LoadError> {
+    let _ = reading;
+    snapshot(name, archive)
+        .map(Contents::Snapshot)
+        .map_err(LoadError)
+}
+
+fn snapshot(name: &str, bytes: &[u8]) -> Result<Bundle, Vec<Diagnostic>> {
     let files = unpack(name, bytes).map_err(|problem| vec![problem])?;
     let mut problems = Vec::new();
     let manifest = match files.iter().find(|file| file.path == MANIFEST) {
@@ -88,10 +164,12 @@ pub(super) fn read(name: &str, bytes: &[u8]) -> Result<Bundle, Vec<Diagnostic>> 
     problems.extend(roots.problems_of_data(name, tree.root()));
     if problems.is_empty() {
         Ok(Bundle {
+            name: name.into(),
+            manifest,
+            roots,
             modules,
             data: tree.root().clone(),
-            revision: manifest.revision,
-            roots,
+            size: u64::try_from(bytes.len()).unwrap_or(u64::MAX),
         })
     } else {
         Err(problems)

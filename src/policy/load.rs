@@ -1,10 +1,12 @@
 //! From files to sources: which file is what, what it brings to `data`, which Rego it is written
 //! in. Nothing is compiled here, and the first problem does not hide the others.
 
-use super::bundle::{self, Bundle};
+use std::sync::Arc;
+
+use super::bundle::{self, Bundle, Contents, Limits, Reading, Verification};
 use super::data::{self, DataTree};
 use super::diagnostic::Diagnostic;
-use super::{LoadOptions, PolicyFile};
+use super::{LoadError, LoadOptions, PolicyFile, PolicySet};
 use crate::digest;
 
 /// A Rego module as its author wrote it.
@@ -35,8 +37,9 @@ pub(super) struct NamedRoots {
     pub(super) roots: bundle::Roots,
 }
 
-/// Sorts `files` into modules and data.
-pub(super) fn collect(files: &[PolicyFile], options: &LoadOptions) -> Collected {
+/// Sorts `set` into modules and data.
+pub(super) fn collect(set: &PolicySet<'_>, options: &LoadOptions) -> Collected {
+    let files = set.files;
     let mut collected = Collected {
         modules: Vec::new(),
         data: DataTree::new(),
@@ -63,12 +66,12 @@ pub(super) fn collect(files: &[PolicyFile], options: &LoadOptions) -> Collected 
                     .and_then(|value| collected.data.add(&file.name, &file.data_path, value));
                 collected.problems.extend(added.err());
             }
-            Some(Kind::Bundle) => match bundle::read(&file.name, &file.bytes) {
+            Some(Kind::Bundle) => match read_bundle(file) {
                 Ok(bundle) => {
-                    revisions.extend(bundle.revision.clone());
-                    collected.add_bundle(&file.name, bundle, options);
+                    revisions.extend(bundle.revision().map(str::to_owned));
+                    collected.add_bundle(&bundle, options);
                 }
-                Err(problems) => collected.problems.extend(problems),
+                Err(LoadError(problems)) => collected.problems.extend(problems),
             },
             None => collected.problems.push(
                 Diagnostic::of_file(&file.name, "neither a module, nor data, nor a bundle")
@@ -78,12 +81,31 @@ pub(super) fn collect(files: &[PolicyFile], options: &LoadOptions) -> Collected 
             ),
         }
     }
+    for bundle in set.bundles {
+        revisions.extend(bundle.revision().map(str::to_owned));
+        collected.add_bundle(bundle, options);
+    }
     collected.revision = if revisions.is_empty() {
         digest(files)
     } else {
         revisions.join(",")
     };
     collected
+}
+
+fn read_bundle(file: &PolicyFile) -> Result<Arc<Bundle>, LoadError> {
+    let reading = Reading {
+        limits: &Limits::default(),
+        verification: &Verification::None,
+        last: None,
+    };
+    match bundle::read(&file.name, &file.bytes, reading)? {
+        Contents::Snapshot(bundle) => Ok(Arc::new(bundle)),
+        Contents::Delta(_) => Err(LoadError(vec![Diagnostic::of_file(
+            &file.name,
+            "a delta bundle alone is no policy",
+        )])),
+    }
 }
 
 /// What a file is, told by its name.
@@ -108,7 +130,8 @@ impl Kind {
 }
 
 impl Collected {
-    fn add_bundle(&mut self, name: &str, bundle: Bundle, options: &LoadOptions) {
+    fn add_bundle(&mut self, bundle: &Bundle, options: &LoadOptions) {
+        let name = bundle.name();
         for other in &self.bundles {
             if let Some((mine, theirs)) = bundle::overlap(&bundle.roots, &other.roots) {
                 self.problems.push(Diagnostic::of_file(
@@ -122,17 +145,17 @@ impl Collected {
         }
         let index = self.bundles.len();
         self.modules
-            .extend(bundle.modules.into_iter().map(|module| ModuleSource {
-                name: module.name,
-                text: module.text,
+            .extend(bundle.modules.iter().map(|module| ModuleSource {
+                name: module.name.clone(),
+                text: module.text.clone(),
                 v0: module.v0.unwrap_or(options.v0_compatible),
                 bundle: Some(index),
             }));
-        let added = self.data.add(name, &[], bundle.data);
+        let added = self.data.add(name, &[], bundle.data.clone());
         self.problems.extend(added.err());
         self.bundles.push(NamedRoots {
             name: name.to_owned(),
-            roots: bundle.roots,
+            roots: bundle.roots.clone(),
         });
     }
 }

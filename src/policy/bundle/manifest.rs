@@ -9,8 +9,8 @@ use crate::policy::diagnostic::Diagnostic;
 use crate::policy::refs::data_path;
 
 /// The keys of a manifest that mean something here; OPA's others are allowed and ignored.
-#[derive(Debug, Default, Deserialize)]
-pub(super) struct Manifest {
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct Manifest {
     #[serde(default)]
     pub(super) revision: Option<String>,
     #[serde(default)]
@@ -87,7 +87,7 @@ impl Manifest {
 }
 
 /// The parts of `data` that a bundle owns.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(in crate::policy) struct Roots(Vec<Vec<String>>);
 
 impl Roots {

@@ -39,7 +39,7 @@ fn compressed(mut tar: Vec<u8>) -> Vec<u8> {
 }
 
 fn problem(bytes: &[u8]) -> String {
-    let problems = read("b.tar.gz", bytes).unwrap_err();
+    let problems = snapshot("b.tar.gz", bytes).unwrap_err();
     let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
     problems.join("\n")
 }
@@ -57,8 +57,8 @@ fn a_bundle_brings_modules_data_and_a_revision() {
         ("b/c/other.json", b"not even JSON"),
         ("README.md", b"text"),
     ]);
-    let bundle = read("b.tar.gz", &bundle).unwrap();
-    assert_eq!(bundle.revision.as_deref(), Some("r7"));
+    let bundle = snapshot("b.tar.gz", &bundle).unwrap();
+    assert_eq!(bundle.revision(), Some("r7"));
     assert_eq!(bundle.modules.len(), 1);
     assert_eq!(bundle.modules[0].name, "b.tar.gz/a/policy.rego");
     assert_eq!(bundle.modules[0].v0, None);
@@ -76,7 +76,7 @@ fn rego_versions_come_from_the_manifest() {
         ("old.rego", b"package a\n"),
         ("new/x.rego", b"package a\n"),
     ]);
-    let versions: Vec<Option<bool>> = read("b.tar.gz", &bundle)
+    let versions: Vec<Option<bool>> = snapshot("b.tar.gz", &bundle)
         .unwrap()
         .modules
         .iter()
@@ -135,7 +135,7 @@ fn content_outside_the_roots_is_refused() {
         (".manifest", br#"{"roots":["a/b"]}"#),
         ("data.json", br#"{"a":{"b":{"c":2}}}"#),
     ]);
-    assert!(read("b.tar.gz", &inside).is_ok());
+    assert!(snapshot("b.tar.gz", &inside).is_ok());
 }
 
 #[test]
