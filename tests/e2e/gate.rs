@@ -20,8 +20,9 @@ pub(crate) struct Gate {
 }
 
 impl Gate {
-    /// Starts `portcullis run --watch` with the policies in `folder` and waits until it serves.
-    pub(crate) async fn start(folder: &Path, arguments: &[&str]) -> Self {
+    /// Starts `portcullis run --watch` with the policies in `folder`, if there is one, and waits until it
+    /// serves.
+    pub(crate) async fn start(folder: Option<&Path>, arguments: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_portcullis"))
             .args(["run", "--watch"])
             .args(["--set", "plugins.envoy_ext_authz_grpc.addr=127.0.0.1:0"])
@@ -29,7 +30,7 @@ impl Gate {
             // A check may wait long for a core where tests compete for two of them.
             .args(["--set", "portcullis.budget=9s"])
             .args(arguments)
-            .arg(folder)
+            .args(folder)
             .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()

@@ -44,7 +44,7 @@ impl Pair {
         let pki = Pki::create(&issuer.keys());
         let upstream = Upstream::start().await;
         let policy = PolicyFolder::with_file(POLICY);
-        let gate = async || Gate::start(policy.path(), &[]).await;
+        let gate = async || Gate::start(Some(policy.path()), &[]).await;
         let gates = [gate().await, gate().await];
         let ports = [gates[0].port(), gates[1].port()];
         let envoy = Envoy::balancing(&pki, &ports, upstream.port()).await;

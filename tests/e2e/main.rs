@@ -12,6 +12,10 @@
     reason = "a test fails by panicking and tells why"
 )]
 
+#[path = "../support/bundles.rs"]
+#[expect(dead_code, unused_imports, reason = "other tests use the rest")]
+mod bundle_server;
+mod bundles;
 mod client;
 mod configuration;
 mod demo;
@@ -27,6 +31,7 @@ mod jwt;
 #[expect(dead_code, reason = "other tests use the rest")]
 mod key_server;
 mod lines;
+mod load;
 mod metadata;
 mod mutations;
 mod outage;
@@ -95,7 +100,7 @@ impl Mesh {
         let upstream = Upstream::start().await;
         let configuration = Configuration::new(&configure(&issuer));
         let arguments = [configuration.arguments().as_slice(), arguments].concat();
-        let gate = Gate::start(policy.path(), &arguments).await;
+        let gate = Gate::start(policy.argument(), &arguments).await;
         let envoy = Envoy::start(&pki, gate.port(), upstream.port()).await;
         Self {
             pki,
@@ -114,7 +119,7 @@ impl Mesh {
         self.gate.kill().await;
         self.configuration.replace(configuration);
         let arguments = self.configuration.arguments();
-        self.gate = Gate::start(self.policy.path(), &arguments).await;
+        self.gate = Gate::start(self.policy.argument(), &arguments).await;
         self.envoy = Envoy::start(&self.pki, self.gate.port(), self.upstream.port()).await;
     }
 }

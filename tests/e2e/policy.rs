@@ -9,12 +9,32 @@ use std::{
 use tempfile::TempDir;
 
 /// A folder of policy files; removed when dropped.
-pub(crate) struct PolicyFolder(TempDir);
+pub(crate) struct PolicyFolder {
+    folder: TempDir,
+    named: bool,
+}
 
 impl PolicyFolder {
+    fn new(named: bool) -> Self {
+        Self {
+            folder: TempDir::new().unwrap(),
+            named,
+        }
+    }
+
+    /// None: the policy comes from elsewhere.
+    pub(crate) fn none() -> Self {
+        Self::new(false)
+    }
+
+    /// What names it on the command line.
+    pub(crate) fn argument(&self) -> Option<&Path> {
+        self.named.then_some(self.path())
+    }
+
     /// One plain file.
     pub(crate) fn with_file(rego: &str) -> Self {
-        let folder = Self(TempDir::new().unwrap());
+        let folder = Self::new(true);
         fs::write(folder.file("policy.rego"), rego).unwrap();
         folder
     }
@@ -22,7 +42,7 @@ impl PolicyFolder {
     /// As kubelet mounts a ConfigMap: every file a link through `..data` into a folder of this
     /// version.
     pub(crate) fn as_config_map(files: &[(&str, &str)]) -> Self {
-        let folder = Self(TempDir::new().unwrap());
+        let folder = Self::new(true);
         folder.swap("..2026_01", files);
         for (name, _) in files {
             symlink(Path::new("..data").join(name), folder.file(name)).unwrap();
@@ -32,7 +52,7 @@ impl PolicyFolder {
 
     /// The folder.
     pub(crate) fn path(&self) -> &Path {
-        self.0.path()
+        self.folder.path()
     }
 
     /// Puts another policy in place as editors do: by renaming over the old one.

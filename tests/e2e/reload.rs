@@ -1,14 +1,8 @@
 //! Policies that change while traffic flows.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
-};
-
 use serde_json::Value;
-use tokio::task::JoinHandle;
 
-use crate::{Mesh, client::Caller, policy::PolicyFolder};
+use crate::{Mesh, client::Caller, load::Load, policy::PolicyFolder};
 
 /// Allows what is not below `/{denied}` and tells its version.
 fn policy(version: usize, denied: &str) -> String {
@@ -40,54 +34,8 @@ allow := {{"allowed": true, "response_headers_to_add": {{"x-policy": "{version}"
     [("policy.rego", rego), ("data.json", data)]
 }
 
-fn activated(line: &Value) -> bool {
+pub(crate) fn activated(line: &Value) -> bool {
     line["message"] == "policy activated"
-}
-
-/// Callers that go on until they are stopped and accept nothing but an allow.
-struct Load {
-    stop: Arc<AtomicBool>,
-    workers: Vec<JoinHandle<usize>>,
-}
-
-impl Load {
-    fn on(mesh: &Mesh) -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
-        let client = mesh.client(&Caller::Workload("sleep"));
-        let url = mesh.url(&Caller::Workload("sleep"), "inbound", "/open");
-        let workers = (0..4)
-            .map(|_| tokio::spawn(call(client.clone(), url.clone(), Arc::clone(&stop))))
-            .collect();
-        Self { stop, workers }
-    }
-
-    /// Ends the load; the number of requests, all of which were allowed.
-    async fn end(self) -> usize {
-        self.stop.store(true, Ordering::Relaxed);
-        let mut answered = 0;
-        for worker in self.workers {
-            let of_worker = worker.await.unwrap();
-            assert!(of_worker > 0, "a worker sent nothing");
-            answered += of_worker;
-        }
-        answered
-    }
-}
-
-/// No answer is older than the one before, and none mixes two versions.
-async fn call(client: reqwest::Client, url: String, stop: Arc<AtomicBool>) -> usize {
-    let (mut answered, mut newest) = (0, 0);
-    while !stop.load(Ordering::Relaxed) {
-        let answer = client.get(&url).send().await.unwrap();
-        assert_eq!(answer.status(), 200);
-        let version =
-            |name: &str| -> usize { answer.headers()[name].to_str().unwrap().parse().unwrap() };
-        assert_eq!(version("x-policy"), version("x-data"));
-        assert!(version("x-policy") >= newest, "an older policy came back");
-        newest = version("x-policy");
-        answered += 1;
-    }
-    answered
 }
 
 /// The version that answers, and that what is denied stays denied.
@@ -112,7 +60,7 @@ async fn twenty_swaps_under_load_fail_no_request() {
         mesh.gate.log.nth(swap + 1, activated).await;
     }
     assert_eq!(version(&mesh).await, "20");
-    let answered = load.end().await;
+    let answered = load.end().await.len();
     assert_eq!(mesh.upstream.requests(), answered + 1);
 }
 
