@@ -1,4 +1,4 @@
-//! Keys that sign: for Rego's `io.jwt.encode_sign` alone, portcullis itself issues nothing.
+//! Keys that sign: for Rego's `io.jwt.encode_sign` and for bundles; the server itself issues nothing.
 
 use std::fmt;
 
@@ -12,8 +12,9 @@ use aws_lc_rs::{
 };
 
 use super::{
-    Algorithm, HMAC, JsonObject, UnusableKey,
+    Algorithm, Curve, HMAC, JsonObject, UnusableKey,
     jwk::{self, KeyType},
+    pem,
 };
 
 /// A key that signs.
@@ -47,13 +48,53 @@ impl SigningKey {
                 Pair::Ed25519(pair.map_err(|_| UnusableKey::Rejected)?)
             }
             KeyType::Secret => {
-                let secret = jwk::secret(jwk)?;
-                let keys =
-                    HMAC.map(|(algorithm, hmac)| (algorithm, hmac::Key::new(*hmac, &secret)));
-                Pair::Secret(keys.into())
+                return Ok(Self::from_secret(&jwk::secret(jwk)?));
             }
         };
         Ok(Self(pair))
+    }
+
+    /// One PEM block, not encrypted: `PRIVATE KEY` (PKCS#8), `RSA PRIVATE KEY` (PKCS#1) or
+    /// `EC PRIVATE KEY` (SEC 1).
+    pub fn from_pem(pem: &str) -> Result<Self, UnusableKey> {
+        let (kind, der) = pem::private(pem)?;
+        let rsa = |pair: RsaKeyPair| {
+            let bits = u32::try_from(pair.public_modulus_len())
+                .unwrap_or(u32::MAX)
+                .saturating_mul(8);
+            if super::RSA_BITS.contains(&bits) {
+                Ok(Self(Pair::Rsa(pair)))
+            } else {
+                Err(UnusableKey::RsaSize(bits))
+            }
+        };
+        let ec = || {
+            let pairs = Curve::ALL.into_iter().filter_map(|curve| {
+                let pair = EcdsaKeyPair::from_private_key_der(curve.signing(), &der).ok()?;
+                Some(Self(Pair::Ec(curve.algorithm(), pair)))
+            });
+            pairs.into_iter().next().ok_or(UnusableKey::Rejected)
+        };
+        match kind {
+            pem::Private::Pkcs1 => {
+                rsa(RsaKeyPair::from_der(&der).map_err(|_| UnusableKey::Rejected)?)
+            }
+            pem::Private::Sec1 => ec(),
+            pem::Private::Pkcs8 => match (
+                RsaKeyPair::from_pkcs8(&der),
+                Ed25519KeyPair::from_pkcs8(&der),
+            ) {
+                (Ok(pair), _) => rsa(pair),
+                (Err(_), Ok(pair)) => Ok(Self(Pair::Ed25519(pair))),
+                (Err(_), Err(_)) => ec(),
+            },
+        }
+    }
+
+    /// A shared secret.
+    pub fn from_secret(secret: &[u8]) -> Self {
+        let keys = HMAC.map(|(algorithm, hmac)| (algorithm, hmac::Key::new(*hmac, secret)));
+        Self(Pair::Secret(keys.into()))
     }
 
     /// The signature over `message`, as it stands in a token.
