@@ -18,14 +18,14 @@ use crate::{
     clock::Clock,
     config::{Config, PLUGIN},
     http_send, input,
-    policy::{self, LoadError, PolicyFile},
+    policy::{self, PolicyFile},
     ready::Ready,
     response, shutdown,
     sources::{
         self,
         file::{Digest, Files, SourceError},
         jwks::Follower,
-        publish::Publisher,
+        publish::{ActivationError, Publisher},
         watch::watch,
     },
     telemetry::Metrics,
@@ -40,7 +40,7 @@ pub enum BuildError {
     Source(#[from] SourceError),
     /// The policy does not compile.
     #[error(transparent)]
-    Policy(#[from] LoadError),
+    Policy(#[from] ActivationError),
     /// `proto-descriptor` cannot be read.
     #[error("cannot read `proto-descriptor` `{}`", path.display())]
     Descriptor {
@@ -126,8 +126,9 @@ async fn publish_first(files: &Files, publisher: &Arc<Publisher>) -> Result<Dige
     let (files, publisher) = (files.clone(), Arc::clone(publisher));
     let publish = move || {
         let initial = sources::read(&files)?;
-        publisher.publish(&initial)?;
-        Ok(Digest::of(&initial))
+        let digest = Digest::of(&initial);
+        publisher.set_files(initial)?;
+        Ok(digest)
     };
     tokio::task::spawn_blocking(publish).await?
 }
@@ -166,7 +167,7 @@ fn follow_keys(
 fn follow(files: Files, digest: Digest, publisher: Arc<Publisher>) -> AbortOnDropHandle<()> {
     let on_change = move |read: Result<Vec<PolicyFile>, SourceError>| match read {
         // The publisher has counted, logged and kept what went wrong.
-        Ok(files) => drop(publisher.publish(&files)),
+        Ok(files) => drop(publisher.set_files(files)),
         Err(error) => publisher.reject(&Chain(&error)),
     };
     AbortOnDropHandle::new(tokio::spawn(watch(

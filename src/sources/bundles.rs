@@ -5,6 +5,7 @@
 //! stays whatever a source serves, and that why is always told: in status, metrics and log.
 
 pub mod download;
+pub mod status;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
