@@ -146,6 +146,15 @@ impl Downloader {
         }
     }
 
+    /// Waits until it is known that asking again makes sense; for a source that only tells when it is
+    /// asked that is never.
+    pub async fn changed(&mut self) {
+        match &mut self.0 {
+            From::File(file) => file.changed().await,
+            From::Http(_) | From::Oci(_) | From::Object(_) => std::future::pending().await,
+        }
+    }
+
     /// Where it asks, as people may see it.
     pub fn place(&self) -> &str {
         match &self.0 {
