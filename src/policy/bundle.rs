@@ -22,8 +22,11 @@ use super::diagnostic::Diagnostic;
 pub use limits::Limits;
 pub use manifest::Manifest;
 pub(super) use manifest::{Roots, overlap};
-pub use order::RevisionOrder;
-pub use signature::{Verification, Verifier};
+pub use order::{OrderError, RevisionOrder};
+pub use signature::{
+    Attested, Claims, HashAlgorithm, InvalidKey, InvalidVerifier, Key, PrivateKey, SIGNATURES,
+    Signer, SigningError, Verification, Verifier,
+};
 
 /// A bundle that was read: whole, verified as asked, immutable. Its data is shared, not copied, by
 /// every policy that is made with it.
