@@ -8,7 +8,7 @@ use super::{ConfigArguments, PolicyArguments, Usage};
 use crate::{
     config::{Config, Given},
     policy::Policy,
-    sources::{self, file::Files},
+    sources::{self, bundles::Kind, file::Files},
 };
 
 /// The configuration that the arguments name.
@@ -39,7 +39,9 @@ pub(super) fn files(arguments: &PolicyArguments, config: &Config) -> Result<File
         files.add_bundle(Path::new(bundle));
     }
     for bundle in &config.bundles {
-        files.add_bundle(bundle);
+        if let Kind::File(path) = &bundle.kind {
+            files.add_bundle(path);
+        }
     }
     Ok(files)
 }

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// One entry of `bundles`, with OPA's keys and ours (`portcullis.bundles`).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {
     /// Its name: the key below `bundles`.
     pub name: Arc<str>,

@@ -22,7 +22,7 @@ use crate::policy::diagnostic::Diagnostic;
 use token::{Listed, Token};
 
 /// What makes a bundle genuine.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub enum Verification {
     /// Nothing is verified; a bundle that is signed is refused, because nobody could tell by whom.
     #[default]
@@ -40,7 +40,21 @@ pub struct Verifier {
     key_id: Option<String>,
     scope: Option<String>,
     excluded: GlobSet,
+    /// What `excluded` is made of.
+    patterns: Vec<String>,
 }
+
+/// Two verifiers are equal when they believe the same.
+impl PartialEq for Verifier {
+    fn eq(&self, other: &Self) -> bool {
+        self.keys == other.keys
+            && self.key_id == other.key_id
+            && self.scope == other.scope
+            && self.patterns == other.patterns
+    }
+}
+
+impl Eq for Verifier {}
 
 /// Why signatures cannot be verified as configured.
 #[derive(Debug, thiserror::Error)]
@@ -94,6 +108,7 @@ impl Verifier {
             key_id,
             scope: scope.filter(|scope| !scope.is_empty()),
             excluded: excluded(exclude_files)?,
+            patterns: exclude_files.to_vec(),
         })
     }
 
