@@ -5,6 +5,7 @@
 //! found here and never at request time.
 
 pub mod bundle;
+pub mod testing;
 
 mod builtins;
 mod check;

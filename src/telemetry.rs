@@ -4,6 +4,7 @@
 //! and shown as a log line. Names of log fields stand in the event files and nowhere else. No label
 //! takes its value from a request; no line shows headers, queries, bodies, tokens or claims.
 
+pub mod bundles;
 pub mod connection;
 pub mod event;
 pub mod http_send;
@@ -13,6 +14,11 @@ pub mod log;
 pub mod metrics;
 mod per;
 
+pub use bundles::{
+    BundleActivated, BundleDownloaded, BundleFollowed, BundleForgotten, BundleHeard,
+    BundleNotPersisted, BundleNotRestored, BundleOld, BundlePersisted, BundleRejected,
+    BundleRestored, BundleUnchanged,
+};
 pub use connection::{
     AcceptFailed, CallerRefused, CertificateRejected, CertificateReplaced, ConnectionAccepted,
     HandshakeFailed,

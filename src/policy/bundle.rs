@@ -22,7 +22,7 @@ use super::diagnostic::Diagnostic;
 pub use limits::Limits;
 pub use manifest::Manifest;
 pub(super) use manifest::{Roots, overlap};
-pub use order::RevisionOrder;
+pub use order::{OrderError, RevisionOrder};
 pub use signature::{
     Attested, Claims, HashAlgorithm, InvalidKey, InvalidVerifier, Key, PrivateKey, SIGNATURES,
     Signer, SigningError, Verification, Verifier,

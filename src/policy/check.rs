@@ -1,7 +1,7 @@
 //! What is wrong with a policy set whatever the request: names nobody defines, rules and data in
 //! one place, recursion, unsafe variables. Found when the set is loaded, all in one run.
 
-mod analysis;
+pub(super) mod analysis;
 pub(super) mod names;
 mod negation;
 mod recursion;

@@ -104,7 +104,7 @@ impl Runner {
 
 /// The tree-walking evaluator: a prepared engine that every evaluation takes a copy of.
 #[derive(Clone, Debug)]
-struct Interpreter {
+pub(super) struct Interpreter {
     engine: regorus::Engine,
     ask: Ask,
 }
@@ -117,6 +117,19 @@ enum Ask {
 }
 
 impl Interpreter {
+    /// Asks a copy of `engine`, which is prepared, for the document at `reference`.
+    pub(super) fn asking(engine: &regorus::Engine, reference: String) -> Self {
+        Self {
+            engine: engine.clone(),
+            ask: Ask::Query(reference),
+        }
+    }
+
+    /// Evaluates once, with functions that end it where `limits` are used up.
+    pub(super) fn observed(&self, input: Value, limits: Limits) -> Result<Value, EvalError> {
+        builtins::observed(limits, || self.evaluate(input, limits))
+    }
+
     fn evaluate(&self, input: Value, limits: Limits) -> Result<Value, EvalError> {
         let mut engine = self.engine.clone();
         engine.set_execution_timer_config(timer(limits.time, INTERPRETER_INTERVAL));

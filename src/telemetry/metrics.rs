@@ -3,6 +3,8 @@
 //! Recording a check is a handful of atomic additions: no lock, no hash, no allocation. Recording is
 //! the business of events; whoever has news builds an event and emits it.
 
+mod age;
+mod bundles;
 mod checks;
 mod connections;
 mod histogram;
@@ -20,7 +22,7 @@ use prometheus_client::{
 };
 
 use self::{
-    checks::Checks, connections::Connections, http_send::HttpSend, jwks::Jwks,
+    bundles::Bundles, checks::Checks, connections::Connections, http_send::HttpSend, jwks::Jwks,
     performance::Performance, tokens::Tokens,
 };
 use super::event::CheckDecided;
@@ -47,6 +49,7 @@ pub struct Metrics {
     tokens: Tokens,
     pub(super) connections: Connections,
     pub(super) jwks: Jwks,
+    pub(super) bundles: Bundles,
     pub(super) http_send: HttpSend,
     performance: Option<Performance>,
     policy_info: Family<[Label; 2], Gauge>,
@@ -95,6 +98,7 @@ impl Metrics {
             tokens: Tokens::register(ours),
             connections: Connections::register(ours),
             jwks: Jwks::register(ours),
+            bundles: Bundles::register(ours),
             http_send: HttpSend::register(ours),
             performance,
             policy_info: registered(
@@ -111,6 +115,13 @@ impl Metrics {
             policy_rejections: result("failure"),
             registry,
         }
+    }
+
+    /// The same with OPA's own metrics of bundles (`status.prometheus: true`).
+    #[must_use]
+    pub fn with_status_of_opa(mut self) -> Self {
+        self.bundles.show_as_opa(&mut self.registry);
+        self
     }
 
     /// Counts one more check in flight; `None` where there are `limit` already.

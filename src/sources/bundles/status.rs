@@ -11,6 +11,8 @@ use tokio::sync::watch;
 
 use crate::policy::Diagnostic;
 
+pub use crate::telemetry::bundles::{Stage, Timings};
+
 /// The status of one bundle. Times are since the Unix epoch; `None`: not yet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Status {
@@ -81,66 +83,6 @@ impl Failure {
     pub const CODE: &'static str = "bundle_error";
     /// The most problems that are kept.
     pub const MAX_ERRORS: usize = 100;
-}
-
-/// The steps from a source to the active policy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Stage {
-    /// Asking the source.
-    Download,
-    /// Reading the archive, its signature and its files.
-    Read,
-    /// Patching the bundle before.
-    Patch,
-    /// Comparing the revision with the one before (`monotonic`).
-    Order,
-    /// Compiling all bundles together.
-    Compile,
-    /// The bundle's own tests.
-    Tests,
-    /// A panic inside.
-    Internal,
-}
-
-impl Stage {
-    /// Every stage, in order.
-    pub const ALL: [Self; 7] = [
-        Self::Download,
-        Self::Read,
-        Self::Patch,
-        Self::Order,
-        Self::Compile,
-        Self::Tests,
-        Self::Internal,
-    ];
-
-    /// The label and log value.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Download => "download",
-            Self::Read => "read",
-            Self::Patch => "patch",
-            Self::Order => "order",
-            Self::Compile => "compile",
-            Self::Tests => "tests",
-            Self::Internal => "internal",
-        }
-    }
-}
-
-/// How long the steps of the last archive took; `None`: a step that was not reached.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Timings {
-    /// From the request to the last byte.
-    pub download: Option<Duration>,
-    /// Reading and verifying.
-    pub read: Option<Duration>,
-    /// Compiling all bundles together.
-    pub compile: Option<Duration>,
-    /// The bundle's own tests.
-    pub tests: Option<Duration>,
-    /// From the request to the activation, or to where it ended.
-    pub total: Option<Duration>,
 }
 
 /// The status of every bundle; clones share it.

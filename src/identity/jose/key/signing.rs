@@ -3,11 +3,13 @@
 use std::fmt;
 
 use aws_lc_rs::{
+    error::KeyRejected,
     hmac,
     rand::SystemRandom,
     signature::{
-        self, EcdsaKeyPair, Ed25519KeyPair, RSA_PKCS1_SHA256, RSA_PKCS1_SHA384, RSA_PKCS1_SHA512,
-        RSA_PSS_SHA256, RSA_PSS_SHA384, RSA_PSS_SHA512, RsaKeyPair,
+        self, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, RSA_PKCS1_SHA256,
+        RSA_PKCS1_SHA384, RSA_PKCS1_SHA512, RSA_PSS_SHA256, RSA_PSS_SHA384, RSA_PSS_SHA512,
+        RsaKeyPair,
     },
 };
 
@@ -68,26 +70,30 @@ impl SigningKey {
                 Err(UnusableKey::RsaSize(bits))
             }
         };
-        let ec = || {
-            let pairs = Curve::ALL.into_iter().filter_map(|curve| {
-                let pair = EcdsaKeyPair::from_private_key_der(curve.signing(), &der).ok()?;
+        let ec = |read: fn(
+            &'static EcdsaSigningAlgorithm,
+            &[u8],
+        ) -> Result<EcdsaKeyPair, KeyRejected>| {
+            let mut pairs = Curve::ALL.into_iter().filter_map(|curve| {
+                let pair = read(curve.signing(), &der).ok()?;
                 Some(Self(Pair::Ec(curve.algorithm(), pair)))
             });
-            pairs.into_iter().next().ok_or(UnusableKey::Rejected)
+            pairs.next().ok_or(UnusableKey::Rejected)
         };
         match kind {
             pem::Private::Pkcs1 => {
                 rsa(RsaKeyPair::from_der(&der).map_err(|_| UnusableKey::Rejected)?)
             }
-            pem::Private::Sec1 => ec(),
-            pem::Private::Pkcs8 => match (
-                RsaKeyPair::from_pkcs8(&der),
-                Ed25519KeyPair::from_pkcs8(&der),
-            ) {
-                (Ok(pair), _) => rsa(pair),
-                (Err(_), Ok(pair)) => Ok(Self(Pair::Ed25519(pair))),
-                (Err(_), Err(_)) => ec(),
-            },
+            pem::Private::Sec1 => ec(EcdsaKeyPair::from_private_key_der),
+            pem::Private::Pkcs8 => {
+                if let Ok(pair) = RsaKeyPair::from_pkcs8(&der) {
+                    rsa(pair)
+                } else if let Ok(pair) = Ed25519KeyPair::from_pkcs8(&der) {
+                    Ok(Self(Pair::Ed25519(pair)))
+                } else {
+                    ec(EcdsaKeyPair::from_pkcs8)
+                }
+            }
         }
     }
 
