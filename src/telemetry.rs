@@ -13,6 +13,7 @@ pub mod lifecycle;
 pub mod log;
 pub mod metrics;
 mod per;
+pub mod reports;
 
 pub use bundles::{
     BundleActivated, BundleDownloaded, BundleFollowed, BundleForgotten, BundleHeard,
@@ -32,3 +33,4 @@ pub use lifecycle::{
     PolicyActivated, PolicyRejected, ServerDraining, ServerStarted, ServerStopped,
 };
 pub use metrics::{InFlight, Metrics};
+pub use reports::{ReportFailed, ReportLogged, ReportSent};

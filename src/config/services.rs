@@ -236,4 +236,5 @@ fn tls(section: &mut Section<'_>) -> Tls {
 const WEB: [&str; 2] = ["http", "https"];
 const BUCKETS: [&str; 8] = ["s3", "s3a", "gs", "az", "azure", "adl", "abfs", "abfss"];
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
-const SECONDS: RangeInclusive<u64> = 1..=3600;
+/// Zero is as long as the client waits at most.
+const SECONDS: RangeInclusive<u64> = 0..=3600;

@@ -268,7 +268,7 @@ fn reports_go_where_opa_sends_them() {
         ("{console: true}", to(None, true, "")),
         ("{console: true, service: s}", to(Some("s"), true, "")),
         ("{partition_name: /a/b/}", to(Some("s"), false, "a/b")),
-        ("{prometheus: true}", None),
+        ("{prometheus: true}", to(None, false, "")),
         ("{trigger: manual}", None),
         (
             "{trigger: manual, console: true, service: s}",

@@ -198,7 +198,7 @@ const MISTAKES: &[&str] = &[
     "services: {a: {url: 'https://x?sig=y'}}",
     "services: {a: {url: 'https://x', type: git}}",
     "services: {a: {url: 's3://x', type: oci}}",
-    "services: {a: {url: 'https://x', response_header_timeout_seconds: 0}}",
+    "services: {a: {url: 'https://x', response_header_timeout_seconds: -1}}",
     "services: {a: {url: 'https://x', headers: {'a b': c, d: \"e\\nf\", g: 1}}}",
     "services: {a: {url: 'https://x', tls: {ca_crt: y}}}",
     "services: {a: {url: 'https://x', credentials: {bearer: {}}}}",
