@@ -13,4 +13,6 @@ pub struct Options {
     pub partition: String,
     /// `console`: reports are logged.
     pub console: bool,
+    /// `prometheus`: the metrics that OPA shows of bundles are shown too.
+    pub prometheus: bool,
 }

@@ -45,12 +45,13 @@ fn status(section: &mut Section<'_>, services: &Services, manual: bool) -> Optio
         section.warn("trigger", text);
     }
     let service = service.filter(|_| !manual);
-    if service.is_none() && !console {
+    if service.is_none() && !console && !prometheus {
         return None;
     }
     Some(Options {
         service,
         partition: partition.to_owned(),
         console,
+        prometheus,
     })
 }

@@ -184,6 +184,17 @@ impl Publisher {
         self.activations.subscribe()
     }
 
+    /// Waits until there is an active policy.
+    pub async fn activated(&self) {
+        let mut activations = self.activations();
+        while self.active.load().is_none() {
+            // The sender lives as long as this.
+            if activations.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
     /// Whether the active policy consists of everything that must be there.
     pub fn is_complete(&self) -> bool {
         self.active.load().is_some() && self.parts().missing_from_current().is_empty()
@@ -266,7 +277,7 @@ impl Publisher {
         let active = active.as_deref().map(Active::policy);
         let activated_at = last.activated_at.map(|at| at.as_secs());
         let mut shown = describe::status(active, &self.source, activated_at, last.error.as_deref());
-        let bundles = describe::bundles(&self.statuses.current());
+        let bundles = bundles(&self.statuses.current());
         if !bundles.is_empty() {
             shown.insert("bundles".to_owned(), bundles.into());
         }

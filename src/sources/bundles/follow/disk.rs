@@ -1,10 +1,10 @@
 //! The bundle on disk: offered at the start like any other, written after it became active.
 
-use super::{Follower, Held, round::Trouble};
+use super::{Follower, round::Trouble};
 use crate::{
     sources::bundles::{
         download::Archive,
-        persisted::{PersistedError, Store},
+        persisted::PersistedError,
         status::Stage,
     },
     telemetry::{BundleNotPersisted, BundleNotRestored, BundlePersisted, BundleRestored},
