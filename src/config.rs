@@ -88,6 +88,8 @@ pub struct Config {
     /// What an operator should know: unset variables, keys without effect.
     pub warnings: Vec<String>,
     aws: AwsEnvironment,
+    /// What is meant where no service is named.
+    default_service: Option<String>,
     document: Document,
 }
 
@@ -160,7 +162,7 @@ impl Config {
         let over = read_overrides(given, env, &report, &mut unset);
         overrides::merge(&mut document, over);
         let aws = AwsEnvironment::of(env);
-        let mut config = Self::read(&Value::Object(document), &report, aws);
+        let mut config = Self::read(&Value::Object(document), &report, aws, None);
         report.into_result(&origin)?;
         if !unset.is_empty() {
             config.warnings.push(unset_warning(&unset));
@@ -177,8 +179,11 @@ impl Config {
             report.add(key, complaint.hint("change it at the start, and restart"));
         }
         let document = Value::Object(merged.document);
-        let config = Self::read(&document, &report, self.aws.clone());
+        let (aws, default) = (self.aws.clone(), self.default_service.clone());
+        let mut config = Self::read(&document, &report, aws, default);
         report.into_result("the discovered configuration")?;
+        // By whom discovery is signed was decided at the start.
+        config.discovery.clone_from(&self.discovery);
         Ok(Discovered {
             config,
             overridden: merged.overridden,
@@ -211,7 +216,12 @@ impl Config {
         }
     }
 
-    fn read(document: &Value, report: &Report, aws: AwsEnvironment) -> Self {
+    fn read(
+        document: &Value,
+        report: &Report,
+        aws: AwsEnvironment,
+        default_service: Option<String>,
+    ) -> Self {
         Section::read(report, String::new(), Some(document), |root| {
             let mut without_effect = Vec::new();
             for (name, shape) in opa::SECTIONS {
@@ -229,7 +239,9 @@ impl Config {
             let plugin = root.section("plugins", |plugins| read_plugin(plugins));
             let portcullis = root.section("portcullis", Portcullis::read);
             check_addresses(report, &plugin, &portcullis);
-            let policy = PolicySections::read(root, &aws, &portcullis, &persistence_directory);
+            let services = Services::read(root, &aws, default_service);
+            let persistence = persistence_directory.as_deref();
+            let policy = PolicySections::read(root, &services, &portcullis.bundles, persistence);
             let kept = portcullis.jwt.fetches() || policy.persist();
             if persistence_directory.is_some() && !kept {
                 without_effect.push(format!("`{PERSISTENCE}`"));
@@ -242,7 +254,7 @@ impl Config {
             Self {
                 plugin,
                 portcullis,
-                services: policy.services,
+                services: services.all(),
                 bundles: policy.bundles,
                 discovery: policy.discovery,
                 status: policy.status,
@@ -250,6 +262,7 @@ impl Config {
                 persistence_directory,
                 warnings,
                 aws,
+                default_service: services.default_name().map(str::to_owned),
                 document: Document(document.clone()),
             }
         })
@@ -258,7 +271,6 @@ impl Config {
 
 /// The sections about where policy comes from, and who is told.
 struct PolicySections {
-    services: Vec<Arc<Service>>,
     bundles: Vec<Source>,
     discovery: Option<Discovery>,
     status: Option<Options>,
@@ -267,25 +279,23 @@ struct PolicySections {
 impl PolicySections {
     fn read(
         root: &mut Section<'_>,
-        aws: &AwsEnvironment,
-        portcullis: &Portcullis,
-        persistence: &Option<PathBuf>,
+        services: &Services,
+        ours: &Bundles,
+        persistence: Option<&Path>,
     ) -> Self {
-        let services = Services::read(root, aws);
         let keys = Keys::read(root);
         let given = bundles::Given {
-            services: &services,
+            services,
             keys: &keys,
-            ours: &portcullis.bundles,
-            persistence: persistence.as_deref().unwrap_or(Path::new(OPAS_FOLDER)),
+            ours,
+            persistence: persistence.unwrap_or(Path::new(OPAS_FOLDER)),
             discovery: root.raw("discovery").is_some(),
             manual: discovery::is_manual(root),
         };
         Self {
             bundles: bundles::read(root, given),
             discovery: discovery::read(root, given),
-            status: status::read(root, &services, given.manual),
-            services: services.all(),
+            status: status::read(root, services, given.manual),
         }
     }
 

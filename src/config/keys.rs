@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     chain::Chain,
-    policy::bundle::{InvalidVerifier, Key, Verification, Verifier},
+    policy::bundle::{InvalidKey, InvalidVerifier, Key, Verification, Verifier},
 };
 
 /// The section `keys`.
@@ -112,8 +112,12 @@ fn key(section: &mut Section<'_>) -> Option<Key> {
     let given = section.required("key", text)?;
     match Key::from_config(given, algorithm, scope) {
         Ok(key) => Some(key),
-        Err(error) => {
-            // Texts of errors name algorithms and forms, never the key.
+        Err(error @ InvalidKey::Algorithm(_)) => {
+            section.problem("algorithm", Complaint::new(error.to_string()));
+            None
+        }
+        // Their texts name forms, never the key.
+        Err(error @ (InvalidKey::Empty | InvalidKey::Unusable(_))) => {
             let complaint = Complaint::new(Chain(&error).to_string())
                 .hint("give the key itself: PEM, or the secret of an HS algorithm; `--set-file keys.ID.key=FILE` reads one");
             section.problem("key", complaint);

@@ -33,7 +33,18 @@ pub(super) struct Services {
 }
 
 impl Services {
-    pub(super) fn read(root: &mut Section<'_>, aws: &AwsEnvironment) -> Self {
+    /// `default`: what is meant where no service is named, when that is decided already.
+    pub(super) fn read(
+        root: &mut Section<'_>,
+        aws: &AwsEnvironment,
+        default: Option<String>,
+    ) -> Self {
+        let mut services = Self::read_any(root, aws);
+        services.default = default.or(services.default);
+        services
+    }
+
+    fn read_any(root: &mut Section<'_>, aws: &AwsEnvironment) -> Self {
         if root.raw("services").is_some_and(Value::is_array) {
             return Self::read_list(root, aws);
         }
@@ -89,9 +100,9 @@ impl Services {
         }
     }
 
-    /// Whether something is meant where no service is named.
-    pub(super) fn have_default(&self) -> bool {
-        self.default.is_some()
+    /// What is meant where no service is named.
+    pub(super) fn default_name(&self) -> Option<&str> {
+        self.default.as_deref()
     }
 
     fn named(&self, value: &Value) -> Result<Option<Arc<Service>>, Complaint> {
@@ -125,18 +136,19 @@ fn service(name: &str, section: &mut Section<'_>, aws: &AwsEnvironment) -> Optio
             "is plain `http`: whoever is on the way reads credentials and can change what is not signed",
         );
     }
-    let service = Service {
+    let timeout = section.value("response_header_timeout_seconds", integer(SECONDS));
+    let headers = headers(section, "headers");
+    let tls = tls(section);
+    let credentials = section.section("credentials", |section| credentials::read(section, aws));
+    Some(Arc::new(Service {
         name: name.into(),
         url: url?,
         oci,
-        response_header_timeout: section
-            .value("response_header_timeout_seconds", integer(SECONDS))
-            .map_or(DEFAULT_TIMEOUT, Duration::from_secs),
-        headers: headers(section, "headers"),
-        tls: tls(section),
-        credentials: section.section("credentials", |section| credentials::read(section, aws)),
-    };
-    Some(Arc::new(service))
+        response_header_timeout: timeout.map_or(DEFAULT_TIMEOUT, Duration::from_secs),
+        headers,
+        tls,
+        credentials,
+    }))
 }
 
 /// The scheme decides who answers: `http` and `https` a server, the others a bucket.

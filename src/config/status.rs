@@ -37,8 +37,8 @@ fn status(section: &mut Section<'_>, services: &Services, manual: bool) -> Optio
     }
     let manual = trigger(section).unwrap_or(manual);
     // As in OPA, the default service is meant only where nobody else is told.
-    let asked =
-        section.raw("service").is_some() || !console && !prometheus && services.have_default();
+    let asked = section.raw("service").is_some()
+        || !console && !prometheus && services.default_name().is_some();
     let service = asked.then(|| services.of(section, "service")).flatten();
     if manual && service.is_some() {
         let text = "is `manual`, and nothing here triggers it: no report is sent";
