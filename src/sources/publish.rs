@@ -10,7 +10,9 @@ mod parts;
 use std::{
     collections::BTreeSet,
     fmt::Display,
+    num::NonZero,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread,
     time::Duration,
 };
 
@@ -331,7 +333,7 @@ impl Publisher {
             self.test(&set, &selection.tested)?;
             took.tests = Some(self.clock.instant().saturating_duration_since(compiled));
         }
-        Ok((active, took))
+        Ok((active.warmed(workers()), took))
     }
 
     /// Runs the tests of these bundles.
@@ -441,6 +443,11 @@ impl Publisher {
     fn last(&self) -> MutexGuard<'_, Last> {
         self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// How many threads answer checks, as tokio counts them.
+fn workers() -> usize {
+    thread::available_parallelism().map_or(1, NonZero::get)
 }
 
 /// How many tests fail, then each of them.

@@ -2,11 +2,7 @@
 
 use super::{Follower, round::Trouble};
 use crate::{
-    sources::bundles::{
-        download::Archive,
-        persisted::PersistedError,
-        status::Stage,
-    },
+    sources::bundles::{download::Archive, persisted::PersistedError, status::Stage},
     telemetry::{BundleNotPersisted, BundleNotRestored, BundlePersisted, BundleRestored},
 };
 
