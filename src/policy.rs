@@ -23,8 +23,12 @@ mod refs;
 mod rewrite;
 mod run;
 mod summary;
+mod warm;
 
-use std::{fmt, time::Duration};
+use std::{
+    fmt,
+    time::{Duration, Instant},
+};
 
 use crate::input::{Reads, Value};
 
@@ -150,6 +154,8 @@ pub struct Policy {
     reads: Reads,
     interpreted_because: Vec<Diagnostic>,
     summary: Summary,
+    /// What compiles the patterns in it.
+    patterns: Vec<String>,
     runner: run::Runner,
 }
 
@@ -205,6 +211,7 @@ impl Policy {
         let index = index::Index::new(parsed.engine.get_modules());
         let reachable = target.reachable(&index);
         let reads = reads::of(&index, &reachable, target.query());
+        let patterns = warm::patterns(&index, &reachable, target.query());
         let mut because = constructs::unproven(&index, &reachable, &target, options);
         let summary = Summary::new(&index, &target, revision);
         let sources = parsed.sources.clone();
@@ -217,6 +224,7 @@ impl Policy {
             summary,
             reads,
             interpreted_because: because,
+            patterns,
             runner,
         })
     }
@@ -239,6 +247,23 @@ impl Policy {
         externals.during(|| self.runner.evaluate(input, limits))
     }
 
+    /// Does what the first evaluations on so many threads would be the first to do, with `input` in the
+    /// place of theirs: what comes of it is dropped, and nothing from outside is waited for. Takes as
+    /// long as `limits` give one evaluation, about twice that at most.
+    pub fn warm(&self, input: &Value, workers: usize, limits: Limits) {
+        let begun = Instant::now();
+        let left = || limits.time.checked_sub(begun.elapsed());
+        self.runner.prepare(workers);
+        for query in &self.patterns {
+            let Some(time) = left() else { return };
+            self.runner.touch(query, Limits { time, ..limits });
+        }
+        for _ in 0..workers.saturating_mul(WARM_ROUNDS) {
+            let Some(time) = left() else { return };
+            drop(self.evaluate(input.clone(), Limits { time, ..limits }));
+        }
+    }
+
     /// The same policy on the interpreter, whatever it consists of: what a comparison of the two
     /// evaluators runs against.
     #[must_use]
@@ -247,6 +272,7 @@ impl Policy {
             reads: self.reads.clone(),
             interpreted_because: self.interpreted_because.clone(),
             summary: self.summary.clone(),
+            patterns: self.patterns.clone(),
             runner: self.runner.on_interpreter(),
         }
     }
@@ -276,6 +302,9 @@ impl Policy {
         &self.summary
     }
 }
+
+/// How often each machine runs before its first check.
+const WARM_ROUNDS: usize = 16;
 
 #[cfg(test)]
 mod tests;

@@ -23,9 +23,10 @@ use crate::{
     response, shutdown,
     sources::{
         self,
+        bundles::Followers,
         file::{Digest, Files, SourceError},
         jwks::Follower,
-        publish::{ActivationError, Publisher},
+        publish::{self, ActivationError, Publisher},
         watch::watch,
     },
     telemetry::Metrics,
@@ -74,15 +75,17 @@ pub enum DescriptorError {
 pub struct Running {
     bound: Bound,
     _keys: Vec<AbortOnDropHandle<()>>,
+    _bundles: Followers,
     _watch: Option<AbortOnDropHandle<()>>,
 }
 
-/// Starts a server: opens the admin port, reads and compiles the policy, then opens the gRPC port.
-/// Without any path in `files` it serves the embedded default.
+/// Starts a server: opens the admin port, waits until the policy is active, then opens the gRPC port.
+/// A bundle whose source is away is waited for; without any bundle and any path in `files` the server
+/// serves the embedded default.
 pub async fn build(config: &Config, files: Files) -> Result<Running, BuildError> {
     policy::limit_process_memory(memory::limit(config.portcullis.limits.process_memory));
     let clock = Clock::System;
-    let metrics = Arc::new(Metrics::new(performance_buckets(config)));
+    let metrics = Arc::new(metrics(config));
     let publisher = Arc::new(publisher(config, &files, &metrics, clock)?);
     let ready = Ready::new();
     let policy = ready.register("policy");
@@ -90,7 +93,9 @@ pub async fn build(config: &Config, files: Files) -> Result<Running, BuildError>
     let callers = Arc::new(callers(config));
     let keys = follow_keys(config, &callers.tokens, &ready, &metrics, clock);
     let app = App::start(config, views, Arc::clone(&metrics)).await?;
-    let digest = publish_first(&files, &publisher).await?;
+    let bundles = follow_bundles(config, &publisher, &ready, &metrics, clock).await;
+    let digest = publish_first(config, &files, &publisher).await?;
+    publisher.activated().await;
     policy.done();
     let active = publisher.active().clone();
     let sends = config.portcullis.http_send.clone();
@@ -105,7 +110,10 @@ pub async fn build(config: &Config, files: Files) -> Result<Running, BuildError>
     Ok(Running {
         bound,
         _keys: keys,
-        _watch: watching.then(|| follow(files, digest, publisher)),
+        _bundles: bundles,
+        _watch: digest
+            .filter(|_| watching)
+            .map(|digest| follow(files, digest, publisher)),
     })
 }
 
@@ -121,16 +129,48 @@ impl Running {
     }
 }
 
-/// Reads and compiles on a thread that may block: the admin port answers meanwhile.
-async fn publish_first(files: &Files, publisher: &Arc<Publisher>) -> Result<Digest, BuildError> {
+/// Reads and compiles the plain files on a thread that may block: the admin port answers meanwhile.
+/// `None`: there are none. Beside bundles, files that do not compile are no reason to give up.
+async fn publish_first(
+    config: &Config,
+    files: &Files,
+    publisher: &Arc<Publisher>,
+) -> Result<Option<Digest>, BuildError> {
+    let bundles = has_bundles(config);
+    if files.is_empty() && bundles {
+        return Ok(None);
+    }
     let (files, publisher) = (files.clone(), Arc::clone(publisher));
     let publish = move || {
         let initial = sources::read(&files)?;
         let digest = Digest::of(&initial);
-        publisher.set_files(initial)?;
-        Ok(digest)
+        match publisher.set_files(initial) {
+            Ok(_) => Ok(Some(digest)),
+            // The publisher has counted, logged and kept what went wrong.
+            Err(_) if bundles => Ok(Some(digest)),
+            Err(error) => Err(error.into()),
+        }
     };
     tokio::task::spawn_blocking(publish).await?
+}
+
+/// Whether policy comes, or may come, from bundles.
+fn has_bundles(config: &Config) -> bool {
+    !config.bundles.is_empty() || config.discovery.is_some()
+}
+
+/// Keeps every bundle that is configured, from now on.
+async fn follow_bundles(
+    config: &Config,
+    publisher: &Arc<Publisher>,
+    ready: &Ready,
+    metrics: &Arc<Metrics>,
+    clock: Clock,
+) -> Followers {
+    let (publisher, metrics) = (Arc::clone(publisher), Arc::clone(metrics));
+    let mut followers = Followers::new(publisher, ready.clone(), metrics, clock);
+    followers.follow(config.bundles.clone()).await;
+    followers
 }
 
 /// Keeps the keys of every provider fresh, from now on.
@@ -217,6 +257,19 @@ fn descriptors(path: &Path) -> Result<DescriptorPool, DescriptorError> {
     Ok(DescriptorPool::decode(fs::read(path)?.as_slice())?)
 }
 
+fn metrics(config: &Config) -> Metrics {
+    let metrics = Metrics::new(performance_buckets(config));
+    if config
+        .status
+        .as_ref()
+        .is_some_and(|status| status.prometheus)
+    {
+        metrics.with_status_of_opa()
+    } else {
+        metrics
+    }
+}
+
 fn performance_buckets(config: &Config) -> Option<&[f64]> {
     let plugin = &config.plugin;
     plugin
@@ -268,14 +321,18 @@ fn views(
 ) -> Views {
     let (metrics, policy) = (Arc::clone(metrics), Arc::clone(publisher));
     let (health_ready, health_policy) = (ready.clone(), Arc::clone(publisher));
+    let (short, whole) = (publisher.statuses().clone(), publisher.statuses().clone());
+    let labels = config.labels.clone();
     Views {
         ready: ready.clone(),
         health: Arc::new(move || Health {
-            bundles_activated: health_policy.active().load().is_some(),
+            bundles_activated: health_policy.is_complete(),
             plugins: [(PLUGIN.to_owned(), health_ready.current().is_ready())].into(),
         }),
         metrics: Arc::new(move || metrics.encode()),
         policy: Arc::new(move || policy.status()),
+        bundles: Arc::new(move || publish::bundles(&short.current())),
+        status: Arc::new(move || json!({"labels": labels, "bundles": whole.report()})),
         config: config.redacted(),
         version: json!({"version": version::VERSION, "commit": version::COMMIT}),
     }

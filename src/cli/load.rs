@@ -29,8 +29,8 @@ fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-/// The policy paths of arguments and configuration together.
-pub(super) fn files(arguments: &PolicyArguments, config: &Config) -> Result<Files> {
+/// The policy paths of the arguments; the bundles of the configuration are followed beside them.
+pub(super) fn files(arguments: &PolicyArguments) -> Result<Files> {
     let mut files = Files::new(&arguments.ignore).map_err(usage)?;
     for path in &arguments.paths {
         files.add_path(path).map_err(usage)?;
@@ -38,17 +38,18 @@ pub(super) fn files(arguments: &PolicyArguments, config: &Config) -> Result<File
     for bundle in &arguments.bundle {
         files.add_bundle(Path::new(bundle));
     }
-    for bundle in &config.bundles {
-        if let Kind::File(path) = &bundle.kind {
-            files.add_bundle(path);
-        }
-    }
     Ok(files)
 }
 
 /// Compiles the policy that the arguments name.
 pub(super) fn policy(arguments: &PolicyArguments, config: &Config) -> Result<Policy> {
-    let files = sources::read(&files(arguments, config)?).map_err(usage)?;
+    let mut files = files(arguments)?;
+    for bundle in &config.bundles {
+        if let Kind::File(path) = &bundle.kind {
+            files.add_bundle(path);
+        }
+    }
+    let files = sources::read(&files).map_err(usage)?;
     let mut options = config.load_options();
     options.v0_compatible |= arguments.v0_compatible;
     Policy::load(&files, &options).map_err(usage)

@@ -90,6 +90,19 @@ impl Runner {
         }
     }
 
+    /// Has a machine ready for each of so many workers, where machines run it.
+    pub(super) fn prepare(&self, workers: usize) {
+        if let Some(machines) = &self.machines {
+            machines.fill(workers);
+        }
+    }
+
+    /// Evaluates `query` for what it leaves behind in caches.
+    pub(super) fn touch(&self, query: &str, limits: Limits) {
+        let asked = Interpreter::asking(&self.interpreter.engine, query.to_owned());
+        drop(asked.observed(Value::Undefined, limits));
+    }
+
     pub(super) fn evaluate(&self, input: Value, limits: Limits) -> Result<Value, EvalError> {
         let value = builtins::observed(limits, || match &self.machines {
             Some(machines) => machines.evaluate(input, limits),
@@ -235,6 +248,14 @@ impl Machines {
         machine.load_program(Arc::clone(&self.program));
         machine.set_data(self.data.clone())?;
         Ok(machine)
+    }
+
+    /// Makes machines until so many wait.
+    fn fill(&self, wanted: usize) {
+        while self.idle.len() < wanted.min(MAX_IDLE) {
+            let Ok(machine) = self.build() else { return };
+            drop(self.idle.push(machine));
+        }
     }
 
     /// A machine comes back to the pool only from here, so that one whose run panicked is gone.

@@ -12,7 +12,7 @@ use super::{
     Credentials, Service, Token, aws::Signer, error::ServiceError, files, oauth2::Tokens,
     tls::Clients,
 };
-use crate::redact::Secret;
+use crate::{clock::Clock, redact::Secret};
 
 /// What is added to each request.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ pub(super) enum Proof {
 }
 
 impl Proof {
-    pub(super) fn new(service: &Service, patience: Duration) -> Self {
+    pub(super) fn new(service: &Service, patience: Duration, clock: Clock) -> Self {
         match &service.credentials {
             Credentials::None | Credentials::ClientTls(_) => Self::Nothing,
             Credentials::Bearer { token, scheme } => Self::Bearer {
@@ -36,7 +36,7 @@ impl Proof {
                 scheme: scheme.clone(),
             },
             Credentials::OAuth2(credentials) => {
-                Self::OAuth2(Tokens::new(credentials.clone(), patience))
+                Self::OAuth2(Tokens::new(credentials.clone(), patience, clock))
             }
             Credentials::S3Signing(signing) => Self::Aws(Signer::new(signing.clone(), patience)),
         }

@@ -7,6 +7,14 @@
 pub mod download;
 pub mod status;
 
+mod age;
+mod follow;
+mod followers;
+mod persisted;
+mod schedule;
+
+pub use followers::Followers;
+
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use crate::{

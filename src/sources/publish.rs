@@ -10,7 +10,9 @@ mod parts;
 use std::{
     collections::BTreeSet,
     fmt::Display,
+    num::NonZero,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread,
     time::Duration,
 };
 
@@ -24,9 +26,13 @@ use crate::{
     clock::Clock,
     digest::Digest,
     input,
-    policy::{Diagnostic, LoadError, LoadOptions, Policy, PolicyFile, PolicySet, bundle::Bundle},
+    policy::{
+        Diagnostic, LoadError, LoadOptions, Policy, PolicyFile, PolicySet,
+        bundle::Bundle,
+        testing::{self, TestResult},
+    },
     snapshot::Snapshot,
-    telemetry::{Metrics, PolicyActivated, PolicyRejected, event::ActivePolicy},
+    telemetry::{BundleActivated, Metrics, PolicyActivated, PolicyRejected, event::ActivePolicy},
 };
 
 pub use describe::{bundles, describe};
@@ -96,6 +102,9 @@ pub enum ActivationError {
     /// It does not compile with the others.
     #[error(transparent)]
     Load(#[from] LoadError),
+    /// Tests that come with it fail.
+    #[error("{}", failed_tests(.0))]
+    Tests(Vec<TestResult>),
     /// No bundle of this name is configured, or not any more.
     #[error("no bundle `{0}` is configured")]
     Unexpected(Arc<str>),
@@ -106,25 +115,33 @@ impl ActivationError {
     pub fn stage(&self) -> Stage {
         match self {
             Self::Load(_) => Stage::Compile,
+            Self::Tests(_) => Stage::Tests,
             Self::Unexpected(_) => Stage::Internal,
         }
     }
 
-    /// The problems of the policy.
-    pub fn problems(&self) -> &[Diagnostic] {
+    /// The problems of the policy, each with its place.
+    pub fn problems(&self) -> Vec<Diagnostic> {
         match self {
-            Self::Load(LoadError(problems)) => problems,
-            Self::Unexpected(_) => &[],
+            Self::Load(LoadError(problems)) => problems.clone(),
+            Self::Tests(results) => results.iter().map(problem_of_test).collect(),
+            Self::Unexpected(_) => Vec::new(),
         }
     }
 
     /// What a bundle's status says about it.
     pub(super) fn failure(&self) -> Failure {
-        let errors = self.problems().iter().take(Failure::MAX_ERRORS);
+        let mut errors = self.problems();
+        errors.truncate(Failure::MAX_ERRORS);
         Failure {
             stage: self.stage(),
-            message: self.to_string().into(),
-            errors: errors.cloned().collect(),
+            message: self
+                .to_string()
+                .chars()
+                .take(MOST_TEXT)
+                .collect::<String>()
+                .into(),
+            errors: errors.into(),
             http_status: None,
         }
     }
@@ -169,6 +186,17 @@ impl Publisher {
         self.activations.subscribe()
     }
 
+    /// Waits until there is an active policy.
+    pub async fn activated(&self) {
+        let mut activations = self.activations();
+        while self.active.load().is_none() {
+            // The sender lives as long as this.
+            if activations.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
     /// Whether the active policy consists of everything that must be there.
     pub fn is_complete(&self) -> bool {
         self.active.load().is_some() && self.parts().missing_from_current().is_empty()
@@ -182,6 +210,14 @@ impl Publisher {
             .current_bundle(name)
             .filter(|_| active)
             .map(|candidate| candidate.digest)
+    }
+
+    /// The bundle `name` in the active policy.
+    pub fn active_bundle(&self, name: &str) -> Option<Arc<Bundle>> {
+        let parts = self.parts();
+        let active = self.active.load().is_some();
+        let bundle = parts.current_bundle(name).filter(|_| active);
+        bundle.map(|candidate| Arc::clone(&candidate.bundle))
     }
 
     /// Says which bundles must be there, from now on: nothing becomes active before, and one that is
@@ -243,7 +279,7 @@ impl Publisher {
         let active = active.as_deref().map(Active::policy);
         let activated_at = last.activated_at.map(|at| at.as_secs());
         let mut shown = describe::status(active, &self.source, activated_at, last.error.as_deref());
-        let bundles = describe::bundles(&self.statuses.current());
+        let bundles = bundles(&self.statuses.current());
         if !bundles.is_empty() {
             shown.insert("bundles".to_owned(), bundles.into());
         }
@@ -288,11 +324,29 @@ impl Publisher {
         };
         let policy = Policy::load_set(&set, &self.load)?;
         let active = Active::new(policy, &self.input);
-        let took = Took {
-            compile: Some(self.clock.instant().saturating_duration_since(begun)),
+        let compiled = self.clock.instant();
+        let mut took = Took {
+            compile: Some(compiled.saturating_duration_since(begun)),
             tests: None,
         };
-        Ok((active, took))
+        if !selection.tested.is_empty() {
+            self.test(&set, &selection.tested)?;
+            took.tests = Some(self.clock.instant().saturating_duration_since(compiled));
+        }
+        Ok((active.warmed(workers()), took))
+    }
+
+    /// Runs the tests of these bundles.
+    fn test(&self, set: &PolicySet<'_>, bundles: &[Arc<str>]) -> Result<(), ActivationError> {
+        let names: Vec<&str> = bundles.iter().map(|name| &**name).collect();
+        let bounds = testing::Bounds::default();
+        let mut results = testing::run(set, &self.load, testing::Of::Bundles(&names), bounds)?;
+        results.retain(TestResult::is_bad);
+        if results.is_empty() {
+            Ok(())
+        } else {
+            Err(ActivationError::Tests(results))
+        }
     }
 
     fn publish(&self, next: Active, selection: &Selection) {
@@ -312,6 +366,13 @@ impl Publisher {
                 status.signed_by.clone_from(&candidate.signed_by);
                 status.failure = None;
             });
+            BundleActivated {
+                bundle: candidate.bundle.name(),
+                revision: candidate.bundle.revision(),
+                signed_by: candidate.signed_by.as_deref(),
+                at,
+            }
+            .emit(&self.metrics);
         }
         PolicyActivated {
             policy: described(&next),
@@ -384,12 +445,45 @@ impl Publisher {
     }
 }
 
+/// How many threads answer checks, as tokio counts them.
+fn workers() -> usize {
+    thread::available_parallelism().map_or(1, NonZero::get)
+}
+
+/// How many tests fail, then each of them.
+fn failed_tests(results: &[TestResult]) -> String {
+    let plural = if results.len() == 1 { "" } else { "s" };
+    let mut text = format!("{} failed test{plural} in the policy", results.len());
+    for result in results {
+        text.push_str(&format!("\n{result}"));
+    }
+    text
+}
+
+fn problem_of_test(result: &TestResult) -> Diagnostic {
+    let outcome = match &result.outcome {
+        testing::Outcome::Error(why) => format!("error: {why}"),
+        testing::Outcome::Failed => "failed".to_owned(),
+        testing::Outcome::Passed | testing::Outcome::Skipped => "did not fail".to_owned(),
+    };
+    Diagnostic {
+        file: result.file.clone(),
+        position: Some((result.line, 1)),
+        message: format!("{}.{}: {outcome}", result.package, result.name),
+        excerpt: None,
+        hint: None,
+    }
+}
+
 fn described(active: &Active) -> ActivePolicy<'_> {
     ActivePolicy {
         revision: active.policy().revision(),
         engine: active.policy().engine(),
     }
 }
+
+/// The most characters of an error that a status shows.
+const MOST_TEXT: usize = 2_000;
 
 #[cfg(test)]
 mod tests;

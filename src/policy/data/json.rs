@@ -33,14 +33,33 @@ fn whole<'de, R: serde_json::de::Read<'de>>(
     mut source: serde_json::Deserializer<R>,
     last: Option<&Value>,
 ) -> serde_json::Result<Value> {
-    let mut pool = Pool::default();
-    let node = Node {
-        pool: &mut pool,
-        last,
-    };
-    let kept = node.deserialize(&mut source)?;
+    let value = Document::after(last).deserialize(&mut source)?;
     source.end()?;
-    Ok(kept.value)
+    Ok(value)
+}
+
+/// A whole document to come, from any source that has nothing but what JSON has.
+pub(in crate::policy) struct Document<'l> {
+    last: Option<&'l Value>,
+}
+
+impl<'l> Document<'l> {
+    /// One that shares with `last`, which stood in its place before.
+    pub(in crate::policy) fn after(last: Option<&'l Value>) -> Self {
+        Self { last }
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Document<'_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, source: D) -> Result<Value, D::Error> {
+        let node = Node {
+            pool: &mut Pool::default(),
+            last: self.last,
+        };
+        Ok(node.deserialize(source)?.value)
+    }
 }
 
 /// One value to come.

@@ -46,6 +46,8 @@ pub(super) struct Parts {
 pub(super) struct Selection {
     pub(super) files: Arc<[PolicyFile]>,
     pub(super) bundles: Vec<Arc<Bundle>>,
+    /// The bundles whose tests must hold.
+    pub(super) tested: Vec<Arc<str>>,
     /// Those of them that were offered.
     chosen: BTreeSet<Key>,
 }
@@ -148,6 +150,7 @@ impl Parts {
         let mut selection = Selection {
             files: Arc::default(),
             bundles: Vec::new(),
+            tested: Vec::new(),
             chosen,
         };
         for key in &self.expected {
@@ -158,7 +161,10 @@ impl Parts {
             match offered.or_else(|| self.current.get(key)) {
                 Some(Part::Files(files)) => selection.files = Arc::clone(files),
                 Some(Part::Bundle(candidate)) => {
-                    selection.bundles.push(Arc::clone(&candidate.bundle))
+                    selection.bundles.push(Arc::clone(&candidate.bundle));
+                    if candidate.run_tests {
+                        selection.tested.push(candidate.bundle.name().into());
+                    }
                 }
                 None => {}
             }
