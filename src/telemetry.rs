@@ -6,6 +6,7 @@
 
 pub mod bundles;
 pub mod connection;
+pub mod discovery;
 pub mod event;
 pub mod http_send;
 pub mod jwks;
@@ -24,6 +25,7 @@ pub use connection::{
     AcceptFailed, CallerRefused, CertificateRejected, CertificateReplaced, ConnectionAccepted,
     HandshakeFailed,
 };
+pub use discovery::{ConfigurationDiscovered, ConfigurationRejected};
 pub use event::{ActivePolicy, CheckAbandoned, CheckDecided, Seen, SeenToken, StageTimes};
 pub use jwks::{
     KeySkipped, KeysFetched, KeysFollowed, KeysGiven, KeysNotPersisted, KeysNotRestored,
