@@ -5,6 +5,8 @@
     reason = "a test fails by panicking"
 )]
 
+#[path = "commands/configured.rs"]
+mod configured;
 #[path = "support/keys.rs"]
 #[expect(dead_code, reason = "other tests use the rest")]
 mod keys;

@@ -7,7 +7,7 @@
 )]
 
 #[path = "support/bundles.rs"]
-#[expect(dead_code, reason = "other tests use the rest")]
+#[expect(dead_code, unused_imports, reason = "other tests use the rest")]
 mod bundles;
 
 use std::{fs, sync::Arc};
@@ -160,7 +160,7 @@ async fn nothing_is_followed_and_nobody_is_ready_before_the_first_configuration(
     let report = reported(&server, |discovery| discovery["active_revision"] == "1").await;
     assert_eq!(report["labels"]["tier"], "edge");
     assert_eq!(report["labels"]["zone"], "a");
-    assert_eq!(server.seen("/own").len() > 0, true);
+    assert!(!server.seen("/own").is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]

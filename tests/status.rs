@@ -6,7 +6,7 @@
 )]
 
 #[path = "support/bundles.rs"]
-#[expect(dead_code, reason = "other tests use the rest")]
+#[expect(dead_code, unused_imports, reason = "other tests use the rest")]
 mod bundles;
 
 use std::{sync::Arc, time::Duration};

@@ -218,7 +218,7 @@ impl Discovering {
                 if let Some((waiting, first)) = self.first.take() {
                     waiting.done();
                     // Whoever waited may be gone.
-                    drop(first.send(()));
+                    let _gone = first.send(());
                 }
             }
             Err(error) => {

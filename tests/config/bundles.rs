@@ -74,21 +74,10 @@ pub(super) fn every_bundle(config: &Config) -> Vec<Source> {
         }),
     };
     vec![
-        Source {
-            limits: Limits {
-                archive_bytes: 4096,
-                unpacked_bytes: 8192,
-                file_bytes: 2048,
-                entries: 7,
-            },
-            monotonic: Some(RevisionOrder::Semver),
-            run_tests: false,
-            max_age: Some(MaxAge {
-                age: Duration::from_mins(1),
-                unready: true,
-            }),
-            ..of_all("authz", Kind::File("/policies/bundle.tar.gz".into()))
-        },
+        authz(of_all(
+            "authz",
+            Kind::File("/policies/bundle.tar.gz".into()),
+        )),
         of_all(
             "images",
             Kind::Oci {
@@ -109,28 +98,52 @@ pub(super) fn every_bundle(config: &Config) -> Vec<Source> {
                 },
             )
         },
-        Source {
-            polling: Polling {
-                min_delay: Duration::from_secs(10),
-                max_delay: Duration::from_secs(20),
-                long_polling_timeout: Some(Duration::from_secs(30)),
+        shop(of_all(
+            "shop",
+            Kind::Http {
+                service: service(config, "acmecorp"),
+                resource: "shop/bundle.tar.gz".to_owned(),
             },
-            manual: true,
-            persist: Some("/var/lib/portcullis".into()),
-            limits: Limits {
-                file_bytes: 1_000_000,
-                ..limits
-            },
-            verification: signed(Some("release"), Some("shop"), &["README.md"]),
-            ..of_all(
-                "shop",
-                Kind::Http {
-                    service: service(config, "acmecorp"),
-                    resource: "shop/bundle.tar.gz".to_owned(),
-                },
-            )
-        },
+        )),
     ]
+}
+
+/// What OPA's keys say of this one.
+fn shop(of_all: Source) -> Source {
+    Source {
+        polling: Polling {
+            min_delay: Duration::from_secs(10),
+            max_delay: Duration::from_secs(20),
+            long_polling_timeout: Some(Duration::from_secs(30)),
+        },
+        manual: true,
+        persist: Some("/var/lib/portcullis".into()),
+        limits: Limits {
+            file_bytes: 1_000_000,
+            ..of_all.limits
+        },
+        verification: signed(Some("release"), Some("shop"), &["README.md"]),
+        ..of_all
+    }
+}
+
+/// What `named` says of this one.
+fn authz(of_all: Source) -> Source {
+    Source {
+        limits: Limits {
+            archive_bytes: 4096,
+            unpacked_bytes: 8192,
+            file_bytes: 2048,
+            entries: 7,
+        },
+        monotonic: Some(RevisionOrder::Semver),
+        run_tests: false,
+        max_age: Some(MaxAge {
+            age: Duration::from_mins(1),
+            unready: true,
+        }),
+        ..of_all
+    }
 }
 
 pub(super) fn signed(
@@ -155,9 +168,11 @@ fn http(config: &Config) -> Vec<(&str, &str, &str)> {
     config
         .bundles
         .iter()
-        .map(|source| match &source.kind {
-            Kind::Http { service, resource } => (&*source.name, &*service.name, resource.as_str()),
-            other => panic!("{other:?}"),
+        .filter_map(|source| match &source.kind {
+            Kind::Http { service, resource } => {
+                Some((&*source.name, &*service.name, resource.as_str()))
+            }
+            Kind::File(_) | Kind::Oci { .. } | Kind::Object { .. } => None,
         })
         .collect()
 }

@@ -108,7 +108,7 @@ fn secret(text: &str) -> Secret<String> {
 pub(super) fn problems_of(texts: &[&str]) -> String {
     let mut said = String::new();
     for text in texts {
-        let problems = yaml(text).expect_err(text);
+        let problems = yaml(text).unwrap_err();
         let problems = problems.split_once('\n').unwrap().1;
         writeln!(said, "{text}\n{problems}\n").unwrap();
     }
