@@ -422,12 +422,14 @@ impl Publisher {
     /// The places of everything that is configured.
     fn places(&self) -> String {
         let statuses = self.statuses.current();
-        let bundles = statuses.iter().map(|status| status.place.to_string());
-        let files = self
-            .parts()
-            .expects(&Key::Files)
-            .then(|| self.source.clone());
-        let places: Vec<String> = files.into_iter().chain(bundles).collect();
+        let parts = self.parts();
+        let files = parts.expects(&Key::Files).then_some(self.source.as_str());
+        let bundles = statuses.iter().filter(|status| {
+            let key = Key::Bundle(Arc::clone(&status.name));
+            parts.expects(&key)
+        });
+        let bundles = bundles.map(|status| &*status.place);
+        let places: Vec<&str> = files.into_iter().chain(bundles).collect();
         places.join(", ")
     }
 
