@@ -50,6 +50,8 @@ pub struct PolicySet<'a> {
     pub files: &'a [PolicyFile],
     /// Bundles that are read already; they own the parts of `data` that their roots name.
     pub bundles: &'a [std::sync::Arc<bundle::Bundle>],
+    /// What makes the archives among the files genuine; `None` is [`bundle::Verification::None`].
+    pub verification: Option<&'a bundle::Verification>,
 }
 
 /// What to evaluate, and how strictly.

@@ -196,7 +196,8 @@ fn publisher(
         source,
         metrics,
         clock,
-    ))
+    )
+    .verifying_files(Arc::clone(files.verification())))
 }
 
 /// How the configuration wants the input document, with the descriptors it names.

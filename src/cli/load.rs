@@ -7,7 +7,7 @@ use anyhow::Result;
 use super::{ConfigArguments, PolicyArguments, Usage};
 use crate::{
     config::{Config, Given},
-    policy::Policy,
+    policy::{Policy, PolicySet},
     sources::{self, file::Files},
 };
 
@@ -41,15 +41,20 @@ pub(super) fn files(arguments: &PolicyArguments, config: &Config) -> Result<File
     for bundle in &config.bundles {
         files.add_bundle(bundle);
     }
-    Ok(files)
+    Ok(files.verified(arguments.verification.verification()?))
 }
 
 /// Compiles the policy that the arguments name.
 pub(super) fn policy(arguments: &PolicyArguments, config: &Config) -> Result<Policy> {
-    let files = sources::read(&files(arguments, config)?).map_err(usage)?;
+    let files = files(arguments, config)?;
     let mut options = config.load_options();
     options.v0_compatible |= arguments.v0_compatible;
-    Policy::load(&files, &options).map_err(usage)
+    let set = PolicySet {
+        files: &sources::read(&files).map_err(usage)?,
+        verification: Some(files.verification()),
+        ..PolicySet::default()
+    };
+    Policy::load_set(&set, &options).map_err(usage)
 }
 
 /// An error of the user's making, with its causes.

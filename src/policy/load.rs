@@ -66,7 +66,7 @@ pub(super) fn collect(set: &PolicySet<'_>, options: &LoadOptions) -> Collected {
                     .and_then(|value| collected.data.add(&file.name, &file.data_path, value));
                 collected.problems.extend(added.err());
             }
-            Some(Kind::Bundle) => match read_bundle(file) {
+            Some(Kind::Bundle) => match read_bundle(file, set.verification) {
                 Ok(bundle) => {
                     revisions.extend(bundle.revision().map(str::to_owned));
                     collected.add_bundle(&bundle, options);
@@ -93,10 +93,13 @@ pub(super) fn collect(set: &PolicySet<'_>, options: &LoadOptions) -> Collected {
     collected
 }
 
-fn read_bundle(file: &PolicyFile) -> Result<Arc<Bundle>, LoadError> {
+fn read_bundle(
+    file: &PolicyFile,
+    verification: Option<&Verification>,
+) -> Result<Arc<Bundle>, LoadError> {
     let reading = Reading {
         limits: &Limits::default(),
-        verification: &Verification::None,
+        verification: verification.unwrap_or(&Verification::None),
         last: None,
     };
     match bundle::read(&file.name, &file.bytes, reading)? {

@@ -17,6 +17,9 @@ pub struct Summary {
     pub entrypoint: String,
     /// Whether a rule of it calls `http.send`.
     pub sends: bool,
+    /// The functions that its modules call and whose answers depend on more than their arguments, such
+    /// as `time.now_ns`, in order and each once.
+    pub nondeterministic: Vec<String>,
     /// The bundles' revisions, else a short digest of the files.
     pub revision: String,
 }
@@ -28,6 +31,7 @@ impl Summary {
             modules: index.modules.len(),
             rules: index.rules.values().map(Vec::len).sum(),
             sends: builtins::sends(index, target.query()),
+            nondeterministic: builtins::nondeterministic(index, target.query()),
             entrypoint: target.text().to_owned(),
             revision,
         }

@@ -12,19 +12,23 @@ mod walk;
 use std::{
     fmt, io,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use globset::{Glob, GlobSet, GlobSetBuilder};
 use sha2::{Digest as _, Sha256};
 
 use self::walk::Walk;
-use crate::policy::PolicyFile;
+use crate::policy::{PolicyFile, bundle::Verification};
 
 /// What to read.
 #[derive(Clone, Debug, Default)]
 pub struct Files {
     roots: Vec<Root>,
     ignore: GlobSet,
+    verification: Arc<Verification>,
+    /// Whether folders of bundles are read with the files that nobody uses.
+    whole: bool,
 }
 
 /// One path to read.
@@ -112,7 +116,29 @@ impl Files {
         Ok(Self {
             roots: Vec::new(),
             ignore: globs.build().map_err(refused)?,
+            verification: Arc::default(),
+            whole: false,
         })
+    }
+
+    /// The same, and folders of bundles with every visible file, also those that no policy uses: what
+    /// a signature speaks for.
+    #[must_use]
+    pub fn whole(mut self) -> Self {
+        self.whole = true;
+        self
+    }
+
+    /// The same with what makes the bundles among them genuine.
+    #[must_use]
+    pub fn verified(mut self, verification: Verification) -> Self {
+        self.verification = Arc::new(verification);
+        self
+    }
+
+    /// What makes the bundles among them genuine.
+    pub fn verification(&self) -> &Arc<Verification> {
+        &self.verification
     }
 
     /// Adds a path as the command line gives it: `path`, `foo.bar:path` or `file://path`.
@@ -151,7 +177,7 @@ impl Files {
             for root in &self.roots {
                 match root {
                     Root::Plain { prefix, path } => walk.plain(path, prefix, &mut files)?,
-                    Root::Bundle(path) => files.push(bundle::read(&mut walk, path)?),
+                    Root::Bundle(path) => files.push(bundle::read(&mut walk, path, self.whole)?),
                 }
             }
             // A ConfigMap swap in the middle would mix two generations: read again.

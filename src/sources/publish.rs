@@ -15,7 +15,7 @@ use crate::{
     check::Active,
     clock::Clock,
     input,
-    policy::{Engine, LoadError, LoadOptions, Policy, PolicyFile},
+    policy::{Engine, LoadError, LoadOptions, Policy, PolicyFile, PolicySet, bundle::Verification},
     snapshot::Snapshot,
     telemetry::{Metrics, PolicyActivated, PolicyRejected, event::ActivePolicy},
 };
@@ -25,6 +25,8 @@ use crate::{
 pub struct Publisher {
     active: Snapshot<Active>,
     load: LoadOptions,
+    /// What makes the archives among the files genuine.
+    verification: Arc<Verification>,
     input: input::Options,
     /// Where the files come from, as the user knows it.
     source: String,
@@ -52,12 +54,20 @@ impl Publisher {
         Self {
             active: Snapshot::empty(),
             load,
+            verification: Arc::default(),
             input,
             source,
             metrics,
             clock,
             last: Mutex::default(),
         }
+    }
+
+    /// The same with what makes the archives among the files genuine.
+    #[must_use]
+    pub fn verifying_files(mut self, verification: Arc<Verification>) -> Self {
+        self.verification = verification;
+        self
     }
 
     /// Where the active policy is found.
@@ -67,7 +77,13 @@ impl Publisher {
 
     /// Makes `files` the active policy, or keeps the one there is.
     pub fn publish(&self, files: &[PolicyFile]) -> Result<(), LoadError> {
-        let policy = Policy::load(files, &self.load).inspect_err(|error| self.reject(error))?;
+        let set = PolicySet {
+            files,
+            verification: Some(&self.verification),
+            ..PolicySet::default()
+        };
+        let policy =
+            Policy::load_set(&set, &self.load).inspect_err(|error| self.reject(error))?;
         let next = Arc::new(Active::new(policy, &self.input));
         let at = self.clock.now().unix;
         self.active.publish(Arc::clone(&next));

@@ -10,12 +10,13 @@ use super::{
     SourceError,
     walk::{Found, Walk, extension, is_archive, is_folder, name_of, unreadable},
 };
-use crate::policy::PolicyFile;
+use crate::policy::{PolicyFile, bundle::SIGNATURES};
 
 /// Reads the bundle at `path`.
-pub(super) fn read(walk: &mut Walk<'_>, path: &Path) -> Result<PolicyFile, SourceError> {
+/// Of a folder, every visible file with `whole`.
+pub(super) fn read(walk: &mut Walk<'_>, path: &Path, whole: bool) -> Result<PolicyFile, SourceError> {
     if is_folder(path)? {
-        return pack(walk, path);
+        return pack(walk, path, whole);
     }
     if !is_archive(&name_of(path)) {
         return Err(SourceError::UnknownKind(path.to_owned()));
@@ -23,9 +24,15 @@ pub(super) fn read(walk: &mut Walk<'_>, path: &Path) -> Result<PolicyFile, Sourc
     walk.policy_file(path, Vec::new())
 }
 
-fn pack(walk: &mut Walk<'_>, root: &Path) -> Result<PolicyFile, SourceError> {
+fn pack(walk: &mut Walk<'_>, root: &Path, whole: bool) -> Result<PolicyFile, SourceError> {
     let mut archive = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
-    for Found { path, .. } in walk.below(root, belongs_to_a_bundle)? {
+    // A signature speaks for every file, also for those that nobody uses.
+    let wanted = if whole || root.join(SIGNATURES).exists() {
+        belongs_to_a_whole_bundle
+    } else {
+        belongs_to_a_bundle
+    };
+    for Found { path, .. } in walk.below(root, wanted)? {
         let bytes = walk.bytes_of(&path)?;
         let inside = path.strip_prefix(root).unwrap_or(&path);
         append(&mut archive, inside, &bytes).map_err(unreadable(&path))?;
@@ -54,9 +61,14 @@ fn belongs_to_a_bundle(name: &str) -> bool {
     module || BUNDLE_FILES.contains(&name)
 }
 
+/// Hidden files are the folder's own affair, such as a repository's.
+fn belongs_to_a_whole_bundle(name: &str) -> bool {
+    !name.starts_with('.') || BUNDLE_FILES.contains(&name)
+}
+
 const BUNDLE_FILES: [&str; 5] = [
     ".manifest",
-    ".signatures.json",
+    SIGNATURES,
     "data.json",
     "data.yaml",
     "data.yml",
