@@ -2,15 +2,16 @@
 //!
 //! So a bundle has one meaning, that of its archive, and the policy loader knows one form.
 
-use std::{io, path::Path};
-
-use flate2::{Compression, write::GzEncoder};
+use std::path::Path;
 
 use super::{
     SourceError,
-    walk::{Found, Walk, extension, is_archive, is_folder, name_of, unreadable},
+    walk::{Found, Walk, extension, is_archive, is_folder, name_of},
 };
-use crate::policy::PolicyFile;
+use crate::policy::{
+    PolicyFile,
+    bundle::{self, Parts},
+};
 
 /// Reads the bundle at `path`.
 pub(super) fn read(walk: &mut Walk<'_>, path: &Path) -> Result<PolicyFile, SourceError> {
@@ -24,29 +25,27 @@ pub(super) fn read(walk: &mut Walk<'_>, path: &Path) -> Result<PolicyFile, Sourc
 }
 
 fn pack(walk: &mut Walk<'_>, root: &Path) -> Result<PolicyFile, SourceError> {
-    let mut archive = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
+    let mut files = Vec::new();
     for Found { path, .. } in walk.below(root, belongs_to_a_bundle)? {
         let bytes = walk.bytes_of(&path)?;
         let inside = path.strip_prefix(root).unwrap_or(&path);
-        append(&mut archive, inside, &bytes).map_err(unreadable(&path))?;
+        files.push((inside.display().to_string(), bytes));
     }
-    let bytes = archive
-        .into_inner()
-        .and_then(GzEncoder::finish)
-        .map_err(unreadable(root))?;
+    let parts = Parts {
+        files: &files,
+        manifest: None,
+        signatures: None,
+    };
+    let bytes = bundle::write(parts).map_err(|source| SourceError::Bundle {
+        path: root.to_owned(),
+        source,
+    })?;
     Ok(PolicyFile {
-        name: format!("{}.tar.gz", root.display()),
+        // The slash tells a folder from an archive.
+        name: format!("{}/", root.display()),
         data_path: Vec::new(),
         bytes,
     })
-}
-
-fn append(archive: &mut tar::Builder<impl io::Write>, name: &Path, bytes: &[u8]) -> io::Result<()> {
-    // No times and owners: the same files give the same bytes.
-    let mut header = tar::Header::new_gnu();
-    header.set_size(u64::try_from(bytes.len()).map_err(io::Error::other)?);
-    header.set_mode(0o644);
-    archive.append_data(&mut header, name, bytes)
 }
 
 fn belongs_to_a_bundle(name: &str) -> bool {
@@ -54,10 +53,11 @@ fn belongs_to_a_bundle(name: &str) -> bool {
     module || BUNDLE_FILES.contains(&name)
 }
 
-const BUNDLE_FILES: [&str; 5] = [
+const BUNDLE_FILES: [&str; 6] = [
     ".manifest",
     ".signatures.json",
     "data.json",
     "data.yaml",
     "data.yml",
+    "patch.json",
 ];
