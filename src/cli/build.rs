@@ -2,6 +2,7 @@
 //!
 //! What does not compile here is refused, so that no gate has to. The same files give the same bytes.
 
+mod data;
 mod gather;
 mod manifest;
 mod revision;
@@ -12,13 +13,11 @@ use anyhow::Result;
 use clap::Args;
 
 use super::{
-    archive, load::usage,
+    Usage, archive,
+    load::{self, usage},
     signing::{SigningArguments, VerificationArguments},
 };
-use crate::policy::{
-    Entrypoint, LoadOptions, Policy, PolicyFile,
-    bundle::SIGNATURES,
-};
+use crate::policy::{Entrypoint, LoadOptions, Policy, PolicyFile};
 use manifest::Wanted;
 
 /// Arguments of `build`. Those that `opa build` has keep its names.
@@ -63,7 +62,11 @@ pub(super) fn run(arguments: &Build) -> Result<ExitCode> {
         verification.scope.as_deref(),
     )?;
     let gathered = if arguments.bundle {
-        gather::bundle(&arguments.paths, &arguments.ignore, &verification.verification()?)?
+        gather::bundle(
+            &arguments.paths,
+            &arguments.ignore,
+            &verification.verification()?,
+        )?
     } else {
         gather::plain(&arguments.paths, &arguments.ignore)?
     };
@@ -75,15 +78,22 @@ pub(super) fn run(arguments: &Build) -> Result<ExitCode> {
         entrypoints: &arguments.entrypoint,
         v0: arguments.v0_compatible,
     };
-    files.push((MANIFEST.to_owned(), manifest::of(gathered.manifest, wanted)?));
-    files.sort();
-    compile(arguments, archive::pack(&files)?)?;
-    if let Some(signer) = signer {
-        let listed = files.iter().map(|(path, bytes)| (path.as_str(), bytes.as_slice()));
-        let signatures = signer.sign(listed)?;
-        files.push((SIGNATURES.to_owned(), signatures));
-    }
-    archive::put(&arguments.output, &archive::pack(&files)?)?;
+    files.push((
+        MANIFEST.to_owned(),
+        manifest::of(gathered.manifest, wanted)?,
+    ));
+    compile(
+        arguments,
+        archive::pack(&files, None).map_err(|error| Usage(format!("{error:#}")))?,
+    )?;
+    let signatures = match signer {
+        Some(signer) => Some(signer.sign(archive::borrowed(&files))?),
+        None => None,
+    };
+    archive::put(
+        &arguments.output,
+        &archive::pack(&files, signatures.as_deref())?,
+    )?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -93,7 +103,11 @@ fn compile(arguments: &Build, bytes: Vec<u8>) -> Result<()> {
         // Every module is compiled, whatever is asked.
         vec![Entrypoint::Query("true".to_owned())]
     } else {
-        arguments.entrypoint.iter().map(|path| super::load::entrypoint(path)).collect()
+        arguments
+            .entrypoint
+            .iter()
+            .map(|path| load::entrypoint(path))
+            .collect()
     };
     let archive = PolicyFile {
         name: "bundle.tar.gz".to_owned(),

@@ -7,7 +7,7 @@ use anyhow::Result;
 use super::{ConfigArguments, PolicyArguments, Usage};
 use crate::{
     config::{Config, Given},
-    policy::{Policy, PolicySet},
+    policy::{Entrypoint, Policy, PolicySet},
     sources::{self, file::Files},
 };
 
@@ -60,4 +60,10 @@ pub(super) fn policy(arguments: &PolicyArguments, config: &Config) -> Result<Pol
 /// An error of the user's making, with its causes.
 pub(super) fn usage(error: impl std::error::Error + Send + Sync + 'static) -> anyhow::Error {
     anyhow::Error::new(Usage(format!("{:#}", anyhow::Error::new(error))))
+}
+
+/// The entrypoint of a path as `build --entrypoint` takes it: `envoy/authz/allow`.
+pub(super) fn entrypoint(path: &str) -> Entrypoint {
+    let segments = path.split('/').filter(|segment| !segment.is_empty());
+    Entrypoint::Path(segments.map(str::to_owned).collect())
 }

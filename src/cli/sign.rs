@@ -5,13 +5,10 @@ use std::{
     process::ExitCode,
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use clap::Args;
 
-use super::{
-    Usage, archive,
-    signing::SigningArguments,
-};
+use super::{Usage, archive, signing::SigningArguments};
 use crate::policy::bundle::SIGNATURES;
 
 /// Arguments of `sign`. Those that `opa sign` has keep its names.
@@ -51,17 +48,13 @@ pub(super) fn run(arguments: &Sign) -> Result<ExitCode> {
     let signer = signer.ok_or_else(|| Usage("`--signing-key` is needed to sign".to_owned()))?;
     let path = Path::new(&arguments.path);
     let read = archive::read(&arguments.path, &[], true)?;
-    let mut files = archive::files(&read).with_context(|| format!("cannot read `{}`", path.display()))?;
+    let mut files = archive::files(&arguments.path, &read)?;
     files.retain(|(path, _)| path != SIGNATURES);
-    let listed = files.iter().map(|(path, bytes)| (path.as_str(), bytes.as_slice()));
-    let signatures = signer.sign(listed)?;
+    let signatures = signer.sign(archive::borrowed(&files))?;
     match (&arguments.output_file_path, path.is_dir()) {
         (Some(folder), _) => archive::put(&folder.join(SIGNATURES), &signatures)?,
         (None, true) => archive::put(&path.join(SIGNATURES), &signatures)?,
-        (None, false) => {
-            files.push((SIGNATURES.to_owned(), signatures));
-            archive::put(path, &archive::pack(&files)?)?;
-        }
+        (None, false) => archive::put(path, &archive::pack(&files, Some(&signatures))?)?,
     }
     Ok(ExitCode::SUCCESS)
 }

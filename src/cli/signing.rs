@@ -124,7 +124,10 @@ fn text_of(key: &Secret<String>, argument: &str) -> Result<String> {
         Ok(text) => Ok(text),
         // Longer than a path may be, or with characters that none has: a secret.
         Err(error) if is_no_file(&error) => Ok(given.clone()),
-        Err(error) => Err(Usage(format!("`{argument}` is a file that cannot be read: {error}")).into()),
+        Err(error) => Err(Usage(format!(
+            "`{argument}` is a file that cannot be read: {error}"
+        ))
+        .into()),
     }
 }
 
@@ -141,5 +144,8 @@ fn is_no_file(error: &std::io::Error) -> bool {
 
 fn unusable(argument: &str, error: &(dyn std::error::Error + 'static)) -> anyhow::Error {
     let error = crate::chain::Chain(error);
-    Usage(format!("`{argument}`: {error} (neither a file of that name nor the text of a key)")).into()
+    Usage(format!(
+        "`{argument}`: {error} (neither a file of that name nor the text of a key)"
+    ))
+    .into()
 }

@@ -38,17 +38,21 @@ pub(super) fn run(arguments: &Verify) -> Result<ExitCode> {
         last: None,
     };
     let contents = bundle::read(&arguments.path, &archive, reading)?;
-    let revision = match &contents {
-        Contents::Snapshot(bundle) => bundle.revision(),
-        Contents::Delta(_) => None,
+    let (revision, key) = match &contents {
+        Contents::Snapshot(bundle) => (bundle.revision(), bundle.signed_by()),
+        Contents::Delta(_) => (None, None),
     };
-    let key = &arguments.verification.verification_key_id;
+    // What was read was verified with the one key there is.
+    let key = key.unwrap_or(&arguments.verification.verification_key_id);
     if arguments.json {
         let verified = json!({"verified": true, "key_id": key, "revision": revision});
         print(&verified.to_string())?;
     } else {
         let revision = revision.unwrap_or("without a name");
-        print(&format!("verified: `{}`, revision {revision}, signed by key `{key}`", arguments.path))?;
+        print(&format!(
+            "verified: `{}`, revision {revision}, signed by key `{key}`",
+            arguments.path
+        ))?;
     }
     Ok(ExitCode::SUCCESS)
 }

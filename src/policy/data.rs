@@ -6,6 +6,7 @@
 use regorus::Value;
 
 use super::diagnostic::Diagnostic;
+use super::document::{self, Budget};
 
 /// A document that was put into the tree, kept to name it when another one disagrees.
 #[derive(Debug)]
@@ -95,43 +96,7 @@ impl DataTree {
 
 /// Reads one document; the name decides between JSON and YAML.
 pub(super) fn parse(file: &str, bytes: &[u8]) -> Result<Value, Diagnostic> {
-    let text = std::str::from_utf8(bytes)
-        .map_err(|_| Diagnostic::of_file(file, "a data file must be UTF-8"))?;
-    if file_extension(file) == Some("json") {
-        return serde_json::from_str(text).map_err(|error| {
-            let position = (
-                u32::try_from(error.line()).unwrap_or(u32::MAX),
-                u32::try_from(error.column()).unwrap_or(u32::MAX),
-            );
-            let message = error.to_string();
-            let message = message.split(" at line ").next().unwrap_or(&message);
-            Diagnostic::in_text(file, text, position, format!("invalid JSON: {message}"))
-        });
-    }
-    if text.len() > MAX_YAML_BYTES {
-        return Err(Diagnostic::of_file(
-            file,
-            format!("a YAML file is at most {MAX_YAML_BYTES} bytes"),
-        )
-        .hinting("use JSON for large data"));
-    }
-    yaml_serde::from_str(text).map_err(|error| {
-        let message = error.to_string();
-        let message = message.split(" at line ").next().unwrap_or(&message);
-        let message = format!("invalid YAML: {message}");
-        match error.location() {
-            Some(place) => Diagnostic::in_text(
-                file,
-                text,
-                (
-                    u32::try_from(place.line()).unwrap_or(u32::MAX),
-                    u32::try_from(place.column()).unwrap_or(u32::MAX),
-                ),
-                message,
-            ),
-            None => Diagnostic::of_file(file, message),
-        }
-    })
+    document::parse(file, bytes, &mut Budget::new(MAX_DOCUMENT_BYTES))
 }
 
 /// The part of the file name behind its last dot.
@@ -189,8 +154,8 @@ fn merge(left: &mut Value, right: &Value) {
 /// Folders between the root of `data` and a file; the parsers bound what is inside a file.
 const MAX_PATH_SEGMENTS: usize = 64;
 
-/// An alias in YAML multiplies what it names, so that the text is bounded closer than JSON.
-const MAX_YAML_BYTES: usize = 8 << 20;
+/// What one plain file may take in memory.
+const MAX_DOCUMENT_BYTES: u64 = 4 << 30;
 
 #[cfg(test)]
 mod tests {

@@ -1,5 +1,7 @@
 //! What is in a policy set, told to people: `inspect`, logs and the admin pages read it.
 
+use std::sync::Arc;
+
 use super::builtins;
 use super::entrypoint::Target;
 use super::index::Index;
@@ -22,10 +24,13 @@ pub struct Summary {
     pub nondeterministic: Vec<String>,
     /// The bundles' revisions, else a short digest of the files.
     pub revision: String,
+    /// The name of each bundle with its revision, if it has one.
+    pub bundles: Vec<(Arc<str>, Option<String>)>,
 }
 
 impl Summary {
-    pub(super) fn new(index: &Index, target: &Target, revision: String) -> Self {
+    /// A summary that does not say yet which revision it is of.
+    pub(super) fn new(index: &Index, target: &Target) -> Self {
         Self {
             packages: index.packages(),
             modules: index.modules.len(),
@@ -33,7 +38,8 @@ impl Summary {
             sends: builtins::sends(index, target.query()),
             nondeterministic: builtins::nondeterministic(index, target.query()),
             entrypoint: target.text().to_owned(),
-            revision,
+            revision: String::new(),
+            bundles: Vec::new(),
         }
     }
 }

@@ -19,7 +19,10 @@ use globset::{Glob, GlobSet, GlobSetBuilder};
 use sha2::{Digest as _, Sha256};
 
 use self::walk::Walk;
-use crate::policy::{PolicyFile, bundle::Verification};
+use crate::policy::{
+    PolicyFile,
+    bundle::{Verification, WriteError},
+};
 
 /// What to read.
 #[derive(Clone, Debug, Default)]
@@ -83,6 +86,15 @@ pub enum SourceError {
         limit: u64,
         /// Of what.
         unit: &'static str,
+    },
+    /// A folder cannot be a bundle.
+    #[error("`{}` is no bundle", path.display())]
+    Bundle {
+        /// The folder.
+        path: PathBuf,
+        /// What is in the way.
+        #[source]
+        source: WriteError,
     },
     /// The content was exchanged again and again while it was read.
     #[error("`{}` does not stop changing", .0.display())]

@@ -82,8 +82,7 @@ impl Publisher {
             verification: Some(&self.verification),
             ..PolicySet::default()
         };
-        let policy =
-            Policy::load_set(&set, &self.load).inspect_err(|error| self.reject(error))?;
+        let policy = Policy::load_set(&set, &self.load).inspect_err(|error| self.reject(error))?;
         let next = Arc::new(Active::new(policy, &self.input));
         let at = self.clock.now().unix;
         self.active.publish(Arc::clone(&next));

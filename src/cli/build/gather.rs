@@ -2,12 +2,20 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use anyhow::{Context as _, Result};
-use serde_json::value::RawValue;
+use anyhow::Result;
+
+use super::data::merged;
 
 use crate::{
-    cli::{Usage, archive::{self, BundleFile}, load::usage},
-    policy::{PolicyFile, bundle::{self, Limits, Reading, Verification}},
+    cli::{
+        Usage,
+        archive::{self, BundleFile},
+        load::usage,
+    },
+    policy::{
+        PolicyFile,
+        bundle::{self, Limits, Reading, Verification},
+    },
     sources::file::Files,
 };
 
@@ -18,7 +26,11 @@ pub(super) struct Gathered {
 }
 
 /// The files of one bundle that a policy uses, after the bundle was read and verified as a whole.
-pub(super) fn bundle(paths: &[String], ignore: &[String], verification: &Verification) -> Result<Gathered> {
+pub(super) fn bundle(
+    paths: &[String],
+    ignore: &[String],
+    verification: &Verification,
+) -> Result<Gathered> {
     let [path] = paths else {
         return Err(Usage("with `--bundle`, one path is built: a bundle".to_owned()).into());
     };
@@ -29,7 +41,7 @@ pub(super) fn bundle(paths: &[String], ignore: &[String], verification: &Verific
         last: None,
     };
     bundle::read(path, &archive, reading).map_err(usage)?;
-    let files = archive::files(&archive).with_context(|| format!("cannot read `{path}`"))?;
+    let files = archive::files(path, &archive)?;
     let (manifests, files): (Vec<_>, Vec<_>) = files
         .into_iter()
         .filter(|(path, _)| path == ".manifest" || is_used(path))
@@ -42,7 +54,9 @@ pub(super) fn bundle(paths: &[String], ignore: &[String], verification: &Verific
 
 fn is_used(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path);
-    let module = Path::new(name).extension().is_some_and(|extension| extension == "rego");
+    let module = Path::new(name)
+        .extension()
+        .is_some_and(|extension| extension == "rego");
     module || matches!(name, "data.json" | "data.yaml" | "data.yml")
 }
 
@@ -53,7 +67,9 @@ pub(super) fn plain(paths: &[String], ignore: &[String]) -> Result<Gathered> {
     for argument in paths {
         let mut given = Files::new(ignore).map_err(usage)?;
         given.add_path(argument).map_err(usage)?;
-        let root = argument.strip_prefix("file://").or(argument.split_once(':').map(|(_, path)| path));
+        let root = argument
+            .strip_prefix("file://")
+            .or(argument.split_once(':').map(|(_, path)| path));
         let root = Path::new(root.unwrap_or(argument));
         for file in given.read().map_err(usage)?.files {
             if !is_module(&file.name) {
@@ -83,7 +99,9 @@ pub(super) fn plain(paths: &[String], ignore: &[String]) -> Result<Gathered> {
 }
 
 fn is_module(name: &str) -> bool {
-    Path::new(name).extension().is_some_and(|extension| extension == "rego")
+    Path::new(name)
+        .extension()
+        .is_some_and(|extension| extension == "rego")
 }
 
 /// The path of a file below `root`; of a root that is the file, its name.
@@ -91,6 +109,9 @@ fn below(root: &Path, name: &str) -> String {
     let path = Path::new(name);
     match path.strip_prefix(root) {
         Ok(inside) if !inside.as_os_str().is_empty() => inside.display().to_string(),
-        Ok(_) | Err(_) => path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
+        Ok(_) | Err(_) => path
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default(),
     }
 }

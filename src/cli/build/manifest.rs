@@ -25,7 +25,10 @@ where
             .map_err(|error| Usage(format!("`.manifest` is not readable: {error}")))?,
         None => Map::new(),
     };
-    let has_revision = manifest.get("revision").and_then(Value::as_str).is_some_and(|text| !text.is_empty());
+    let has_revision = manifest
+        .get("revision")
+        .and_then(Value::as_str)
+        .is_some_and(|text| !text.is_empty());
     let revision = match wanted.revision {
         Some(revision) => Some(revision),
         None if has_revision => None,
@@ -39,7 +42,9 @@ where
     }
     // OPA takes a bundle without roots for the owner of all of `data`; said aloud, as `opa build` does.
     manifest.entry("roots").or_insert_with(|| json!([""]));
-    manifest.entry("rego_version").or_insert_with(|| u8::from(!wanted.v0).into());
+    manifest
+        .entry("rego_version")
+        .or_insert_with(|| u8::from(!wanted.v0).into());
     if !wanted.entrypoints.is_empty() {
         let metadata = manifest.entry("metadata").or_insert_with(|| json!({}));
         let Some(metadata) = metadata.as_object_mut() else {

@@ -8,7 +8,11 @@ use std::{
 /// What git calls the state of the folder of `path`; nothing outside of a repository or without git.
 pub(super) fn of(path: &str) -> Option<String> {
     let path = Path::new(path);
-    let folder = if path.is_dir() { Some(path) } else { path.parent() };
+    let folder = if path.is_dir() {
+        Some(path)
+    } else {
+        path.parent()
+    };
     let folder = folder.filter(|folder| !folder.as_os_str().is_empty());
     let described = Command::new("git")
         .arg("-C")
