@@ -10,7 +10,9 @@ use clap::Args;
 
 use super::{Usage, load::usage};
 use crate::{
-    policy::bundle::{Claims, Key, PrivateKey, Signer, Verification, Verifier},
+    chain::Chain,
+    identity::jose::UnusableKey,
+    policy::bundle::{Claims, InvalidKey, Key, PrivateKey, Signer, Verification, Verifier},
     redact::Secret,
 };
 
@@ -142,10 +144,11 @@ fn is_no_file(error: &std::io::Error) -> bool {
     )
 }
 
-fn unusable(argument: &str, error: &(dyn std::error::Error + 'static)) -> anyhow::Error {
-    let error = crate::chain::Chain(error);
-    Usage(format!(
-        "`{argument}`: {error} (neither a file of that name nor the text of a key)"
-    ))
-    .into()
+fn unusable(argument: &str, error: &InvalidKey) -> anyhow::Error {
+    // What is neither PEM nor the path of a file may be a mistyped path.
+    let hint = match error {
+        InvalidKey::Unusable(UnusableKey::Pem) => "; or there is no file of that name",
+        InvalidKey::Unusable(_) | InvalidKey::Algorithm(_) | InvalidKey::Empty => "",
+    };
+    Usage(format!("`{argument}`: {}{hint}", Chain(error))).into()
 }

@@ -2,12 +2,15 @@
 
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use clap::Args;
 use serde_json::json;
 
 use super::{Usage, archive, print, signing::VerificationArguments};
-use crate::policy::bundle::{self, Contents, Limits, Reading, Verification};
+use crate::policy::{
+    LoadError,
+    bundle::{self, Contents, Limits, Reading, Verification},
+};
 
 /// Arguments of `verify`.
 #[derive(Args, Clone, Debug)]
@@ -37,7 +40,7 @@ pub(super) fn run(arguments: &Verify) -> Result<ExitCode> {
         verification: &verification,
         last: None,
     };
-    let contents = bundle::read(&arguments.path, &archive, reading)?;
+    let contents = bundle::read(&arguments.path, &archive, reading).map_err(not_verified)?;
     let (revision, key) = match &contents {
         Contents::Snapshot(bundle) => (bundle.revision(), bundle.signed_by()),
         Contents::Delta(_) => (None, None),
@@ -55,4 +58,10 @@ pub(super) fn run(arguments: &Verify) -> Result<ExitCode> {
         ))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The problems without a word about a policy: a bundle may be wrong in other ways.
+fn not_verified(LoadError(problems): LoadError) -> anyhow::Error {
+    let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    anyhow!("not verified: {}", problems.join("\n"))
 }

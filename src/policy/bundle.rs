@@ -27,7 +27,7 @@ pub use order::{OrderError, RevisionOrder};
 pub(super) use roots::{RESERVED, Roots, is_reserved, overlap};
 pub use signature::{
     Attested, Claims, HashAlgorithm, InvalidKey, InvalidVerifier, Key, PrivateKey, SIGNATURES,
-    Signer, SigningError, Verification, Verifier,
+    Signer, SigningError, Verification, Verifier, claimed_key,
 };
 pub use write::{Parts, WriteError, manifest_bytes, write};
 
