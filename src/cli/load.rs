@@ -7,7 +7,7 @@ use anyhow::Result;
 use super::{ConfigArguments, PolicyArguments, Usage};
 use crate::{
     config::{Config, Given},
-    policy::Policy,
+    policy::{Entrypoint, Policy, PolicySet},
     sources::{self, bundles::Kind, file::Files},
 };
 
@@ -38,24 +38,40 @@ pub(super) fn files(arguments: &PolicyArguments) -> Result<Files> {
     for bundle in &arguments.bundle {
         files.add_bundle(Path::new(bundle));
     }
-    Ok(files)
+    Ok(files.verified(arguments.verification.verification()?))
 }
 
-/// Compiles the policy that the arguments name.
-pub(super) fn policy(arguments: &PolicyArguments, config: &Config) -> Result<Policy> {
+/// The same with the bundles of the configuration that are files.
+pub(super) fn files_and_bundles(arguments: &PolicyArguments, config: &Config) -> Result<Files> {
     let mut files = files(arguments)?;
     for bundle in &config.bundles {
         if let Kind::File(path) = &bundle.kind {
             files.add_bundle(path);
         }
     }
-    let files = sources::read(&files).map_err(usage)?;
+    Ok(files)
+}
+
+/// Compiles the policy that the arguments name.
+pub(super) fn policy(arguments: &PolicyArguments, config: &Config) -> Result<Policy> {
+    let files = files_and_bundles(arguments, config)?;
     let mut options = config.load_options();
     options.v0_compatible |= arguments.v0_compatible;
-    Policy::load(&files, &options).map_err(usage)
+    let set = PolicySet {
+        files: &sources::read(&files).map_err(usage)?,
+        verification: Some(files.verification()),
+        ..PolicySet::default()
+    };
+    Policy::load_set(&set, &options).map_err(usage)
 }
 
 /// An error of the user's making, with its causes.
 pub(super) fn usage(error: impl std::error::Error + Send + Sync + 'static) -> anyhow::Error {
     anyhow::Error::new(Usage(format!("{:#}", anyhow::Error::new(error))))
+}
+
+/// The entrypoint of a path as `build --entrypoint` takes it: `envoy/authz/allow`.
+pub(super) fn entrypoint(path: &str) -> Entrypoint {
+    let segments = path.split('/').filter(|segment| !segment.is_empty());
+    Entrypoint::Path(segments.map(str::to_owned).collect())
 }

@@ -28,7 +28,7 @@ use crate::{
     input,
     policy::{
         Diagnostic, LoadError, LoadOptions, Policy, PolicyFile, PolicySet,
-        bundle::Bundle,
+        bundle::{Bundle, Verification},
         testing::{self, TestResult},
     },
     snapshot::Snapshot,
@@ -42,6 +42,8 @@ pub use describe::{bundles, describe};
 pub struct Publisher {
     active: Snapshot<Active>,
     load: LoadOptions,
+    /// What makes the archives among the files genuine.
+    verification: Arc<Verification>,
     input: input::Options,
     /// Where the plain files come from, as the user knows it.
     source: String,
@@ -159,6 +161,7 @@ impl Publisher {
         Self {
             active: Snapshot::empty(),
             load,
+            verification: Arc::default(),
             input,
             source,
             metrics,
@@ -169,6 +172,13 @@ impl Publisher {
             statuses: Statuses::new(),
             activations: watch::Sender::new(0),
         }
+    }
+
+    /// The same with what makes the archives among the files genuine.
+    #[must_use]
+    pub fn verifying_files(mut self, verification: Arc<Verification>) -> Self {
+        self.verification = verification;
+        self
     }
 
     /// Where the active policy is found.
@@ -321,6 +331,7 @@ impl Publisher {
         let set = PolicySet {
             files: &selection.files,
             bundles: &selection.bundles,
+            verification: Some(&self.verification),
         };
         let policy = Policy::load_set(&set, &self.load)?;
         let active = Active::new(policy, &self.input);

@@ -155,7 +155,7 @@ impl Follower {
             bundle: Arc::clone(&held.bundle),
             digest: held.digest,
             run_tests: self.source.run_tests,
-            signed_by: None,
+            signed_by: held.bundle.signed_by().map(Into::into),
         };
         let publisher = Arc::clone(&self.publisher);
         let begun = self.clock.instant();
