@@ -369,14 +369,13 @@ impl Publisher {
             activated_at: Some(at),
             error: None,
         };
+        PolicyActivated {
+            policy: described(&next),
+            source: &self.places(),
+            at,
+        }
+        .emit(&self.metrics);
         for candidate in replaced {
-            self.statuses.change(candidate.bundle.name(), |status| {
-                status.active = true;
-                status.active_revision = candidate.bundle.revision().map(Into::into);
-                status.last_successful_activation = Some(at);
-                status.signed_by.clone_from(&candidate.signed_by);
-                status.failure = None;
-            });
             BundleActivated {
                 bundle: candidate.bundle.name(),
                 revision: candidate.bundle.revision(),
@@ -384,13 +383,14 @@ impl Publisher {
                 at,
             }
             .emit(&self.metrics);
+            self.statuses.change(candidate.bundle.name(), |status| {
+                status.active = true;
+                status.active_revision = candidate.bundle.revision().map(Into::into);
+                status.last_successful_activation = Some(at);
+                status.signed_by.clone_from(&candidate.signed_by);
+                status.failure = None;
+            });
         }
-        PolicyActivated {
-            policy: described(&next),
-            source: &self.places(),
-            at,
-        }
-        .emit(&self.metrics);
         self.activations
             .send_modify(|count| *count = count.wrapping_add(1));
     }
