@@ -13,6 +13,7 @@ mod constructs;
 mod data;
 mod depth;
 mod diagnostic;
+mod document;
 mod entrypoint;
 mod externals;
 mod index;
@@ -27,6 +28,7 @@ mod warm;
 
 use std::{
     fmt,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -54,7 +56,9 @@ pub struct PolicySet<'a> {
     /// Files, among them archives.
     pub files: &'a [PolicyFile],
     /// Bundles that are read already; they own the parts of `data` that their roots name.
-    pub bundles: &'a [std::sync::Arc<bundle::Bundle>],
+    pub bundles: &'a [Arc<bundle::Bundle>],
+    /// What makes the archives among the files genuine; `None` is [`bundle::Verification::None`].
+    pub verification: Option<&'a bundle::Verification>,
 }
 
 /// What to evaluate, and how strictly.
@@ -180,6 +184,7 @@ impl Policy {
             data,
             bundles,
             revision,
+            revisions,
             mut problems,
         } = collected;
         let mut prepared = check::Prepared {
@@ -213,7 +218,11 @@ impl Policy {
         let reads = reads::of(&index, &reachable, target.query());
         let patterns = warm::patterns(&index, &reachable, target.query());
         let mut because = constructs::unproven(&index, &reachable, &target, options);
-        let summary = Summary::new(&index, &target, revision);
+        let summary = Summary {
+            revision,
+            bundles: revisions,
+            ..Summary::new(&index, &target)
+        };
         let sources = parsed.sources.clone();
         let runner = run::Runner::new(parsed, &data, &target, options, &mut because)
             .map_err(|problem| LoadError(vec![problem]))?;
@@ -295,6 +304,11 @@ impl Policy {
     /// The bundles' revisions, else a short digest of the files.
     pub fn revision(&self) -> &str {
         &self.summary.revision
+    }
+
+    /// The name of each bundle with its revision, if it has one.
+    pub fn bundles(&self) -> &[(Arc<str>, Option<String>)] {
+        &self.summary.bundles
     }
 
     /// What is in the policy set, for people.

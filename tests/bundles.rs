@@ -17,6 +17,8 @@ mod server;
 mod admin;
 #[path = "bundles/age.rs"]
 mod age;
+#[path = "bundles/deltas.rs"]
+mod deltas;
 #[path = "bundles/failures.rs"]
 mod failures;
 #[path = "bundles/files.rs"]
@@ -31,5 +33,7 @@ mod killed;
 mod persistence;
 #[path = "bundles/several.rs"]
 mod several;
+#[path = "bundles/signatures.rs"]
+mod signatures;
 #[path = "bundles/swaps.rs"]
 mod swaps;

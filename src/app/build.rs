@@ -227,13 +227,10 @@ fn publisher(
         files.to_string()
     };
     let metrics = Arc::clone(metrics);
-    Ok(Publisher::new(
-        config.load_options(),
-        input,
-        source,
-        metrics,
-        clock,
-    ))
+    Ok(
+        Publisher::new(config.load_options(), input, source, metrics, clock)
+            .verifying_files(Arc::clone(files.verification())),
+    )
 }
 
 /// How the configuration wants the input document, with the descriptors it names.

@@ -10,7 +10,7 @@ use super::{ConfigArguments, PolicyArguments, Usage, complain};
 use crate::{
     config::{Config, Given},
     policy::{
-        Policy, PolicySet,
+        Entrypoint, Policy, PolicySet,
         bundle::{self, Bundle, Contents, Reading},
     },
     sources::{
@@ -50,13 +50,14 @@ pub(super) fn files(arguments: &PolicyArguments) -> Result<Files> {
     for bundle in &arguments.bundle {
         files.add_bundle(Path::new(bundle));
     }
-    Ok(files)
+    Ok(files.verified(arguments.verification.verification()?))
 }
 
 /// Compiles the policy that arguments and configuration name.
 pub(super) fn policy(arguments: &PolicyArguments, config: &Config) -> Result<Policy> {
     let given = files(arguments)?;
-    let bundles = bundles(config, !given.is_empty())?;
+    check_remote(config, !given.is_empty())?;
+    let bundles = bundles(config)?;
     let files = if given.is_empty() && !bundles.is_empty() {
         Vec::new()
     } else {
@@ -65,33 +66,46 @@ pub(super) fn policy(arguments: &PolicyArguments, config: &Config) -> Result<Pol
     let set = PolicySet {
         files: &files,
         bundles: &bundles,
+        verification: Some(given.verification()),
     };
     let mut options = config.load_options();
     options.v0_compatible |= arguments.v0_compatible;
     Policy::load_set(&set, &options).map_err(usage)
 }
 
-/// The bundles of the configuration that are in files, verified as it says. What would have to be
-/// fetched is an error, unless other policy is `given` in its place.
-fn bundles(config: &Config, given: bool) -> Result<Vec<Arc<Bundle>>> {
-    let in_file = |source: &&Source| matches!(source.kind, Kind::File(_));
-    let (local, remote): (Vec<&Source>, Vec<&Source>) = config.bundles.iter().partition(in_file);
+/// What would have to be fetched is an error, unless other policy is `given` in its place.
+fn check_remote(config: &Config, given: bool) -> Result<()> {
+    let remote = |source: &&Source| match source.kind {
+        Kind::File(_) => false,
+        Kind::Http { .. } | Kind::Oci { .. } | Kind::Object { .. } => true,
+    };
+    let bundles = config.bundles.iter().filter(remote);
     let discovery = config.discovery.iter().map(|_| "discovery");
-    let missing = remote.iter().map(|source| &*source.name).chain(discovery);
+    let missing = bundles.map(|source| &*source.name).chain(discovery);
     let missing: Vec<String> = missing.map(|name| format!("`{name}`")).collect();
-    if !missing.is_empty() {
-        let missing = missing.join(", ");
-        if !given {
-            let text = format!(
-                "the configuration's {missing} would have to be fetched: give the bundle's archive"
-            );
-            return Err(Usage(text).into());
-        }
-        complain(&format!("note: the configuration's {missing} is left out"));
+    if missing.is_empty() {
+        return Ok(());
     }
+    let missing = missing.join(", ");
+    if given {
+        complain(&format!("note: the configuration's {missing} is left out"));
+        return Ok(());
+    }
+    let text = format!(
+        "the configuration's {missing} would have to be fetched: give the bundle's archive"
+    );
+    Err(Usage(text).into())
+}
+
+/// The bundles of the configuration that are in files, verified as it says.
+fn bundles(config: &Config) -> Result<Vec<Arc<Bundle>>> {
+    let in_file = |source: &&Source| match source.kind {
+        Kind::File(_) => true,
+        Kind::Http { .. } | Kind::Oci { .. } | Kind::Object { .. } => false,
+    };
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let read = |source| runtime.block_on(read(source));
-    local.into_iter().map(read).collect()
+    config.bundles.iter().filter(in_file).map(read).collect()
 }
 
 async fn read(source: &Source) -> Result<Arc<Bundle>> {
@@ -114,7 +128,25 @@ async fn read(source: &Source) -> Result<Arc<Bundle>> {
     }
 }
 
+/// The policy paths of the arguments with the bundles of the configuration that are in files.
+pub(super) fn files_and_bundles(arguments: &PolicyArguments, config: &Config) -> Result<Files> {
+    let mut files = files(arguments)?;
+    check_remote(config, !files.is_empty())?;
+    for bundle in &config.bundles {
+        if let Kind::File(path) = &bundle.kind {
+            files.add_bundle(path);
+        }
+    }
+    Ok(files)
+}
+
 /// An error of the user's making, with its causes.
 pub(super) fn usage(error: impl std::error::Error + Send + Sync + 'static) -> anyhow::Error {
     anyhow::Error::new(Usage(format!("{:#}", anyhow::Error::new(error))))
+}
+
+/// The entrypoint of a path as `build --entrypoint` takes it: `envoy/authz/allow`.
+pub(super) fn entrypoint(path: &str) -> Entrypoint {
+    let segments = path.split('/').filter(|segment| !segment.is_empty());
+    Entrypoint::Path(segments.map(str::to_owned).collect())
 }

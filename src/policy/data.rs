@@ -12,6 +12,7 @@ use std::io::Read;
 use regorus::Value;
 
 use super::diagnostic::Diagnostic;
+use super::document::{self, Budget};
 
 /// A document that was put into the tree, kept to name it when another one disagrees.
 #[derive(Debug)]
@@ -101,19 +102,7 @@ impl DataTree {
 
 /// Reads one document; the name decides between JSON and YAML.
 pub(super) fn parse(file: &str, bytes: &[u8]) -> Result<Value, Diagnostic> {
-    let text = std::str::from_utf8(bytes)
-        .map_err(|_| Diagnostic::of_file(file, "a data file must be UTF-8"))?;
-    if file_extension(file) == Some("json") {
-        return json::from_text(text, None).map_err(|error| invalid(file, &error).shown_in(text));
-    }
-    if text.len() > MAX_YAML_BYTES {
-        return Err(too_much_yaml(file));
-    }
-    yaml_serde::from_str(text).map_err(|error| {
-        let place = error.location();
-        let place = place.map(|place| position(place.line(), place.column()));
-        not_a_document(file, "YAML", &error.to_string(), place).shown_in(text)
-    })
+    document::parse(file, bytes, &mut Budget::new(MAX_DOCUMENT_BYTES))
 }
 
 /// Reads one document as [`parse`] does, JSON without ever holding its text. What is equal in
@@ -129,12 +118,12 @@ pub(super) fn parse_stream(
         return json::from_reader(reader, last).map_err(|error| invalid(file, &error));
     }
     let mut bytes = Vec::new();
-    let most = u64::try_from(MAX_YAML_BYTES).unwrap_or(u64::MAX);
+    let most = u64::try_from(document::MAX_YAML_BYTES).unwrap_or(u64::MAX);
     (&mut reader)
         .take(most.saturating_add(1))
         .read_to_end(&mut bytes)
         .map_err(|error| Diagnostic::of_file(file, format!("cannot be read: {error}")))?;
-    if bytes.len() > MAX_YAML_BYTES {
+    if bytes.len() > document::MAX_YAML_BYTES {
         return Err(too_much_yaml(file));
     }
     parse(file, &bytes)
@@ -167,7 +156,7 @@ fn position(line: usize, column: usize) -> (u32, u32) {
 }
 
 fn too_much_yaml(file: &str) -> Diagnostic {
-    let rule = format!("a YAML file is at most {MAX_YAML_BYTES} bytes");
+    let rule = format!("a YAML file is at most {} bytes", document::MAX_YAML_BYTES);
     Diagnostic::of_file(file, rule).hinting("use JSON for large data")
 }
 
@@ -226,8 +215,8 @@ fn merge(left: &mut Value, right: &Value) {
 /// Folders between the root of `data` and a file; the parsers bound what is inside a file.
 const MAX_PATH_SEGMENTS: usize = 64;
 
-/// An alias in YAML multiplies what it names, so that the text is bounded closer than JSON.
-const MAX_YAML_BYTES: usize = 8 << 20;
+/// What one plain file may take in memory.
+const MAX_DOCUMENT_BYTES: u64 = 4 << 30;
 
 #[cfg(test)]
 mod tests {

@@ -130,6 +130,7 @@ pub fn run(
         data,
         bundles,
         revision: _,
+        revisions: _,
         mut problems,
     } = load::collect(set, options);
     let of_interest = |source: &ModuleSource| match of {

@@ -28,7 +28,7 @@ use crate::{
     input,
     policy::{
         Diagnostic, LoadError, LoadOptions, Policy, PolicyFile, PolicySet,
-        bundle::Bundle,
+        bundle::{Bundle, Verification},
         testing::{self, TestResult},
     },
     snapshot::Snapshot,
@@ -42,6 +42,8 @@ pub use describe::{bundles, describe};
 pub struct Publisher {
     active: Snapshot<Active>,
     load: LoadOptions,
+    /// What makes the archives among the files genuine.
+    verification: Arc<Verification>,
     input: input::Options,
     /// Where the plain files come from, as the user knows it.
     source: String,
@@ -159,6 +161,7 @@ impl Publisher {
         Self {
             active: Snapshot::empty(),
             load,
+            verification: Arc::default(),
             input,
             source,
             metrics,
@@ -169,6 +172,13 @@ impl Publisher {
             statuses: Statuses::new(),
             activations: watch::Sender::new(0),
         }
+    }
+
+    /// The same with what makes the archives among the files genuine.
+    #[must_use]
+    pub fn verifying_files(mut self, verification: Arc<Verification>) -> Self {
+        self.verification = verification;
+        self
     }
 
     /// Where the active policy is found.
@@ -321,6 +331,7 @@ impl Publisher {
         let set = PolicySet {
             files: &selection.files,
             bundles: &selection.bundles,
+            verification: Some(&self.verification),
         };
         let policy = Policy::load_set(&set, &self.load)?;
         let active = Active::new(policy, &self.input);
@@ -358,14 +369,13 @@ impl Publisher {
             activated_at: Some(at),
             error: None,
         };
+        PolicyActivated {
+            policy: described(&next),
+            source: &self.places(),
+            at,
+        }
+        .emit(&self.metrics);
         for candidate in replaced {
-            self.statuses.change(candidate.bundle.name(), |status| {
-                status.active = true;
-                status.active_revision = candidate.bundle.revision().map(Into::into);
-                status.last_successful_activation = Some(at);
-                status.signed_by.clone_from(&candidate.signed_by);
-                status.failure = None;
-            });
             BundleActivated {
                 bundle: candidate.bundle.name(),
                 revision: candidate.bundle.revision(),
@@ -373,13 +383,14 @@ impl Publisher {
                 at,
             }
             .emit(&self.metrics);
+            self.statuses.change(candidate.bundle.name(), |status| {
+                status.active = true;
+                status.active_revision = candidate.bundle.revision().map(Into::into);
+                status.last_successful_activation = Some(at);
+                status.signed_by.clone_from(&candidate.signed_by);
+                status.failure = None;
+            });
         }
-        PolicyActivated {
-            policy: described(&next),
-            source: &self.places(),
-            at,
-        }
-        .emit(&self.metrics);
         self.activations
             .send_modify(|count| *count = count.wrapping_add(1));
     }
@@ -422,12 +433,14 @@ impl Publisher {
     /// The places of everything that is configured.
     fn places(&self) -> String {
         let statuses = self.statuses.current();
-        let bundles = statuses.iter().map(|status| status.place.to_string());
-        let files = self
-            .parts()
-            .expects(&Key::Files)
-            .then(|| self.source.clone());
-        let places: Vec<String> = files.into_iter().chain(bundles).collect();
+        let parts = self.parts();
+        let files = parts.expects(&Key::Files).then_some(self.source.as_str());
+        let bundles = statuses.iter().filter(|status| {
+            let key = Key::Bundle(Arc::clone(&status.name));
+            parts.expects(&key)
+        });
+        let bundles = bundles.map(|status| &*status.place);
+        let places: Vec<&str> = files.into_iter().chain(bundles).collect();
         places.join(", ")
     }
 

@@ -3,12 +3,25 @@
 
 use std::time::Duration;
 
+use flate2::{Compression, write::GzEncoder};
 use portcullis::sources::bundles::status::Stage;
 
 use crate::{
     gate::{Gate, PATH, at, bundle, soon, version},
     server::{Answer, BundleServer, Version, archive},
 };
+
+/// An archive with a name that leads out of it, as no honest writer makes it.
+fn way_out() -> Vec<u8> {
+    let name = b"../../etc/policy.rego";
+    let mut header = tar::Header::new_gnu();
+    header.as_old_mut().name[..name.len()].copy_from_slice(name);
+    header.set_size(0);
+    header.set_cksum();
+    let mut tar = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
+    tar.append(&header, std::io::empty()).unwrap();
+    tar.into_inner().unwrap().finish().unwrap()
+}
 
 /// What a source may do, where that ends, and what the status says of it.
 fn cases() -> Vec<(&'static str, Answer, Stage, &'static str)> {
@@ -24,12 +37,6 @@ fn cases() -> Vec<(&'static str, Answer, Stage, &'static str)> {
     vec![
         ("404", Answer::status(404), Stage::Download, "answered 404"),
         ("500", Answer::status(500), Stage::Download, "answered 500"),
-        (
-            "a redirect",
-            Answer::redirect(302, "http://elsewhere/"),
-            Stage::Download,
-            "answered 302",
-        ),
         (
             "no answer",
             Answer::HangUp,
@@ -57,12 +64,7 @@ fn cases() -> Vec<(&'static str, Answer, Stage, &'static str)> {
         ("half an archive", v(half), Stage::Read, "authz"),
         ("a damaged archive", v(damaged), Stage::Read, "authz"),
         ("a web page", Answer::ok("<html>"), Stage::Read, "authz"),
-        (
-            "a way out",
-            entry("../../etc/policy.rego", "package x"),
-            Stage::Read,
-            "authz",
-        ),
+        ("a way out", v(way_out()), Stage::Read, "authz"),
         (
             "a manifest that is none",
             entry(".manifest", "{"),
@@ -85,7 +87,7 @@ fn cases() -> Vec<(&'static str, Answer, Stage, &'static str)> {
             "no entrypoint",
             module("package envoy.other\nallow := 2"),
             Stage::Compile,
-            "envoy/authz/allow",
+            "data.envoy.authz.allow",
         ),
         (
             "a package outside its roots",
@@ -116,7 +118,7 @@ async fn whatever_a_source_serves_the_last_good_policy_stays_and_the_status_says
             "portcullis_bundle_failures_total{{bundle=\"authz\",stage=\"{}\"}}",
             stage.as_str()
         );
-        assert!(gate.metric(&series).unwrap() >= 1.0, "{name}");
+        gate.reaches(&series, 1.0).await;
 
         server.set(PATH, Version::new("2", version(2)));
         gate.decides(2).await;
@@ -158,7 +160,7 @@ async fn the_http_status_is_part_of_the_report() {
     assert_eq!(report["authz"]["active_revision"], "1");
     let opa =
         "bundle_failed_load_counter{name=\"authz\",code=\"bundle_error\",message=\"download 503\"}";
-    assert!(gate.metric(opa).unwrap() >= 1.0);
+    gate.reaches(opa, 1.0).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -227,7 +229,8 @@ async fn a_bundle_whose_tests_fail_does_not_become_active_if_they_are_asked() {
         assert_eq!(gate.version(), Some(1));
         server.set(PATH, Version::new("3", version(3)));
         gate.decides(3).await;
-        assert!(gate.status("authz").timings.tests.is_some());
+        gate.status_when("authz", |status| status.timings.tests.is_some())
+            .await;
     }
 }
 

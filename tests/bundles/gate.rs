@@ -207,6 +207,16 @@ impl Gate {
         lines.find_map(|line| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok())
     }
 
+    /// Waits until a series has this value at least.
+    pub(crate) async fn reaches(&self, series: &str, least: f64) {
+        soon(async {
+            while self.metric(series).is_none_or(|value| value < least) {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        })
+        .await;
+    }
+
     /// All series that begin so.
     pub(crate) fn series(&self, start: &str) -> Vec<String> {
         let text = self.metrics.encode();

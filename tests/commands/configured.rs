@@ -4,7 +4,7 @@ use std::fs;
 
 use tempfile::TempDir;
 
-use super::portcullis;
+use super::{capture, portcullis};
 
 const POLICY: &str = "package envoy.authz\n\nallow := true\n";
 
@@ -68,7 +68,12 @@ fn a_bundle_in_a_file_must_prove_itself_where_there_are_keys() {
     let (_folder, config) = given(
         "keys: {k: {key: secret, algorithm: HS256}}\nbundles: {own: {resource: 'file://HERE/b'}}",
     );
-    let done = portcullis(&["inspect", "--config-file", &config]);
+    let request = capture("http1-plaintext-get.pb").display().to_string();
+    let decide = |config: &str| portcullis(&["decide", "--config-file", config, &request]);
+    let done = decide(&config);
     assert_eq!(done.code, 64, "{}", done.err);
     assert!(done.err.contains("sign"), "{}", done.err);
+    let (_folder, config) = given("bundles: {own: {resource: 'file://HERE/b'}}");
+    let done = decide(&config);
+    assert_eq!(done.code, 0, "{}", done.err);
 }

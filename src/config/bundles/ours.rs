@@ -130,6 +130,7 @@ impl OfOne {
                 .or(all.file_bytes)
                 .unwrap_or(default.file_bytes),
             entries: named.entries.or(all.entries).unwrap_or(default.entries),
+            ..default
         }
     }
 

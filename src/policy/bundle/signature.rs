@@ -140,6 +140,13 @@ impl Verifier {
     }
 }
 
+/// The key that a `.signatures.json` names: what it says of itself, which proves nothing.
+pub fn claimed_key(signatures: &[u8]) -> Option<String> {
+    let token = Token::of_file(signatures).ok()?;
+    let token = Token::parse(&token).ok()?;
+    token.key_id().ok()?.map(|id| shown(id))
+}
+
 /// As Go's `filepath.Match` reads them: a star stays in its folder, braces mean themselves.
 fn excluded(patterns: &[String]) -> Result<GlobSet, InvalidVerifier> {
     let mut globs = GlobSetBuilder::new();

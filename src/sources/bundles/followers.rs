@@ -31,7 +31,7 @@ pub struct Followers {
 struct Running {
     source: Source,
     hold: Arc<Hold>,
-    _task: AbortOnDropHandle<()>,
+    task: AbortOnDropHandle<()>,
 }
 
 impl Followers {
@@ -72,12 +72,19 @@ impl Followers {
                 self.publisher.statuses().add(name, "");
             }
         }
-        for name in gone {
-            self.forget(&name);
+        for name in &gone {
+            if let Some(running) = self.running.remove(name) {
+                running.end().await;
+            }
         }
         let publisher = Arc::clone(&self.publisher);
         // The publisher has told what went wrong; what is active stays.
         drop(spawn_blocking(move || drop(publisher.expect(names))).await);
+        // Nothing is told of these any more: whoever made one of them active has ended.
+        for name in gone {
+            self.publisher.statuses().remove(&name);
+            BundleForgotten { bundle: &name }.emit(&self.metrics);
+        }
         for source in sources {
             let hold = match self.running.get(&source.name) {
                 Some(running) if running.source == source => continue,
@@ -88,14 +95,16 @@ impl Followers {
                     None => continue,
                 },
             };
+            // The one before must not go on beside this one.
+            if let Some(running) = self.running.remove(&source.name) {
+                running.stop().await;
+            }
             self.start(source, hold);
         }
     }
 
     fn start(&mut self, source: Source, hold: Arc<Hold>) {
         let name = Arc::clone(&source.name);
-        // The one before must not go on beside this one.
-        self.running.remove(&name);
         let statuses = self.publisher.statuses().clone();
         let follower = Follower::new(
             source.clone(),
@@ -118,16 +127,24 @@ impl Followers {
         let running = Running {
             source,
             hold,
-            _task: AbortOnDropHandle::new(task),
+            task: AbortOnDropHandle::new(task),
         };
         self.running.insert(name, running);
     }
+}
 
-    fn forget(&mut self, name: &str) {
-        if let Some(running) = self.running.remove(name) {
-            running.hold.set(false);
-        }
-        self.publisher.statuses().remove(name);
-        BundleForgotten { bundle: name }.emit(&self.metrics);
+impl Running {
+    /// Ends its task.
+    async fn stop(self) {
+        self.task.abort();
+        // That it was cancelled is the only news there can be.
+        drop(self.task.await);
+    }
+
+    /// Ends its task, and readiness does not wait for it any more.
+    async fn end(self) {
+        let hold = Arc::clone(&self.hold);
+        self.stop().await;
+        hold.set(false);
     }
 }

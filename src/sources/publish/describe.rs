@@ -83,6 +83,7 @@ pub fn describe(policy: &Policy) -> Map<String, Value> {
         ("modules", json!(summary.modules)),
         ("rules", json!(summary.rules)),
         ("sends", summary.sends.into()),
+        ("nondeterministic", json!(summary.nondeterministic)),
         ("engine", engine.into()),
         ("interpreted_because", interpreted.into()),
         ("reads", reads.into()),

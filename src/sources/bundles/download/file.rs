@@ -94,7 +94,8 @@ impl File {
 fn read(path: &Path, most: u64) -> Result<Read, DownloadError> {
     let unreadable = |error| unreadable(path, error);
     let (archive, folders) = if fs::metadata(path).map_err(unreadable)?.is_dir() {
-        let mut files = Files::default();
+        // With everything that a signature may speak for.
+        let mut files = Files::default().whole();
         files.add_bundle(path);
         let reading = files
             .read()

@@ -18,7 +18,7 @@ use crate::{
     },
     sources::{
         bundles::{
-            Source,
+            Kind, Source,
             download::Archive,
             status::{Form, Stage, Timings},
         },
@@ -58,8 +58,8 @@ impl Follower {
         };
         let (bundle, form) = match read {
             Read::Known => return self.known(digest, archive.validator),
-            Read::Snapshot(bundle) => (bundle, Form::Snapshot),
-            Read::Patched(bundle) => (bundle, Form::Delta),
+            Read::Snapshot(bundle) => (self.tagged(bundle, &archive.validator), Form::Snapshot),
+            Read::Patched(bundle) => (self.tagged(bundle, &archive.validator), Form::Delta),
             Read::Baseless => return Err(Trouble::no_base()),
             Read::Broken(stage, error) => {
                 let trouble = Trouble::of_archive(stage, &error);
@@ -119,6 +119,15 @@ impl Follower {
         read.map_err(|_panic| Trouble::internal("reading the bundle failed inside"))
     }
 
+    /// As OPA, tells policies the entity tag that a bundle came with.
+    fn tagged(&self, bundle: Bundle, validator: &Option<String>) -> Bundle {
+        match (&self.source.kind, validator) {
+            (Kind::Http { .. }, Some(tag)) => bundle.with_etag(tag),
+            (Kind::Http { .. }, None)
+            | (Kind::File(_) | Kind::Oci { .. } | Kind::Object { .. }, _) => bundle,
+        }
+    }
+
     /// The source has served once more what it served before.
     fn known(&mut self, archive: Digest, validator: Option<String>) -> Result<(), Trouble> {
         if let Some(rejected) = self
@@ -155,7 +164,7 @@ impl Follower {
             bundle: Arc::clone(&held.bundle),
             digest: held.digest,
             run_tests: self.source.run_tests,
-            signed_by: None,
+            signed_by: held.bundle.signed_by().map(Into::into),
         };
         let publisher = Arc::clone(&self.publisher);
         let begun = self.clock.instant();
