@@ -31,6 +31,10 @@ pub struct Views {
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
     /// `/policy`.
     pub policy: Arc<dyn Fn() -> serde_json::Value + Send + Sync>,
+    /// Where each bundle stands, in `/readyz`; empty when there are none.
+    pub bundles: Arc<dyn Fn() -> serde_json::Map<String, serde_json::Value> + Send + Sync>,
+    /// `/status`, as OPA's status API has it.
+    pub status: Arc<dyn Fn() -> serde_json::Value + Send + Sync>,
     /// `/config`, redacted already.
     pub config: serde_json::Value,
     /// `/version`.

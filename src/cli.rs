@@ -3,9 +3,11 @@
 //! | exit code | meaning |
 //! |---|---|
 //! | 0 | done; for `decide` with `--expect`: every verdict was the expected one |
-//! | 1 | a start or an operation failed, or a verdict was not the expected one |
+//! | 1 | a start or an operation failed, a verdict was not the expected one, a bundle not verified |
 //! | 64 | the arguments, the configuration or the policy are wrong (`EX_USAGE`) |
 
+mod archive;
+mod build;
 mod check_config;
 mod decide;
 mod demo;
@@ -13,7 +15,10 @@ mod inspect;
 mod load;
 mod requests;
 mod run;
+mod sign;
+mod signing;
 mod table;
+mod verify;
 
 use std::{io::Write, path::PathBuf, process::ExitCode};
 
@@ -34,10 +39,13 @@ pub fn main() -> ExitCode {
     };
     let result = match arguments.command {
         Command::Run(run) => run::run(&run),
+        Command::Build(build) => build::run(&build),
         Command::CheckConfig(check) => check_config::run(&check),
         Command::Decide(decide) => decide::run(&decide),
         Command::Demo(demo) => demo::run(&demo),
         Command::Inspect(inspect) => inspect::run(&inspect),
+        Command::Sign(sign) => sign::run(&sign),
+        Command::Verify(verify) => verify::run(&verify),
         Command::Version => print_version(),
     };
     result.unwrap_or_else(|error| {
@@ -58,6 +66,8 @@ struct Arguments {
 enum Command {
     /// Serve checks
     Run(run::Run),
+    /// Build a bundle of policy and data files
+    Build(build::Build),
     /// Validate a configuration, naming every problem, and start nothing
     CheckConfig(check_config::CheckConfig),
     /// Decide saved CheckRequests offline
@@ -66,6 +76,10 @@ enum Command {
     Demo(demo::Demo),
     /// Show what a policy is made of: packages, rules, evaluator, what of the input it reads
     Inspect(inspect::Inspect),
+    /// Sign a bundle
+    Sign(sign::Sign),
+    /// Verify the signature of a bundle
+    Verify(verify::Verify),
     /// Print the version
     Version,
 }
@@ -99,6 +113,8 @@ struct PolicyArguments {
     /// Read modules without `import rego.v1` as Rego v0
     #[arg(long)]
     v0_compatible: bool,
+    #[command(flatten)]
+    verification: signing::VerificationArguments,
 }
 
 /// Wrong arguments, configuration or policy: exit code 64.

@@ -9,12 +9,14 @@
 
 mod address;
 mod bundles;
+mod discovery;
 mod document;
 mod environment;
 mod file;
 mod http2;
 mod http_send;
 mod jwt;
+mod keys;
 mod opa;
 mod overrides;
 mod plugin;
@@ -23,19 +25,24 @@ mod problem;
 mod redacted;
 mod schema;
 mod section;
+mod services;
+mod status;
 mod tls;
 mod value;
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fmt, io,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use serde_json::{Map, Value};
 
 pub use self::{
     address::{InvalidAddress, ListenAddr},
+    bundles::{Bundles, LimitWishes, Wishes},
+    discovery::Discovery,
     environment::Environment,
     http2::Http2,
     jwt::Jwt,
@@ -48,10 +55,14 @@ pub use self::{
     tls::{AllowedCaller, Tls},
 };
 use self::{
+    keys::Keys,
     problem::{Complaint, Report},
     section::Section,
+    services::{AwsEnvironment, Services},
 };
-use crate::{input, policy::LoadOptions};
+use crate::{
+    input, policy::LoadOptions, services::Service, sources::bundles::Source, status::Options,
+};
 
 /// A valid configuration. Its default is that of no file at all.
 #[derive(Clone, Debug, Default)]
@@ -60,15 +71,38 @@ pub struct Config {
     pub plugin: Plugin,
     /// `portcullis`.
     pub portcullis: Portcullis,
-    /// `bundles` whose resource is `file://`: archives or folders to load beside the command
-    /// line's paths.
-    pub bundles: Vec<PathBuf>,
+    /// `services`, in the order of their names.
+    pub services: Vec<Arc<Service>>,
+    /// `bundles`, in the order of their names, with what `keys` and `portcullis.bundles` say of each.
+    pub bundles: Vec<Source>,
+    /// `discovery`: where more of these sections come from.
+    pub discovery: Option<Discovery>,
+    /// `status`: who is told about the bundles; `None`: nobody.
+    pub status: Option<Options>,
+    /// `labels` of this instance.
+    pub labels: BTreeMap<String, String>,
     /// `persistence_directory`: where the last good keys of token providers are kept, so that a
-    /// restart without their issuer still serves; `None`: nowhere.
+    /// restart without their issuer still serves; `None`: nowhere. Bundles that are kept without it
+    /// are in `.opa`, and know that themselves.
     pub persistence_directory: Option<PathBuf>,
     /// What an operator should know: unset variables, keys without effect.
     pub warnings: Vec<String>,
+    aws: AwsEnvironment,
+    /// What is meant where no service is named.
+    default_service: Option<String>,
     document: Document,
+}
+
+/// A configuration together with what was discovered.
+#[derive(Clone, Debug)]
+pub struct Discovered {
+    /// Both together; but for `services`, `keys`, `bundles`, `status` and `labels` it is the one of
+    /// the start.
+    pub config: Config,
+    /// Discovered keys that those of the start stand over.
+    pub overridden: Vec<String>,
+    /// Discovered sections that need a restart, and are left out.
+    pub not_applied: Vec<String>,
 }
 
 /// Where a configuration comes from.
@@ -127,12 +161,34 @@ impl Config {
         };
         let over = read_overrides(given, env, &report, &mut unset);
         overrides::merge(&mut document, over);
-        let mut config = Self::read(&Value::Object(document), &report);
+        let aws = AwsEnvironment::of(env);
+        let mut config = Self::read(&Value::Object(document), &report, aws, None);
         report.into_result(&origin)?;
         if !unset.is_empty() {
             config.warnings.push(unset_warning(&unset));
         }
         Ok(config)
+    }
+
+    /// This configuration, the one of the start, laid over the one that was `found`.
+    pub fn discovered(&self, found: &Map<String, Value>) -> Result<Discovered, Problems> {
+        let report = Report::default();
+        let merged = discovery::merge(&self.document.0, found);
+        for key in merged.forbidden {
+            let complaint = Complaint::new("cannot be changed by discovery");
+            report.add(key, complaint.hint("change it at the start, and restart"));
+        }
+        let document = Value::Object(merged.document);
+        let (aws, default) = (self.aws.clone(), self.default_service.clone());
+        let mut config = Self::read(&document, &report, aws, default);
+        report.into_result("the discovered configuration")?;
+        // By whom discovery is signed was decided at the start.
+        config.discovery.clone_from(&self.discovery);
+        Ok(Discovered {
+            config,
+            overridden: merged.overridden,
+            not_applied: merged.not_applied,
+        })
     }
 
     /// The configuration as it was given, overrides applied, with every secret masked.
@@ -160,7 +216,12 @@ impl Config {
         }
     }
 
-    fn read(document: &Value, report: &Report) -> Self {
+    fn read(
+        document: &Value,
+        report: &Report,
+        aws: AwsEnvironment,
+        default_service: Option<String>,
+    ) -> Self {
         Section::read(report, String::new(), Some(document), |root| {
             let mut without_effect = Vec::new();
             for (name, shape) in opa::SECTIONS {
@@ -172,11 +233,17 @@ impl Config {
                 }
             }
             let persistence_directory = persistence_directory(root);
-            let bundles = bundles::read(root);
+            let labels = root.texts("labels", |name, value| {
+                Ok((name.to_owned(), value.to_owned()))
+            });
             let plugin = root.section("plugins", |plugins| read_plugin(plugins));
             let portcullis = root.section("portcullis", Portcullis::read);
             check_addresses(report, &plugin, &portcullis);
-            if persistence_directory.is_some() && !portcullis.jwt.fetches() {
+            let services = Services::read(root, &aws, default_service);
+            let persistence = persistence_directory.as_deref();
+            let policy = PolicySections::read(root, &services, &portcullis.bundles, persistence);
+            let kept = portcullis.jwt.fetches() || policy.persist();
+            if persistence_directory.is_some() && !kept {
                 without_effect.push(format!("`{PERSISTENCE}`"));
             }
             if plugin.max_send_msg_size.is_some() {
@@ -187,12 +254,56 @@ impl Config {
             Self {
                 plugin,
                 portcullis,
-                bundles,
+                services: services.all(),
+                bundles: policy.bundles,
+                discovery: policy.discovery,
+                status: policy.status,
+                labels: labels.into_iter().collect(),
                 persistence_directory,
                 warnings,
+                aws,
+                default_service: services.default_name().map(str::to_owned),
                 document: Document(document.clone()),
             }
         })
+    }
+}
+
+/// The sections about where policy comes from, and who is told.
+struct PolicySections {
+    bundles: Vec<Source>,
+    discovery: Option<Discovery>,
+    status: Option<Options>,
+}
+
+impl PolicySections {
+    fn read(
+        root: &mut Section<'_>,
+        services: &Services,
+        ours: &Bundles,
+        persistence: Option<&Path>,
+    ) -> Self {
+        let keys = Keys::read(root);
+        let given = bundles::Given {
+            services,
+            keys: &keys,
+            ours,
+            persistence: persistence.unwrap_or_else(|| Path::new(OPAS_FOLDER)),
+            discovery: root.raw("discovery").is_some(),
+            manual: discovery::is_manual(root),
+        };
+        Self {
+            bundles: bundles::read(root, given),
+            discovery: discovery::read(root, given),
+            status: status::read(root, services, given.manual),
+        }
+    }
+
+    /// Whether one of them is kept on disk.
+    fn persist(&self) -> bool {
+        let discovery = self.discovery.iter().map(|discovery| &discovery.source);
+        let mut sources = self.bundles.iter().chain(discovery);
+        sources.any(|source| source.persist.is_some())
     }
 }
 
@@ -299,6 +410,8 @@ fn unset_warning(names: &BTreeSet<String>) -> String {
 /// The plugin's name in the configuration, and in OPA's health endpoint.
 pub const PLUGIN: &str = "envoy_ext_authz_grpc";
 const PLUGIN_ALIAS: &str = "envoy.ext_authz.grpc";
-/// Sections of OPA that this version acts upon: it serves what they ask for, or refuses to start.
-const HAVE_EFFECT: [&str; 4] = ["bundle", "bundles", "discovery", PERSISTENCE];
+/// Sections without a reader of their own that have an effect.
+const HAVE_EFFECT: [&str; 1] = [PERSISTENCE];
+/// Where OPA keeps bundles when it is not told where.
+const OPAS_FOLDER: &str = ".opa";
 const PERSISTENCE: &str = "persistence_directory";

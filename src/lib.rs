@@ -59,6 +59,8 @@ pub mod check;
 
 pub mod sources;
 
+pub mod status;
+
 pub mod config;
 
 pub mod admin;

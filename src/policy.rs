@@ -5,6 +5,7 @@
 //! found here and never at request time.
 
 pub mod bundle;
+pub mod testing;
 
 mod builtins;
 mod check;
@@ -12,6 +13,7 @@ mod constructs;
 mod data;
 mod depth;
 mod diagnostic;
+mod document;
 mod entrypoint;
 mod externals;
 mod index;
@@ -22,8 +24,13 @@ mod refs;
 mod rewrite;
 mod run;
 mod summary;
+mod warm;
 
-use std::{fmt, time::Duration};
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use crate::input::{Reads, Value};
 
@@ -49,7 +56,9 @@ pub struct PolicySet<'a> {
     /// Files, among them archives.
     pub files: &'a [PolicyFile],
     /// Bundles that are read already; they own the parts of `data` that their roots name.
-    pub bundles: &'a [std::sync::Arc<bundle::Bundle>],
+    pub bundles: &'a [Arc<bundle::Bundle>],
+    /// What makes the archives among the files genuine; `None` is [`bundle::Verification::None`].
+    pub verification: Option<&'a bundle::Verification>,
 }
 
 /// What to evaluate, and how strictly.
@@ -149,6 +158,8 @@ pub struct Policy {
     reads: Reads,
     interpreted_because: Vec<Diagnostic>,
     summary: Summary,
+    /// What compiles the patterns in it.
+    patterns: Vec<String>,
     runner: run::Runner,
 }
 
@@ -173,6 +184,7 @@ impl Policy {
             data,
             bundles,
             revision,
+            revisions,
             mut problems,
         } = collected;
         let mut prepared = check::Prepared {
@@ -204,8 +216,13 @@ impl Policy {
         let index = index::Index::new(parsed.engine.get_modules());
         let reachable = target.reachable(&index);
         let reads = reads::of(&index, &reachable, target.query());
+        let patterns = warm::patterns(&index, &reachable, target.query());
         let mut because = constructs::unproven(&index, &reachable, &target, options);
-        let summary = Summary::new(&index, &target, revision);
+        let summary = Summary {
+            revision,
+            bundles: revisions,
+            ..Summary::new(&index, &target)
+        };
         let sources = parsed.sources.clone();
         let runner = run::Runner::new(parsed, &data, &target, options, &mut because)
             .map_err(|problem| LoadError(vec![problem]))?;
@@ -216,6 +233,7 @@ impl Policy {
             summary,
             reads,
             interpreted_because: because,
+            patterns,
             runner,
         })
     }
@@ -238,6 +256,23 @@ impl Policy {
         externals.during(|| self.runner.evaluate(input, limits))
     }
 
+    /// Does what the first evaluations on so many threads would be the first to do, with `input` in the
+    /// place of theirs: what comes of it is dropped, and nothing from outside is waited for. Takes as
+    /// long as `limits` give one evaluation, about twice that at most.
+    pub fn warm(&self, input: &Value, workers: usize, limits: Limits) {
+        let begun = Instant::now();
+        let left = || limits.time.checked_sub(begun.elapsed());
+        self.runner.prepare(workers);
+        for query in &self.patterns {
+            let Some(time) = left() else { return };
+            self.runner.touch(query, Limits { time, ..limits });
+        }
+        for _ in 0..workers.saturating_mul(WARM_ROUNDS) {
+            let Some(time) = left() else { return };
+            drop(self.evaluate(input.clone(), Limits { time, ..limits }));
+        }
+    }
+
     /// The same policy on the interpreter, whatever it consists of: what a comparison of the two
     /// evaluators runs against.
     #[must_use]
@@ -246,6 +281,7 @@ impl Policy {
             reads: self.reads.clone(),
             interpreted_because: self.interpreted_because.clone(),
             summary: self.summary.clone(),
+            patterns: self.patterns.clone(),
             runner: self.runner.on_interpreter(),
         }
     }
@@ -270,11 +306,19 @@ impl Policy {
         &self.summary.revision
     }
 
+    /// The name of each bundle with its revision, if it has one.
+    pub fn bundles(&self) -> &[(Arc<str>, Option<String>)] {
+        &self.summary.bundles
+    }
+
     /// What is in the policy set, for people.
     pub fn summary(&self) -> &Summary {
         &self.summary
     }
 }
+
+/// How often each machine runs before its first check.
+const WARM_ROUNDS: usize = 16;
 
 #[cfg(test)]
 mod tests;

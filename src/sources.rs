@@ -7,6 +7,8 @@ pub mod jwks;
 pub mod publish;
 pub mod watch;
 
+mod disk;
+
 use crate::policy::PolicyFile;
 
 /// Reads what is given; the embedded default when nothing is. Blocks.

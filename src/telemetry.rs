@@ -4,7 +4,9 @@
 //! and shown as a log line. Names of log fields stand in the event files and nowhere else. No label
 //! takes its value from a request; no line shows headers, queries, bodies, tokens or claims.
 
+pub mod bundles;
 pub mod connection;
+pub mod discovery;
 pub mod event;
 pub mod http_send;
 pub mod jwks;
@@ -12,11 +14,18 @@ pub mod lifecycle;
 pub mod log;
 pub mod metrics;
 mod per;
+pub mod reports;
 
+pub use bundles::{
+    BundleActivated, BundleDownloaded, BundleFollowed, BundleForgotten, BundleHeard,
+    BundleNotPersisted, BundleNotRestored, BundleOld, BundlePersisted, BundleRejected,
+    BundleRestored, BundleUnchanged,
+};
 pub use connection::{
     AcceptFailed, CallerRefused, CertificateRejected, CertificateReplaced, ConnectionAccepted,
     HandshakeFailed,
 };
+pub use discovery::{ConfigurationDiscovered, ConfigurationRejected};
 pub use event::{ActivePolicy, CheckAbandoned, CheckDecided, Seen, SeenToken, StageTimes};
 pub use jwks::{
     KeySkipped, KeysFetched, KeysFollowed, KeysGiven, KeysNotPersisted, KeysNotRestored,
@@ -26,3 +35,4 @@ pub use lifecycle::{
     PolicyActivated, PolicyRejected, ServerDraining, ServerStarted, ServerStopped,
 };
 pub use metrics::{InFlight, Metrics};
+pub use reports::{ReportFailed, ReportLogged, ReportSent};

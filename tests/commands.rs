@@ -5,9 +5,15 @@
     reason = "a test fails by panicking"
 )]
 
+#[path = "commands/authors.rs"]
+mod authors;
+#[path = "commands/configured.rs"]
+mod configured;
 #[path = "support/keys.rs"]
 #[expect(dead_code, reason = "other tests use the rest")]
 mod keys;
+#[path = "commands/opa.rs"]
+mod opa;
 #[path = "commands/tokens.rs"]
 mod tokens;
 

@@ -18,6 +18,10 @@ use portcullis::{
 };
 use serde_json::json;
 
+#[path = "config/bundles.rs"]
+mod bundles;
+#[path = "config/discovery.rs"]
+mod discovery;
 #[path = "config/every_key.rs"]
 mod every_key;
 #[path = "config/http_send.rs"]
@@ -30,6 +34,8 @@ mod jwt_mistakes;
 mod request_authentication;
 #[path = "config/secrets.rs"]
 mod secrets;
+#[path = "config/services.rs"]
+mod services;
 
 fn fixture(name: &str) -> PathBuf {
     Path::new("tests/fixtures/config").join(name)
@@ -168,15 +174,19 @@ fn the_forms_of_a_working_file_are_all_read() {
         "plugins:\n",
         "plugins: {envoy_ext_authz_grpc: }",
         "services: [{name: a, url: 'https://x'}]",
-        "services: {a: {url: 'https://x', credentials: {s3_signing: {environment_credentials: {}}}}}",
+        "services: {a: {url: 'https://x', credentials: {}}}",
+        "services: {a: }",
         "bundles: {}",
-        "keys: {k: {key: x, algorithm: HS256}}",
+        "bundles: {a: }",
+        "keys: {k: {key: x, algorithm: HS256, private_key: y}}",
         "plugins: {envoy_ext_authz_grpc: {path: '', query: 'data.x.allow'}}",
     ] {
         yaml(text).expect(text);
     }
-    let merged =
-        yaml("labels: &l {a: x, b: y}\nkeys:\n  k: {<<: {key: z, scope: s}, scope: t}").unwrap();
+    let merged = yaml(
+        "labels: &l {a: x, b: y}\nkeys:\n  k: {<<: {key: z, algorithm: HS256, scope: s}, scope: t}",
+    )
+    .unwrap();
     assert_eq!(merged.redacted()["keys"]["k"]["scope"], "t");
 }
 
@@ -187,7 +197,7 @@ fn overrides_reach_the_keys_they_name() {
         "plugins.envoy_ext_authz_grpc.dry-run=TRUE,portcullis.budget=50ms",
         "portcullis.tls.cert_file=c,portcullis.tls.key_file=k,portcullis.tls.client_ca_file=a",
         "portcullis.tls.allowed_callers={spiffe://a.b/*,spiffe://a.b/x}",
-        "services[0].name=a\\,b",
+        "services[0].name=a\\,b,services[0].url=https://x",
         r"plugins.envoy\.ext_authz\.grpc=null",
     ])
     .unwrap();
@@ -376,24 +386,4 @@ fn dry_run_is_never_on_without_a_word() {
         config.warnings,
         ["`plugins.envoy_ext_authz_grpc.dry-run` is on: every request is let through"]
     );
-}
-
-#[test]
-fn a_policy_that_cannot_be_fetched_or_verified_is_an_error() {
-    for text in [
-        "bundles: {a: {service: s, resource: b.tar.gz}}",
-        "bundles: {a: }",
-        "bundles: {a: {}}",
-        "bundles: {a: {resource: 'https://x/b.tar.gz'}}",
-        "bundles: {a: {resource: 'file:///b', signing: {keyid: k}}}",
-        "bundles: {a: {resource: 'file:///b', signing: {}}}",
-        "bundles: {a: {resource: 'file:///b'}}\nkeys: {k: {key: x}}",
-        "bundle: {name: a}",
-        "discovery: {resource: d}",
-    ] {
-        yaml(text).expect_err(text);
-    }
-    let config =
-        yaml("bundles: {a: {resource: 'file:///b'}, c: {resource: 'file://d/e'}}").unwrap();
-    assert_eq!(config.bundles, [PathBuf::from("/b"), PathBuf::from("d/e")]);
 }

@@ -5,18 +5,11 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
-use portcullis::{
-    input::Value,
-    policy::{Engine, Entrypoint, Limits, LoadOptions, Policy, PolicyFile},
-};
-
-const LIMITS: Limits = Limits {
-    time: Duration::from_secs(10),
-    instructions: 100_000_000,
-    memory: 64 * 1024 * 1024,
+use portcullis::policy::{
+    Engine, Entrypoint, LoadOptions, Policy, PolicyFile, PolicySet,
+    testing::{self, Bounds, Of, Outcome},
 };
 
 fn library() -> PathBuf {
@@ -84,21 +77,15 @@ fn every_test_rule_of_the_library_holds() {
     let mut run = 0;
     for folder in folders() {
         let files = files(&folder);
-        let modules = files
-            .iter()
-            .filter(|file| file.name.ends_with("_test.rego"));
-        let tests: Vec<_> = modules
-            .flat_map(|file| test_rules(std::str::from_utf8(&file.bytes).unwrap()))
-            .collect();
-        assert!(tests.len() >= 2, "{}: too few tests", folder.display());
-        for test in tests {
-            let name = test.join(".");
-            let policy = Policy::load(&files, &options(test)).unwrap_or_else(|e| panic!("{e}"));
-            let answer = policy.evaluate(Value::new_object(), LIMITS);
-            assert!(
-                matches!(answer, Ok(Value::Bool(true))),
-                "{name}: {answer:?}"
-            );
+        let set = PolicySet {
+            files: &files,
+            ..PolicySet::default()
+        };
+        let results = testing::run(&set, &options([]), Of::Everything, Bounds::default());
+        let results = results.unwrap_or_else(|e| panic!("{e}"));
+        assert!(results.len() >= 2, "{}: too few tests", folder.display());
+        for result in results {
+            assert_eq!(result.outcome, Outcome::Passed, "{result}");
             run += 1;
         }
     }

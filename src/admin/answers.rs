@@ -24,11 +24,12 @@ pub(super) fn router(views: Views) -> Router {
         .route("/version", get(version))
         .route("/config", get(config))
         .route("/policy", get(policy))
+        .route("/status", get(status))
         .with_state(views)
 }
 
 async fn readyz(State(views): State<Views>) -> Response {
-    let (status, body) = match views.ready.current() {
+    let (status, mut body) = match views.ready.current() {
         Readiness::Ready => (StatusCode::OK, json!({"ready": true})),
         Readiness::Pending(names) => (
             StatusCode::SERVICE_UNAVAILABLE,
@@ -39,6 +40,10 @@ async fn readyz(State(views): State<Views>) -> Response {
             json!({"ready": false, "draining": true}),
         ),
     };
+    let bundles = (views.bundles)();
+    if let (Some(body), false) = (body.as_object_mut(), bundles.is_empty()) {
+        body.insert("bundles".to_owned(), bundles.into());
+    }
     (status, Json(body)).into_response()
 }
 
@@ -102,4 +107,8 @@ async fn config(State(views): State<Views>) -> Json<Value> {
 
 async fn policy(State(views): State<Views>) -> Json<Value> {
     Json((views.policy)())
+}
+
+async fn status(State(views): State<Views>) -> Json<Value> {
+    Json((views.status)())
 }

@@ -10,7 +10,11 @@ use prost_reflect::DescriptorPool;
 use serde_json::json;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{App, Bound, StartError, Stopped, memory};
+use super::{
+    App, Bound, StartError, Stopped,
+    discovery::{Keeper, Kept},
+    memory,
+};
 use crate::{
     admin::{Health, Views},
     chain::Chain,
@@ -18,14 +22,14 @@ use crate::{
     clock::Clock,
     config::{Config, PLUGIN},
     http_send, input,
-    policy::{self, LoadError, PolicyFile},
+    policy::{self, PolicyFile},
     ready::Ready,
     response, shutdown,
     sources::{
         self,
         file::{Digest, Files, SourceError},
         jwks::Follower,
-        publish::Publisher,
+        publish::{self, ActivationError, Publisher},
         watch::watch,
     },
     telemetry::Metrics,
@@ -40,7 +44,7 @@ pub enum BuildError {
     Source(#[from] SourceError),
     /// The policy does not compile.
     #[error(transparent)]
-    Policy(#[from] LoadError),
+    Policy(#[from] ActivationError),
     /// `proto-descriptor` cannot be read.
     #[error("cannot read `proto-descriptor` `{}`", path.display())]
     Descriptor {
@@ -74,15 +78,17 @@ pub enum DescriptorError {
 pub struct Running {
     bound: Bound,
     _keys: Vec<AbortOnDropHandle<()>>,
+    _bundles: Kept,
     _watch: Option<AbortOnDropHandle<()>>,
 }
 
-/// Starts a server: opens the admin port, reads and compiles the policy, then opens the gRPC port.
-/// Without any path in `files` it serves the embedded default.
+/// Starts a server: opens the admin port, waits until the policy is active, then opens the gRPC port.
+/// A bundle whose source is away is waited for; without any bundle and any path in `files` the server
+/// serves the embedded default.
 pub async fn build(config: &Config, files: Files) -> Result<Running, BuildError> {
     policy::limit_process_memory(memory::limit(config.portcullis.limits.process_memory));
     let clock = Clock::System;
-    let metrics = Arc::new(Metrics::new(performance_buckets(config)));
+    let metrics = Arc::new(metrics(config));
     let publisher = Arc::new(publisher(config, &files, &metrics, clock)?);
     let ready = Ready::new();
     let policy = ready.register("policy");
@@ -90,7 +96,16 @@ pub async fn build(config: &Config, files: Files) -> Result<Running, BuildError>
     let callers = Arc::new(callers(config));
     let keys = follow_keys(config, &callers.tokens, &ready, &metrics, clock);
     let app = App::start(config, views, Arc::clone(&metrics)).await?;
-    let digest = publish_first(&files, &publisher).await?;
+    let keeper = Keeper {
+        config: config.clone(),
+        publisher: Arc::clone(&publisher),
+        ready: ready.clone(),
+        metrics: Arc::clone(&metrics),
+        clock,
+    };
+    let bundles = keeper.start().await;
+    let digest = publish_first(config, &files, &publisher).await?;
+    publisher.activated().await;
     policy.done();
     let active = publisher.active().clone();
     let sends = config.portcullis.http_send.clone();
@@ -105,7 +120,10 @@ pub async fn build(config: &Config, files: Files) -> Result<Running, BuildError>
     Ok(Running {
         bound,
         _keys: keys,
-        _watch: watching.then(|| follow(files, digest, publisher)),
+        _bundles: bundles,
+        _watch: digest
+            .filter(|_| watching)
+            .map(|digest| follow(files, digest, publisher)),
     })
 }
 
@@ -121,15 +139,34 @@ impl Running {
     }
 }
 
-/// Reads and compiles on a thread that may block: the admin port answers meanwhile.
-async fn publish_first(files: &Files, publisher: &Arc<Publisher>) -> Result<Digest, BuildError> {
+/// Reads and compiles the plain files on a thread that may block: the admin port answers meanwhile.
+/// `None`: there are none. Beside bundles, files that do not compile are no reason to give up.
+async fn publish_first(
+    config: &Config,
+    files: &Files,
+    publisher: &Arc<Publisher>,
+) -> Result<Option<Digest>, BuildError> {
+    let bundles = has_bundles(config);
+    if files.is_empty() && bundles {
+        return Ok(None);
+    }
     let (files, publisher) = (files.clone(), Arc::clone(publisher));
     let publish = move || {
         let initial = sources::read(&files)?;
-        publisher.publish(&initial)?;
-        Ok(Digest::of(&initial))
+        let digest = Digest::of(&initial);
+        match publisher.set_files(initial) {
+            Ok(_) => Ok(Some(digest)),
+            // The publisher has counted, logged and kept what went wrong.
+            Err(_) if bundles => Ok(Some(digest)),
+            Err(error) => Err(error.into()),
+        }
     };
     tokio::task::spawn_blocking(publish).await?
+}
+
+/// Whether policy comes, or may come, from bundles.
+fn has_bundles(config: &Config) -> bool {
+    !config.bundles.is_empty() || config.discovery.is_some()
 }
 
 /// Keeps the keys of every provider fresh, from now on.
@@ -166,7 +203,7 @@ fn follow_keys(
 fn follow(files: Files, digest: Digest, publisher: Arc<Publisher>) -> AbortOnDropHandle<()> {
     let on_change = move |read: Result<Vec<PolicyFile>, SourceError>| match read {
         // The publisher has counted, logged and kept what went wrong.
-        Ok(files) => drop(publisher.publish(&files)),
+        Ok(files) => drop(publisher.set_files(files)),
         Err(error) => publisher.reject(&Chain(&error)),
     };
     AbortOnDropHandle::new(tokio::spawn(watch(
@@ -190,13 +227,10 @@ fn publisher(
         files.to_string()
     };
     let metrics = Arc::clone(metrics);
-    Ok(Publisher::new(
-        config.load_options(),
-        input,
-        source,
-        metrics,
-        clock,
-    ))
+    Ok(
+        Publisher::new(config.load_options(), input, source, metrics, clock)
+            .verifying_files(Arc::clone(files.verification())),
+    )
 }
 
 /// How the configuration wants the input document, with the descriptors it names.
@@ -214,6 +248,19 @@ pub fn input_options(config: &Config) -> Result<input::Options, BuildError> {
 
 fn descriptors(path: &Path) -> Result<DescriptorPool, DescriptorError> {
     Ok(DescriptorPool::decode(fs::read(path)?.as_slice())?)
+}
+
+fn metrics(config: &Config) -> Metrics {
+    let metrics = Metrics::new(performance_buckets(config));
+    if config
+        .status
+        .as_ref()
+        .is_some_and(|status| status.prometheus)
+    {
+        metrics.with_status_of_opa()
+    } else {
+        metrics
+    }
 }
 
 fn performance_buckets(config: &Config) -> Option<&[f64]> {
@@ -267,14 +314,18 @@ fn views(
 ) -> Views {
     let (metrics, policy) = (Arc::clone(metrics), Arc::clone(publisher));
     let (health_ready, health_policy) = (ready.clone(), Arc::clone(publisher));
+    let (short, whole) = (publisher.statuses().clone(), publisher.statuses().clone());
+    let labels = config.labels.clone();
     Views {
         ready: ready.clone(),
         health: Arc::new(move || Health {
-            bundles_activated: health_policy.active().load().is_some(),
+            bundles_activated: health_policy.is_complete(),
             plugins: [(PLUGIN.to_owned(), health_ready.current().is_ready())].into(),
         }),
         metrics: Arc::new(move || metrics.encode()),
         policy: Arc::new(move || policy.status()),
+        bundles: Arc::new(move || publish::bundles(&short.current())),
+        status: Arc::new(move || json!({"labels": labels, "bundles": whole.report()})),
         config: config.redacted(),
         version: json!({"version": version::VERSION, "commit": version::COMMIT}),
     }

@@ -12,7 +12,10 @@ use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
-use super::{ConfigArguments, PolicyArguments, load, print, requests, table::Table};
+use super::{
+    ConfigArguments, PolicyArguments, load, print, requests, signing::VerificationArguments,
+    table::Table,
+};
 use crate::{
     app::build::{self, check_options, input_options},
     chain::Chain,
@@ -45,6 +48,8 @@ pub(super) struct Decide {
     /// Read modules without `import rego.v1` as Rego v0
     #[arg(long)]
     v0_compatible: bool,
+    #[command(flatten)]
+    verification: VerificationArguments,
     #[command(flatten)]
     config: ConfigArguments,
     /// Key set of a token provider whose keys come over HTTP
@@ -89,6 +94,7 @@ pub(super) fn run(arguments: &Decide) -> Result<ExitCode> {
     let policy = PolicyArguments {
         paths: arguments.policy.clone(),
         v0_compatible: arguments.v0_compatible,
+        verification: arguments.verification.clone(),
         ..PolicyArguments::default()
     };
     let options = input_options(&config).map_err(load::usage)?;

@@ -1,14 +1,26 @@
 //! From arguments to a configuration and to the files of a policy: the same way for every command.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use anyhow::Result;
+use bytes::Bytes;
+use tokio::runtime::Builder;
 
-use super::{ConfigArguments, PolicyArguments, Usage};
+use super::{ConfigArguments, PolicyArguments, Usage, complain};
 use crate::{
     config::{Config, Given},
-    policy::Policy,
-    sources::{self, file::Files},
+    policy::{
+        Entrypoint, Policy, PolicySet,
+        bundle::{self, Bundle, Contents, Reading},
+    },
+    sources::{
+        self,
+        bundles::{
+            Kind, Source,
+            download::{Ask, Download, Downloader},
+        },
+        file::Files,
+    },
 };
 
 /// The configuration that the arguments name.
@@ -29,8 +41,8 @@ fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-/// The policy paths of arguments and configuration together.
-pub(super) fn files(arguments: &PolicyArguments, config: &Config) -> Result<Files> {
+/// The policy paths of the arguments; the bundles of the configuration are followed beside them.
+pub(super) fn files(arguments: &PolicyArguments) -> Result<Files> {
     let mut files = Files::new(&arguments.ignore).map_err(usage)?;
     for path in &arguments.paths {
         files.add_path(path).map_err(usage)?;
@@ -38,21 +50,103 @@ pub(super) fn files(arguments: &PolicyArguments, config: &Config) -> Result<File
     for bundle in &arguments.bundle {
         files.add_bundle(Path::new(bundle));
     }
-    for bundle in &config.bundles {
-        files.add_bundle(bundle);
-    }
-    Ok(files)
+    Ok(files.verified(arguments.verification.verification()?))
 }
 
-/// Compiles the policy that the arguments name.
+/// Compiles the policy that arguments and configuration name.
 pub(super) fn policy(arguments: &PolicyArguments, config: &Config) -> Result<Policy> {
-    let files = sources::read(&files(arguments, config)?).map_err(usage)?;
+    let given = files(arguments)?;
+    check_remote(config, !given.is_empty())?;
+    let bundles = bundles(config)?;
+    let files = if given.is_empty() && !bundles.is_empty() {
+        Vec::new()
+    } else {
+        sources::read(&given).map_err(usage)?
+    };
+    let set = PolicySet {
+        files: &files,
+        bundles: &bundles,
+        verification: Some(given.verification()),
+    };
     let mut options = config.load_options();
     options.v0_compatible |= arguments.v0_compatible;
-    Policy::load(&files, &options).map_err(usage)
+    Policy::load_set(&set, &options).map_err(usage)
+}
+
+/// What would have to be fetched is an error, unless other policy is `given` in its place.
+fn check_remote(config: &Config, given: bool) -> Result<()> {
+    let remote = |source: &&Source| match source.kind {
+        Kind::File(_) => false,
+        Kind::Http { .. } | Kind::Oci { .. } | Kind::Object { .. } => true,
+    };
+    let bundles = config.bundles.iter().filter(remote);
+    let discovery = config.discovery.iter().map(|_| "discovery");
+    let missing = bundles.map(|source| &*source.name).chain(discovery);
+    let missing: Vec<String> = missing.map(|name| format!("`{name}`")).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let missing = missing.join(", ");
+    if given {
+        complain(&format!("note: the configuration's {missing} is left out"));
+        return Ok(());
+    }
+    let text = format!(
+        "the configuration's {missing} would have to be fetched: give the bundle's archive"
+    );
+    Err(Usage(text).into())
+}
+
+/// The bundles of the configuration that are in files, verified as it says.
+fn bundles(config: &Config) -> Result<Vec<Arc<Bundle>>> {
+    let in_file = |source: &&Source| match source.kind {
+        Kind::File(_) => true,
+        Kind::Http { .. } | Kind::Oci { .. } | Kind::Object { .. } => false,
+    };
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let read = |source| runtime.block_on(read(source));
+    config.bundles.iter().filter(in_file).map(read).collect()
+}
+
+async fn read(source: &Source) -> Result<Arc<Bundle>> {
+    let asked = Downloader::new(source).download(Ask::default()).await;
+    let archive = match asked.map_err(usage)? {
+        Download::Archive(archive) => archive.bytes,
+        Download::Unchanged { .. } => Bytes::new(),
+    };
+    let reading = Reading {
+        limits: &source.limits,
+        verification: &source.verification,
+        last: None,
+    };
+    match bundle::read(&source.name, &archive, reading).map_err(usage)? {
+        Contents::Snapshot(bundle) => Ok(Arc::new(bundle)),
+        Contents::Delta(_) => {
+            let text = format!("the bundle `{}` is a delta to another one", source.name);
+            Err(Usage(text).into())
+        }
+    }
+}
+
+/// The policy paths of the arguments with the bundles of the configuration that are in files.
+pub(super) fn files_and_bundles(arguments: &PolicyArguments, config: &Config) -> Result<Files> {
+    let mut files = files(arguments)?;
+    check_remote(config, !files.is_empty())?;
+    for bundle in &config.bundles {
+        if let Kind::File(path) = &bundle.kind {
+            files.add_bundle(path);
+        }
+    }
+    Ok(files)
 }
 
 /// An error of the user's making, with its causes.
 pub(super) fn usage(error: impl std::error::Error + Send + Sync + 'static) -> anyhow::Error {
     anyhow::Error::new(Usage(format!("{:#}", anyhow::Error::new(error))))
+}
+
+/// The entrypoint of a path as `build --entrypoint` takes it: `envoy/authz/allow`.
+pub(super) fn entrypoint(path: &str) -> Entrypoint {
+    let segments = path.split('/').filter(|segment| !segment.is_empty());
+    Entrypoint::Path(segments.map(str::to_owned).collect())
 }

@@ -48,7 +48,7 @@ pub(super) struct Run {
 /// Loads everything, serves, and ends with success when every check was answered.
 pub(super) fn run(arguments: &Run) -> Result<ExitCode> {
     let config = config(arguments)?;
-    let files = load::files(&arguments.policy, &config)?;
+    let files = load::files(&arguments.policy)?;
     log::init(config.portcullis.log.level, config.portcullis.log.format)
         .context("logging cannot be set up")?;
     if arguments.addr.is_some() {
@@ -57,7 +57,7 @@ pub(super) fn run(arguments: &Run) -> Result<ExitCode> {
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
-    if files.is_empty() {
+    if files.is_empty() && config.bundles.is_empty() && config.discovery.is_none() {
         tracing::warn!("no policy given: serving the embedded default policy");
     }
     serve(&config, files)
@@ -67,8 +67,13 @@ fn serve(config: &Config, files: Files) -> Result<ExitCode> {
     let runtime = Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let (trigger, stop) = shutdown::channel();
-        let running = build(config, files).await.map_err(started)?;
         tokio::spawn(async move { trigger.on_signals().await });
+        let mut stopped_early = stop.clone();
+        let running = tokio::select! {
+            running = build(config, files) => running.map_err(started)?,
+            // Nobody was served yet: there is nothing to drain.
+            () = stopped_early.asked() => return Ok(ExitCode::SUCCESS),
+        };
         Ok(match running.run(stop).await {
             Stopped::Drained => ExitCode::SUCCESS,
             Stopped::TimedOut | Stopped::AtOnce => ExitCode::FAILURE,

@@ -1,18 +1,11 @@
-//! OPA's own sections: their names and types, so that a working opa-envoy configuration is accepted
+//! OPA's sections that nobody reads here: their names and types, so that a working opa-envoy configuration is accepted
 //! as it is and a slip of the pen in it is found.
 
-use super::schema::Shape::{self, Any, Bool, Integer, List, ListOrMap, Map, Number, Object, Text};
+use super::schema::Shape::{self, Any, Bool, Integer, List, Map, Number, Object, Text};
 
-/// Every section of OPA but `plugins`, in the order problems are reported.
+/// Every section of OPA that has no reader of its own, in the order problems are reported.
 pub(super) const SECTIONS: &[(&str, Shape)] = &[
-    ("services", ListOrMap(&SERVICE)),
-    ("labels", Map(&Text)),
-    ("keys", Map(&KEY)),
-    ("bundle", BUNDLE_OLD),
-    ("bundles", Map(&BUNDLE)),
-    ("discovery", DISCOVERY),
     ("decision_logs", DECISION_LOGS),
-    ("status", STATUS),
     ("default_decision", Text),
     ("default_authorization_decision", Text),
     ("caching", CACHING),
@@ -22,95 +15,6 @@ pub(super) const SECTIONS: &[(&str, Shape)] = &[
     ("server", SERVER),
     ("storage", STORAGE),
 ];
-
-const SERVICE: Shape = Object(&[
-    ("name", Text),
-    ("url", Text),
-    ("response_header_timeout_seconds", Integer),
-    ("headers", Map(&Text)),
-    (
-        "tls",
-        Object(&[("ca_cert", Text), ("system_ca_required", Bool)]),
-    ),
-    ("allow_insecure_tls", Bool),
-    ("type", Text),
-    ("credentials", CREDENTIALS),
-]);
-
-const CREDENTIALS: Shape = Object(&[
-    (
-        "bearer",
-        Object(&[("token", Text), ("token_path", Text), ("scheme", Text)]),
-    ),
-    (
-        "client_tls",
-        Object(&[
-            ("cert", Text),
-            ("private_key", Text),
-            ("private_key_passphrase", Text),
-            ("cert_reread_interval_seconds", Integer),
-        ]),
-    ),
-    ("oauth2", Map(&Any)),
-    ("s3_signing", Map(&Any)),
-    ("gcp_metadata", Map(&Any)),
-    ("azure_managed_identity", Map(&Any)),
-    ("plugin", Text),
-]);
-
-const KEY: Shape = Object(&[
-    ("key", Text),
-    ("private_key", Text),
-    ("algorithm", Text),
-    ("scope", Text),
-]);
-
-const POLLING: Shape = Object(&[
-    ("min_delay_seconds", Integer),
-    ("max_delay_seconds", Integer),
-    ("long_polling_timeout_seconds", Integer),
-]);
-
-const SIGNING: Shape = Object(&[
-    ("keyid", Text),
-    ("scope", Text),
-    ("exclude_files", List(&Text)),
-    ("public_keys", Map(&KEY)),
-]);
-
-const BUNDLE: Shape = Object(&[
-    ("service", Text),
-    ("resource", Text),
-    ("polling", POLLING),
-    ("trigger", Text),
-    ("persist", Bool),
-    ("signing", SIGNING),
-    ("size_limit_bytes", Integer),
-]);
-
-const BUNDLE_OLD: Shape = Object(&[
-    ("name", Text),
-    ("prefix", Text),
-    ("service", Text),
-    ("resource", Text),
-    ("polling", POLLING),
-    ("trigger", Text),
-    ("persist", Bool),
-    ("signing", SIGNING),
-    ("size_limit_bytes", Integer),
-]);
-
-const DISCOVERY: Shape = Object(&[
-    ("name", Text),
-    ("prefix", Text),
-    ("decision", Text),
-    ("service", Text),
-    ("resource", Text),
-    ("polling", POLLING),
-    ("trigger", Text),
-    ("signing", SIGNING),
-    ("persist", Bool),
-]);
 
 const DECISION_LOGS: Shape = Object(&[
     ("service", Text),
@@ -139,16 +43,6 @@ const DECISION_LOGS: Shape = Object(&[
             ("trigger", Text),
         ]),
     ),
-]);
-
-const STATUS: Shape = Object(&[
-    ("service", Text),
-    ("partition_name", Text),
-    ("console", Bool),
-    ("prometheus", Bool),
-    ("prometheus_config", Map(&Any)),
-    ("plugin", Text),
-    ("trigger", Text),
 ]);
 
 const CACHING: Shape = Object(&[

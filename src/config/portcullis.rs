@@ -9,6 +9,7 @@ use crate::{
 
 use super::{
     address::{ListenAddr, address},
+    bundles::Bundles,
     http_send,
     http2::Http2,
     jwt::Jwt,
@@ -61,6 +62,8 @@ pub struct Portcullis {
     pub limits: EvaluationLimits,
     /// `http_send`: where policies may send. Default nowhere.
     pub http_send: HttpSend,
+    /// `bundles`: what OPA has no key for, about `bundles`.
+    pub bundles: Bundles,
     /// `http2`: the gRPC port's HTTP/2 settings.
     pub http2: Http2,
     /// `shutdown`: how the server goes.
@@ -165,6 +168,7 @@ impl Default for Portcullis {
             isolation: Isolation::default(),
             limits: EvaluationLimits::default(),
             http_send: HttpSend::default(),
+            bundles: Bundles::default(),
             http2: Http2::default(),
             shutdown: Shutdown::default(),
             log: Log::default(),
@@ -208,6 +212,7 @@ impl Portcullis {
             isolation: section.section("isolation", Isolation::read),
             limits: section.section("limits", EvaluationLimits::read),
             http_send: section.section("http_send", http_send::read),
+            bundles: section.section("bundles", Bundles::read),
             http2: section.section("http2", Http2::read),
             shutdown: section.section("shutdown", Shutdown::read),
             log: section.section("log", Log::read),

@@ -119,7 +119,27 @@ impl Report {
         key: &str,
         known: impl IntoIterator<Item = &'k str>,
     ) {
-        let complaint = Complaint::new("unknown key");
+        self.unknown(path, "unknown key", key, known);
+    }
+
+    /// No bundle is called `name`; the nearest of `known` is the hint.
+    pub(super) fn unknown_bundle<'k>(
+        &self,
+        path: String,
+        name: &str,
+        known: impl IntoIterator<Item = &'k str>,
+    ) {
+        self.unknown(path, "no bundle has this name", name, known);
+    }
+
+    fn unknown<'k>(
+        &self,
+        path: String,
+        message: &str,
+        key: &str,
+        known: impl IntoIterator<Item = &'k str>,
+    ) {
+        let complaint = Complaint::new(message);
         // The comparison is slow: not for problems that are only counted.
         let complaint = match nearest(key, known.into_iter().take_while(|_| !self.is_full())) {
             Some(name) => complaint.hint(format!("did you mean `{name}`?")),

@@ -21,8 +21,6 @@ pub(super) enum Shape {
     List(&'static Self),
     /// Free names, each with one of these.
     Map(&'static Self),
-    /// A mapping by name or a list of the same.
-    ListOrMap(&'static Self),
     /// These keys and no others.
     Object(&'static [(&'static str, Self)]),
 }
@@ -39,12 +37,12 @@ pub(super) fn check(report: &Report, path: &str, shape: &Shape, value: &Value) {
         | (Shape::Number, Value::Number(_))
         | (Shape::Text, Value::String(_)) => {}
         (Shape::Integer, Value::Number(number)) if !number.is_f64() => {}
-        (Shape::List(item) | Shape::ListOrMap(item), Value::Array(items)) => {
+        (Shape::List(item), Value::Array(items)) => {
             for (index, value) in items.iter().enumerate() {
                 check(report, &format!("{path}[{index}]"), item, value);
             }
         }
-        (Shape::Map(item) | Shape::ListOrMap(item), Value::Object(fields)) => {
+        (Shape::Map(item), Value::Object(fields)) => {
             for (key, value) in fields {
                 check(report, &join(path, key), item, value);
             }
@@ -63,7 +61,6 @@ pub(super) fn check(report: &Report, path: &str, shape: &Shape, value: &Value) {
         (Shape::Number, _) => wrong("a number"),
         (Shape::Text, _) => wrong("text"),
         (Shape::List(_), _) => wrong("a list"),
-        (Shape::ListOrMap(_), _) => wrong("a list or a mapping"),
         (Shape::Map(_) | Shape::Object(_), _) => wrong("a mapping"),
     }
 }

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::{
     problem::{Complaint, Report, join},
-    value::boolean,
+    value::{boolean, text},
 };
 
 /// One mapping of the configuration while it is read.
@@ -138,6 +138,53 @@ impl<'a> Section<'a> {
         sections
     }
 
+    /// Each mapping below a free name of the mapping at `key`, read like this one; names without a
+    /// value are left out, what is no mapping is reported.
+    pub(super) fn entries<T>(
+        &mut self,
+        key: &'static str,
+        mut read: impl FnMut(&'a str, &mut Self) -> T,
+    ) -> Vec<T> {
+        let fields = self.value(key, mapping).into_iter().flatten();
+        let path = join(&self.path, key);
+        let mut entries = Vec::new();
+        for (name, value) in fields.filter(|(_, value)| !value.is_null()) {
+            let path = join(&path, name);
+            if value.is_object() {
+                let entry = Self::read(self.report, path, Some(value), |entry| read(name, entry));
+                entries.push(entry);
+            } else {
+                self.report
+                    .add(path, Complaint::wrong_type("a mapping", value));
+            }
+        }
+        entries
+    }
+
+    /// Each text below a free name of the mapping at `key` as `parse` reads it; names without a value
+    /// are left out, wrong ones are reported.
+    pub(super) fn texts<T>(
+        &mut self,
+        key: &'static str,
+        parse: impl Fn(&'a str, &'a str) -> Result<T, Complaint>,
+    ) -> Vec<T> {
+        let fields = self.value(key, mapping).into_iter().flatten();
+        let path = join(&self.path, key);
+        let mut texts = Vec::new();
+        for (name, value) in fields.filter(|(_, value)| !value.is_null()) {
+            match text(value).and_then(|value| parse(name, value)) {
+                Ok(read) => texts.push(read),
+                Err(complaint) => self.report.add(join(&path, name), complaint),
+            }
+        }
+        texts
+    }
+
+    /// Reports a problem with this mapping as a whole.
+    pub(super) fn complain(&self, complaint: Complaint) {
+        self.report.add(self.path.clone(), complaint);
+    }
+
     /// Reports a problem with one item of the list at `key`.
     pub(super) fn problem_at(&self, key: &str, index: usize, complaint: Complaint) {
         let path = format!("{}[{index}]", join(&self.path, key));
@@ -169,6 +216,12 @@ impl<'a> Section<'a> {
             }
         }
     }
+}
+
+fn mapping(value: &Value) -> Result<&Map<String, Value>, Complaint> {
+    value
+        .as_object()
+        .ok_or_else(|| Complaint::wrong_type("a mapping", value))
 }
 
 fn list(value: &Value) -> Result<&Vec<Value>, Complaint> {

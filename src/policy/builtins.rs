@@ -148,6 +148,16 @@ pub(super) fn sends(index: &Index, query: Option<&Query>) -> bool {
     Named::of(index, query).sends()
 }
 
+/// The functions that the set or `query` names and whose answers depend on more than their arguments:
+/// those that OPA marks so.
+pub(super) fn nondeterministic(index: &Index, query: Option<&Query>) -> Vec<String> {
+    let named = Named::of(index, query).names;
+    let marked = named.into_iter();
+    marked
+        .filter(|name| NONDETERMINISTIC.contains(&name.as_str()))
+        .collect()
+}
+
 /// Every function that stands in for one of regorus.
 fn every_replaced() -> impl Iterator<Item = &'static Replaced> {
     REPLACED.iter().chain([&SEND]).chain(&REMEMBERED)
@@ -169,6 +179,21 @@ impl<'a> Visitor<'a> for Named {
         self.names.extend(Chain::of(function).dotted());
     }
 }
+
+/// What OPA 1.22.2 marks `nondeterministic` in its capabilities.
+const NONDETERMINISTIC: [&str; 11] = [
+    "http.send",
+    "io.jwt.decode_verify",
+    "io.jwt.encode_sign",
+    "io.jwt.encode_sign_raw",
+    "json.match_schema",
+    "json.verify_schema",
+    "net.lookup_ip_addr",
+    "opa.runtime",
+    "rand.intn",
+    "time.now_ns",
+    "uuid.rfc4122",
+];
 
 /// How regorus' own helper functions start.
 const INTERNAL: &str = "__";

@@ -1,13 +1,14 @@
 //! What is wrong with a policy set whatever the request: names nobody defines, rules and data in
 //! one place, recursion, unsafe variables. Found when the set is loaded, all in one run.
 
-mod analysis;
+pub(super) mod analysis;
 pub(super) mod names;
 mod negation;
 mod recursion;
 
 use regorus::Value;
 
+use super::bundle::is_reserved;
 use super::data::{self, DataTree};
 use super::diagnostic::Diagnostic;
 use super::index::{Imported, Index};
@@ -31,6 +32,7 @@ pub(super) fn check(prepared: &mut Prepared, problems: &mut Vec<Diagnostic>) {
     problems.extend(ambiguous_imports(index));
     problems.extend(rules_over_data(index, &prepared.data));
     problems.extend(outside_roots(prepared));
+    problems.extend(reserved(prepared));
     problems.extend(recursion::cycles(index));
     let data = prepared.data.root().clone();
     if let Err(error) = prepared.parsed.engine.add_data(data) {
@@ -159,6 +161,23 @@ fn outside_roots(prepared: &Prepared) -> Vec<Diagnostic> {
                     bundle.name
                 ),
             ))
+        })
+        .collect()
+}
+
+/// Rules where the manifests of the bundles are: they could pretend that another bundle is there.
+fn reserved(prepared: &Prepared) -> Vec<Diagnostic> {
+    if prepared.bundles.is_empty() {
+        return Vec::new();
+    }
+    let index = &prepared.parsed.index;
+    let rules = index.rules.iter().filter(|(path, _)| is_reserved(path));
+    rules
+        .filter_map(|(path, ids)| {
+            let rule = index.rule(*ids.first()?)?;
+            let path = data_path(path.iter().map(String::as_str));
+            let problem = format!("the rule `{path}` stands where the gate tells of its bundles");
+            Some(Diagnostic::at(rule.span(), problem))
         })
         .collect()
 }

@@ -1,11 +1,18 @@
 //! Data files: JSON and YAML documents, merged into the one tree below `data`.
 //!
 //! Pure and bounded: a document nests at most 128 deep, and two files that give one path
-//! different values are a problem that names both.
+//! different values are a problem that names both. A tree of any size exists once: what is put
+//! together shares it.
+
+mod json;
+mod pool;
+
+use std::io::Read;
 
 use regorus::Value;
 
 use super::diagnostic::Diagnostic;
+use super::document::{self, Budget};
 
 /// A document that was put into the tree, kept to name it when another one disagrees.
 #[derive(Debug)]
@@ -95,43 +102,62 @@ impl DataTree {
 
 /// Reads one document; the name decides between JSON and YAML.
 pub(super) fn parse(file: &str, bytes: &[u8]) -> Result<Value, Diagnostic> {
-    let text = std::str::from_utf8(bytes)
-        .map_err(|_| Diagnostic::of_file(file, "a data file must be UTF-8"))?;
+    document::parse(file, bytes, &mut Budget::new(MAX_DOCUMENT_BYTES))
+}
+
+/// Reads one document as [`parse`] does, JSON without ever holding its text. What is equal in
+/// `last`, which stood at the same path before, is shared with it.
+///
+/// How much there is to read is for the reader to bound.
+pub(super) fn parse_stream(
+    file: &str,
+    mut reader: impl Read,
+    last: Option<&Value>,
+) -> Result<Value, Diagnostic> {
     if file_extension(file) == Some("json") {
-        return serde_json::from_str(text).map_err(|error| {
-            let position = (
-                u32::try_from(error.line()).unwrap_or(u32::MAX),
-                u32::try_from(error.column()).unwrap_or(u32::MAX),
-            );
-            let message = error.to_string();
-            let message = message.split(" at line ").next().unwrap_or(&message);
-            Diagnostic::in_text(file, text, position, format!("invalid JSON: {message}"))
-        });
+        return json::from_reader(reader, last).map_err(|error| invalid(file, &error));
     }
-    if text.len() > MAX_YAML_BYTES {
-        return Err(Diagnostic::of_file(
-            file,
-            format!("a YAML file is at most {MAX_YAML_BYTES} bytes"),
-        )
-        .hinting("use JSON for large data"));
+    let mut bytes = Vec::new();
+    let most = u64::try_from(document::MAX_YAML_BYTES).unwrap_or(u64::MAX);
+    (&mut reader)
+        .take(most.saturating_add(1))
+        .read_to_end(&mut bytes)
+        .map_err(|error| Diagnostic::of_file(file, format!("cannot be read: {error}")))?;
+    if bytes.len() > document::MAX_YAML_BYTES {
+        return Err(too_much_yaml(file));
     }
-    yaml_serde::from_str(text).map_err(|error| {
-        let message = error.to_string();
-        let message = message.split(" at line ").next().unwrap_or(&message);
-        let message = format!("invalid YAML: {message}");
-        match error.location() {
-            Some(place) => Diagnostic::in_text(
-                file,
-                text,
-                (
-                    u32::try_from(place.line()).unwrap_or(u32::MAX),
-                    u32::try_from(place.column()).unwrap_or(u32::MAX),
-                ),
-                message,
-            ),
-            None => Diagnostic::of_file(file, message),
-        }
-    })
+    parse(file, &bytes)
+}
+
+/// What is wrong with the JSON of `file`.
+fn invalid(file: &str, error: &serde_json::Error) -> Diagnostic {
+    if error.is_io() {
+        return Diagnostic::of_file(file, format!("cannot be read: {error}"));
+    }
+    let place = position(error.line(), error.column());
+    not_a_document(file, "JSON", &error.to_string(), Some(place))
+}
+
+fn not_a_document(
+    file: &str,
+    language: &str,
+    error: &str,
+    position: Option<(u32, u32)>,
+) -> Diagnostic {
+    let message = error.split(" at line ").next().unwrap_or(error);
+    let mut problem = Diagnostic::of_file(file, format!("invalid {language}: {message}"));
+    problem.position = position;
+    problem
+}
+
+fn position(line: usize, column: usize) -> (u32, u32) {
+    let part = |number| u32::try_from(number).unwrap_or(u32::MAX);
+    (part(line), part(column))
+}
+
+fn too_much_yaml(file: &str) -> Diagnostic {
+    let rule = format!("a YAML file is at most {} bytes", document::MAX_YAML_BYTES);
+    Diagnostic::of_file(file, rule).hinting("use JSON for large data")
 }
 
 /// The part of the file name behind its last dot.
@@ -189,8 +215,8 @@ fn merge(left: &mut Value, right: &Value) {
 /// Folders between the root of `data` and a file; the parsers bound what is inside a file.
 const MAX_PATH_SEGMENTS: usize = 64;
 
-/// An alias in YAML multiplies what it names, so that the text is bounded closer than JSON.
-const MAX_YAML_BYTES: usize = 8 << 20;
+/// What one plain file may take in memory.
+const MAX_DOCUMENT_BYTES: u64 = 4 << 30;
 
 #[cfg(test)]
 mod tests {

@@ -27,6 +27,8 @@ pub(super) struct Collected {
     pub(super) data: DataTree,
     pub(super) bundles: Vec<NamedRoots>,
     pub(super) revision: String,
+    /// The name and revision of each bundle.
+    pub(super) revisions: Vec<(Arc<str>, Option<String>)>,
     pub(super) problems: Vec<Diagnostic>,
 }
 
@@ -45,9 +47,9 @@ pub(super) fn collect(set: &PolicySet<'_>, options: &LoadOptions) -> Collected {
         data: DataTree::new(),
         bundles: Vec::new(),
         revision: String::new(),
+        revisions: Vec::new(),
         problems: Vec::new(),
     };
-    let mut revisions = Vec::new();
     for file in files {
         match Kind::of(&file.name) {
             Some(Kind::Module) => match std::str::from_utf8(&file.bytes) {
@@ -66,11 +68,8 @@ pub(super) fn collect(set: &PolicySet<'_>, options: &LoadOptions) -> Collected {
                     .and_then(|value| collected.data.add(&file.name, &file.data_path, value));
                 collected.problems.extend(added.err());
             }
-            Some(Kind::Bundle) => match read_bundle(file) {
-                Ok(bundle) => {
-                    revisions.extend(bundle.revision().map(str::to_owned));
-                    collected.add_bundle(&bundle, options);
-                }
+            Some(Kind::Bundle) => match read_bundle(file, set.verification) {
+                Ok(bundle) => collected.add_bundle(&bundle, options),
                 Err(LoadError(problems)) => collected.problems.extend(problems),
             },
             None => collected.problems.push(
@@ -82,9 +81,10 @@ pub(super) fn collect(set: &PolicySet<'_>, options: &LoadOptions) -> Collected {
         }
     }
     for bundle in set.bundles {
-        revisions.extend(bundle.revision().map(str::to_owned));
         collected.add_bundle(bundle, options);
     }
+    let revisions = collected.revisions.iter();
+    let revisions: Vec<&str> = revisions.filter_map(|(_, it)| it.as_deref()).collect();
     collected.revision = if revisions.is_empty() {
         digest(files)
     } else {
@@ -93,14 +93,18 @@ pub(super) fn collect(set: &PolicySet<'_>, options: &LoadOptions) -> Collected {
     collected
 }
 
-fn read_bundle(file: &PolicyFile) -> Result<Arc<Bundle>, LoadError> {
+fn read_bundle(
+    file: &PolicyFile,
+    verification: Option<&Verification>,
+) -> Result<Bundle, LoadError> {
     let reading = Reading {
         limits: &Limits::default(),
-        verification: &Verification::None,
+        verification: verification.unwrap_or(&Verification::None),
         last: None,
     };
-    match bundle::read(&file.name, &file.bytes, reading)? {
-        Contents::Snapshot(bundle) => Ok(Arc::new(bundle)),
+    let name = file.name.strip_suffix(FOLDER).unwrap_or(&file.name);
+    match bundle::read(name, &file.bytes, reading)? {
+        Contents::Snapshot(bundle) => Ok(bundle),
         Contents::Delta(_) => Err(LoadError(vec![Diagnostic::of_file(
             &file.name,
             "a delta bundle alone is no policy",
@@ -117,7 +121,7 @@ enum Kind {
 
 impl Kind {
     fn of(name: &str) -> Option<Self> {
-        if name.ends_with(".tar.gz") {
+        if name.ends_with(".tar.gz") || name.ends_with(FOLDER) {
             return Some(Self::Bundle);
         }
         match data::file_extension(name)? {
@@ -151,8 +155,11 @@ impl Collected {
                 v0: module.v0.unwrap_or(options.v0_compatible),
                 bundle: Some(index),
             }));
-        let added = self.data.add(name, &[], bundle.data.clone());
-        self.problems.extend(added.err());
+        for data in [bundle.data.clone(), bundle.entry()] {
+            self.problems.extend(self.data.add(name, &[], data).err());
+        }
+        let revision = bundle.revision().map(str::to_owned);
+        self.revisions.push((Arc::clone(&bundle.name), revision));
         self.bundles.push(NamedRoots {
             name: name.to_owned(),
             roots: bundle.roots.clone(),
@@ -169,5 +176,8 @@ fn digest(files: &[PolicyFile]) -> String {
     let short = digest.get(..REVISION_BYTES).unwrap_or(&digest);
     format!("sha256:{}", digest::hex(short))
 }
+
+/// How the name of a bundle ends that was a folder: what is in the file is its archive.
+const FOLDER: &str = "/";
 
 const REVISION_BYTES: usize = 6;

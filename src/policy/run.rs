@@ -90,6 +90,19 @@ impl Runner {
         }
     }
 
+    /// Has a machine ready for each of so many workers, where machines run it.
+    pub(super) fn prepare(&self, workers: usize) {
+        if let Some(machines) = &self.machines {
+            machines.fill(workers);
+        }
+    }
+
+    /// Evaluates `query` for what it leaves behind in caches.
+    pub(super) fn touch(&self, query: &str, limits: Limits) {
+        let asked = Interpreter::asking(&self.interpreter.engine, query.to_owned());
+        drop(asked.observed(Value::Undefined, limits));
+    }
+
     pub(super) fn evaluate(&self, input: Value, limits: Limits) -> Result<Value, EvalError> {
         let value = builtins::observed(limits, || match &self.machines {
             Some(machines) => machines.evaluate(input, limits),
@@ -104,7 +117,7 @@ impl Runner {
 
 /// The tree-walking evaluator: a prepared engine that every evaluation takes a copy of.
 #[derive(Clone, Debug)]
-struct Interpreter {
+pub(super) struct Interpreter {
     engine: regorus::Engine,
     ask: Ask,
 }
@@ -117,6 +130,19 @@ enum Ask {
 }
 
 impl Interpreter {
+    /// Asks a copy of `engine`, which is prepared, for the document at `reference`.
+    pub(super) fn asking(engine: &regorus::Engine, reference: String) -> Self {
+        Self {
+            engine: engine.clone(),
+            ask: Ask::Query(reference),
+        }
+    }
+
+    /// Evaluates once, with functions that end it where `limits` are used up.
+    pub(super) fn observed(&self, input: Value, limits: Limits) -> Result<Value, EvalError> {
+        builtins::observed(limits, || self.evaluate(input, limits))
+    }
+
     fn evaluate(&self, input: Value, limits: Limits) -> Result<Value, EvalError> {
         let mut engine = self.engine.clone();
         engine.set_execution_timer_config(timer(limits.time, INTERPRETER_INTERVAL));
@@ -222,6 +248,14 @@ impl Machines {
         machine.load_program(Arc::clone(&self.program));
         machine.set_data(self.data.clone())?;
         Ok(machine)
+    }
+
+    /// Makes machines until so many wait.
+    fn fill(&self, wanted: usize) {
+        while self.idle.len() < wanted.min(MAX_IDLE) {
+            let Ok(machine) = self.build() else { return };
+            drop(self.idle.push(machine));
+        }
     }
 
     /// A machine comes back to the pool only from here, so that one whose run panicked is gone.

@@ -1,5 +1,7 @@
 //! What is in a policy set, told to people: `inspect`, logs and the admin pages read it.
 
+use std::sync::Arc;
+
 use super::builtins;
 use super::entrypoint::Target;
 use super::index::Index;
@@ -17,19 +19,27 @@ pub struct Summary {
     pub entrypoint: String,
     /// Whether a rule of it calls `http.send`.
     pub sends: bool,
+    /// The functions that its modules call and whose answers depend on more than their arguments, such
+    /// as `time.now_ns`, in order and each once.
+    pub nondeterministic: Vec<String>,
     /// The bundles' revisions, else a short digest of the files.
     pub revision: String,
+    /// The name of each bundle with its revision, if it has one.
+    pub bundles: Vec<(Arc<str>, Option<String>)>,
 }
 
 impl Summary {
-    pub(super) fn new(index: &Index, target: &Target, revision: String) -> Self {
+    /// A summary that does not say yet which revision it is of.
+    pub(super) fn new(index: &Index, target: &Target) -> Self {
         Self {
             packages: index.packages(),
             modules: index.modules.len(),
             rules: index.rules.values().map(Vec::len).sum(),
             sends: builtins::sends(index, target.query()),
+            nondeterministic: builtins::nondeterministic(index, target.query()),
             entrypoint: target.text().to_owned(),
-            revision,
+            revision: String::new(),
+            bundles: Vec::new(),
         }
     }
 }

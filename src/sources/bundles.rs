@@ -5,6 +5,15 @@
 //! stays whatever a source serves, and that why is always told: in status, metrics and log.
 
 pub mod download;
+pub mod status;
+
+mod age;
+mod follow;
+mod followers;
+mod persisted;
+mod schedule;
+
+pub use followers::Followers;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -14,7 +23,7 @@ use crate::{
 };
 
 /// One entry of `bundles`, with OPA's keys and ours (`portcullis.bundles`).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {
     /// Its name: the key below `bundles`.
     pub name: Arc<str>,

@@ -12,19 +12,26 @@ mod walk;
 use std::{
     fmt, io,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use globset::{Glob, GlobSet, GlobSetBuilder};
 use sha2::{Digest as _, Sha256};
 
 use self::walk::Walk;
-use crate::policy::PolicyFile;
+use crate::policy::{
+    PolicyFile,
+    bundle::{Verification, WriteError},
+};
 
 /// What to read.
 #[derive(Clone, Debug, Default)]
 pub struct Files {
     roots: Vec<Root>,
     ignore: GlobSet,
+    verification: Arc<Verification>,
+    /// Whether folders of bundles are read with the files that nobody uses.
+    whole: bool,
 }
 
 /// One path to read.
@@ -80,6 +87,15 @@ pub enum SourceError {
         /// Of what.
         unit: &'static str,
     },
+    /// A folder cannot be a bundle.
+    #[error("`{}` is no bundle", path.display())]
+    Bundle {
+        /// The folder.
+        path: PathBuf,
+        /// What is in the way.
+        #[source]
+        source: WriteError,
+    },
     /// The content was exchanged again and again while it was read.
     #[error("`{}` does not stop changing", .0.display())]
     Unsteady(PathBuf),
@@ -112,7 +128,29 @@ impl Files {
         Ok(Self {
             roots: Vec::new(),
             ignore: globs.build().map_err(refused)?,
+            verification: Arc::default(),
+            whole: false,
         })
+    }
+
+    /// The same, and folders of bundles with every visible file, also those that no policy uses: what
+    /// a signature speaks for.
+    #[must_use]
+    pub fn whole(mut self) -> Self {
+        self.whole = true;
+        self
+    }
+
+    /// The same with what makes the bundles among them genuine.
+    #[must_use]
+    pub fn verified(mut self, verification: Verification) -> Self {
+        self.verification = Arc::new(verification);
+        self
+    }
+
+    /// What makes the bundles among them genuine.
+    pub fn verification(&self) -> &Arc<Verification> {
+        &self.verification
     }
 
     /// Adds a path as the command line gives it: `path`, `foo.bar:path` or `file://path`.
@@ -151,7 +189,7 @@ impl Files {
             for root in &self.roots {
                 match root {
                     Root::Plain { prefix, path } => walk.plain(path, prefix, &mut files)?,
-                    Root::Bundle(path) => files.push(bundle::read(&mut walk, path)?),
+                    Root::Bundle(path) => files.push(bundle::read(&mut walk, path, self.whole)?),
                 }
             }
             // A ConfigMap swap in the middle would mix two generations: read again.

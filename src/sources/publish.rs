@@ -1,36 +1,61 @@
-//! From files to the active policy: compile aside, then swap in one step.
+//! From files and bundles to the active policy: compile aside, then swap in one step.
 //!
-//! Promises that the policy of running checks is only ever replaced by one that compiled as a whole,
-//! and that every attempt is counted, logged and shown, with the reason when it failed.
+//! Promises that the policy of running checks is only ever replaced by one that compiled as a whole
+//! from everything that must be there; that one that did not fit is tried again together with what
+//! comes later; and that every attempt is counted, logged and shown, with the reason when it failed.
+
+mod describe;
+mod parts;
 
 use std::{
+    collections::BTreeSet,
     fmt::Display,
-    sync::{Arc, Mutex, PoisonError},
+    num::NonZero,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread,
     time::Duration,
 };
 
-use serde_json::{Map, Value, json};
+use serde_json::Value;
+use tokio::sync::watch;
 
+use self::parts::{Key, Part, Parts, Selection};
+use super::bundles::status::{Failure, Stage, Statuses};
 use crate::{
     check::Active,
     clock::Clock,
+    digest::Digest,
     input,
-    policy::{Engine, LoadError, LoadOptions, Policy, PolicyFile},
+    policy::{
+        Diagnostic, LoadError, LoadOptions, Policy, PolicyFile, PolicySet,
+        bundle::{Bundle, Verification},
+        testing::{self, TestResult},
+    },
     snapshot::Snapshot,
-    telemetry::{Metrics, PolicyActivated, PolicyRejected, event::ActivePolicy},
+    telemetry::{BundleActivated, Metrics, PolicyActivated, PolicyRejected, event::ActivePolicy},
 };
+
+pub use describe::{bundles, describe};
 
 /// Compiles policies and makes them the active one.
 #[derive(Debug)]
 pub struct Publisher {
     active: Snapshot<Active>,
     load: LoadOptions,
+    /// What makes the archives among the files genuine.
+    verification: Arc<Verification>,
     input: input::Options,
-    /// Where the files come from, as the user knows it.
+    /// Where the plain files come from, as the user knows it.
     source: String,
     metrics: Arc<Metrics>,
     clock: Clock,
+    /// Held while one attempt goes on: there is one at a time.
+    turn: Mutex<()>,
+    parts: Mutex<Parts>,
     last: Mutex<Last>,
+    statuses: Statuses,
+    /// How many policies became active.
+    activations: watch::Sender<u64>,
 }
 
 /// How the last attempts went.
@@ -40,8 +65,92 @@ struct Last {
     error: Option<String>,
 }
 
+/// A bundle that may become part of the policy.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    /// The bundle; its name says which one it is.
+    pub bundle: Arc<Bundle>,
+    /// What it was made from: two with the same digest are the same.
+    pub digest: Digest,
+    /// Whether its tests must hold.
+    pub run_tests: bool,
+    /// The key that verified it.
+    pub signed_by: Option<Arc<str>>,
+}
+
+/// What came of an offer that is not refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Activated {
+    /// It is part of the active policy from now on.
+    Now(Took),
+    /// It was part of the active policy before.
+    Same,
+    /// Nothing is active until these bundles are there too.
+    Waiting(Vec<Arc<str>>),
+}
+
+/// How long the steps of an attempt took; `None`: a step that was not made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Took {
+    /// Compiling everything together.
+    pub compile: Option<Duration>,
+    /// Running the bundles' own tests.
+    pub tests: Option<Duration>,
+}
+
+/// Why an offer did not become part of the policy. It is kept, and tried again with later ones.
+#[derive(Debug, thiserror::Error)]
+pub enum ActivationError {
+    /// It does not compile with the others.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// Tests that come with it fail.
+    #[error("{}", failed_tests(.0))]
+    Tests(Vec<TestResult>),
+    /// No bundle of this name is configured, or not any more.
+    #[error("no bundle `{0}` is configured")]
+    Unexpected(Arc<str>),
+}
+
+impl ActivationError {
+    /// Where it ended.
+    pub fn stage(&self) -> Stage {
+        match self {
+            Self::Load(_) => Stage::Compile,
+            Self::Tests(_) => Stage::Tests,
+            Self::Unexpected(_) => Stage::Internal,
+        }
+    }
+
+    /// The problems of the policy, each with its place.
+    pub fn problems(&self) -> Vec<Diagnostic> {
+        match self {
+            Self::Load(LoadError(problems)) => problems.clone(),
+            Self::Tests(results) => results.iter().map(problem_of_test).collect(),
+            Self::Unexpected(_) => Vec::new(),
+        }
+    }
+
+    /// What a bundle's status says about it.
+    pub(super) fn failure(&self) -> Failure {
+        let mut errors = self.problems();
+        errors.truncate(Failure::MAX_ERRORS);
+        Failure {
+            stage: self.stage(),
+            message: self
+                .to_string()
+                .chars()
+                .take(MOST_TEXT)
+                .collect::<String>()
+                .into(),
+            errors: errors.into(),
+            http_status: None,
+        }
+    }
+}
+
 impl Publisher {
-    /// A publisher into a new, empty snapshot.
+    /// A publisher into a new, empty snapshot. `source` tells where plain files come from.
     pub fn new(
         load: LoadOptions,
         input: input::Options,
@@ -52,12 +161,24 @@ impl Publisher {
         Self {
             active: Snapshot::empty(),
             load,
+            verification: Arc::default(),
             input,
             source,
             metrics,
             clock,
+            turn: Mutex::default(),
+            parts: Mutex::default(),
             last: Mutex::default(),
+            statuses: Statuses::new(),
+            activations: watch::Sender::new(0),
         }
+    }
+
+    /// The same with what makes the archives among the files genuine.
+    #[must_use]
+    pub fn verifying_files(mut self, verification: Arc<Verification>) -> Self {
+        self.verification = verification;
+        self
     }
 
     /// Where the active policy is found.
@@ -65,56 +186,305 @@ impl Publisher {
         &self.active
     }
 
-    /// Makes `files` the active policy, or keeps the one there is.
-    pub fn publish(&self, files: &[PolicyFile]) -> Result<(), LoadError> {
-        let policy = Policy::load(files, &self.load).inspect_err(|error| self.reject(error))?;
-        let next = Arc::new(Active::new(policy, &self.input));
-        let at = self.clock.now().unix;
-        self.active.publish(Arc::clone(&next));
-        *self.last() = Last {
-            activated_at: Some(at),
-            error: None,
-        };
-        PolicyActivated {
-            policy: described(&next),
-            source: &self.source,
-            at,
+    /// What is known of each bundle.
+    pub fn statuses(&self) -> &Statuses {
+        &self.statuses
+    }
+
+    /// Tells each time a policy became active.
+    pub fn activations(&self) -> watch::Receiver<u64> {
+        self.activations.subscribe()
+    }
+
+    /// Waits until there is an active policy.
+    pub async fn activated(&self) {
+        let mut activations = self.activations();
+        while self.active.load().is_none() {
+            // The sender lives as long as this.
+            if activations.changed().await.is_err() {
+                return;
+            }
         }
-        .emit(&self.metrics);
-        Ok(())
+    }
+
+    /// Whether the active policy consists of everything that must be there.
+    pub fn is_complete(&self) -> bool {
+        self.active.load().is_some() && self.parts().missing_from_current().is_empty()
+    }
+
+    /// The digest of the bundle `name` in the active policy.
+    pub fn active_digest(&self, name: &str) -> Option<Digest> {
+        let parts = self.parts();
+        let active = self.active.load().is_some();
+        parts
+            .current_bundle(name)
+            .filter(|_| active)
+            .map(|candidate| candidate.digest)
+    }
+
+    /// The bundle `name` in the active policy.
+    pub fn active_bundle(&self, name: &str) -> Option<Arc<Bundle>> {
+        let parts = self.parts();
+        let active = self.active.load().is_some();
+        let bundle = parts.current_bundle(name).filter(|_| active);
+        bundle.map(|candidate| Arc::clone(&candidate.bundle))
+    }
+
+    /// Says which bundles must be there, from now on: nothing becomes active before, and one that is
+    /// not named any more leaves with the next activation, at once when nothing is missing. Blocks.
+    pub fn expect(
+        &self,
+        names: impl IntoIterator<Item = Arc<str>>,
+    ) -> Result<Activated, ActivationError> {
+        let _turn = self.take_turn();
+        let names: BTreeSet<Arc<str>> = names.into_iter().collect();
+        let changes = self.parts().expect_bundles(names);
+        if !changes || self.active.load().is_none() {
+            return Ok(self.waiting());
+        }
+        self.attempt(None)
+    }
+
+    /// Makes `files` the plain files of the policy, or keeps those there are. Blocks.
+    pub fn set_files(&self, files: Vec<PolicyFile>) -> Result<Activated, ActivationError> {
+        let _turn = self.take_turn();
+        self.parts().offer(Key::Files, Part::Files(files.into()));
+        self.attempt(Some(&Key::Files))
+    }
+
+    /// Makes a bundle part of the policy, or keeps the one of its name. Blocks.
+    pub fn offer(&self, candidate: Candidate) -> Result<Activated, ActivationError> {
+        let _turn = self.take_turn();
+        let name: Arc<str> = candidate.bundle.name().into();
+        let key = Key::Bundle(Arc::clone(&name));
+        {
+            let mut parts = self.parts();
+            if !parts.expects(&key) {
+                return Err(ActivationError::Unexpected(name));
+            }
+            let active = self.active.load().is_some();
+            if active
+                && parts
+                    .current_bundle(&name)
+                    .is_some_and(|current| current.digest == candidate.digest)
+            {
+                // One that was refused meanwhile is not wanted any more.
+                parts.withdraw(&key);
+                return Ok(Activated::Same);
+            }
+            parts.offer(key.clone(), Part::Bundle(candidate));
+        }
+        self.attempt(Some(&key))
     }
 
     /// Notes that the next policy could not even be read, or not compiled; the active one stays.
     pub fn reject(&self, problems: &dyn Display) {
-        let kept = self.active.load_full();
-        self.last().error = Some(problems.to_string());
-        PolicyRejected {
-            problems,
-            source: &self.source,
-            kept: kept.as_deref().map(|active| active.policy().revision()),
-        }
-        .emit(&self.metrics);
+        self.reject_of(&self.source, problems);
     }
 
     /// What is active, for people.
     pub fn status(&self) -> Value {
         let last = self.last();
         let active = self.active.load_full();
-        let mut status = active.map_or_else(
-            || entries([("active", false.into())]),
-            |active| describe(active.policy()),
-        );
+        let active = active.as_deref().map(Active::policy);
         let activated_at = last.activated_at.map(|at| at.as_secs());
-        status.extend(entries([
-            ("source", self.source.clone().into()),
-            ("last_activation", activated_at.into()),
-            ("last_error", last.error.clone().into()),
-        ]));
-        status.into()
+        let mut shown = describe::status(active, &self.source, activated_at, last.error.as_deref());
+        let bundles = bundles(&self.statuses.current());
+        if !bundles.is_empty() {
+            shown.insert("bundles".to_owned(), bundles.into());
+        }
+        shown.into()
     }
 
-    fn last(&self) -> std::sync::MutexGuard<'_, Last> {
+    /// Compiles what there is with what was offered, `of` last, and makes it active.
+    fn attempt(&self, of: Option<&Key>) -> Result<Activated, ActivationError> {
+        let selections = {
+            let parts = self.parts();
+            if !parts.missing().is_empty() {
+                drop(parts);
+                return Ok(self.waiting());
+            }
+            parts.selections(of)
+        };
+        let mut first = None;
+        for selection in selections {
+            match self.make(&selection) {
+                Ok((next, took)) => {
+                    self.publish(next, &selection);
+                    return Ok(Activated::Now(took));
+                }
+                // What is wrong with everything together says most.
+                Err(error) => drop(first.get_or_insert(error)),
+            }
+        }
+        match first {
+            None => Ok(Activated::Same),
+            Some(error) => {
+                self.refuse(of, &error);
+                Err(error)
+            }
+        }
+    }
+
+    fn make(&self, selection: &Selection) -> Result<(Active, Took), ActivationError> {
+        let begun = self.clock.instant();
+        let set = PolicySet {
+            files: &selection.files,
+            bundles: &selection.bundles,
+            verification: Some(&self.verification),
+        };
+        let policy = Policy::load_set(&set, &self.load)?;
+        let active = Active::new(policy, &self.input);
+        let compiled = self.clock.instant();
+        let mut took = Took {
+            compile: Some(compiled.saturating_duration_since(begun)),
+            tests: None,
+        };
+        if !selection.tested.is_empty() {
+            self.test(&set, &selection.tested)?;
+            took.tests = Some(self.clock.instant().saturating_duration_since(compiled));
+        }
+        Ok((active.warmed(workers()), took))
+    }
+
+    /// Runs the tests of these bundles.
+    fn test(&self, set: &PolicySet<'_>, bundles: &[Arc<str>]) -> Result<(), ActivationError> {
+        let names: Vec<&str> = bundles.iter().map(|name| &**name).collect();
+        let bounds = testing::Bounds::default();
+        let mut results = testing::run(set, &self.load, testing::Of::Bundles(&names), bounds)?;
+        results.retain(TestResult::is_bad);
+        if results.is_empty() {
+            Ok(())
+        } else {
+            Err(ActivationError::Tests(results))
+        }
+    }
+
+    fn publish(&self, next: Active, selection: &Selection) {
+        let next = Arc::new(next);
+        let at = self.clock.now().unix;
+        self.active.publish(Arc::clone(&next));
+        let replaced = self.parts().activate(selection);
+        *self.last() = Last {
+            activated_at: Some(at),
+            error: None,
+        };
+        PolicyActivated {
+            policy: described(&next),
+            source: &self.places(),
+            at,
+        }
+        .emit(&self.metrics);
+        for candidate in replaced {
+            BundleActivated {
+                bundle: candidate.bundle.name(),
+                revision: candidate.bundle.revision(),
+                signed_by: candidate.signed_by.as_deref(),
+                at,
+            }
+            .emit(&self.metrics);
+            self.statuses.change(candidate.bundle.name(), |status| {
+                status.active = true;
+                status.active_revision = candidate.bundle.revision().map(Into::into);
+                status.last_successful_activation = Some(at);
+                status.signed_by.clone_from(&candidate.signed_by);
+                status.failure = None;
+            });
+        }
+        self.activations
+            .send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    /// Tells why nothing changed. Before there is any policy that concerns every bundle.
+    fn refuse(&self, of: Option<&Key>, error: &ActivationError) {
+        let failure = error.failure();
+        let offered = if self.active.load().is_some() {
+            of.and_then(Key::bundle).into_iter().cloned().collect()
+        } else {
+            self.parts().offered_bundles()
+        };
+        for name in offered {
+            self.statuses
+                .change(&name, |status| status.failure = Some(failure.clone()));
+        }
+        self.reject_of(&self.places(), error);
+    }
+
+    fn reject_of(&self, source: &str, problems: &dyn Display) {
+        let kept = self.active.load_full();
+        self.last().error = Some(problems.to_string());
+        PolicyRejected {
+            problems,
+            source,
+            kept: kept.as_deref().map(|active| active.policy().revision()),
+        }
+        .emit(&self.metrics);
+    }
+
+    fn waiting(&self) -> Activated {
+        let missing = self.parts().missing();
+        if missing.is_empty() {
+            Activated::Same
+        } else {
+            Activated::Waiting(missing)
+        }
+    }
+
+    /// The places of everything that is configured.
+    fn places(&self) -> String {
+        let statuses = self.statuses.current();
+        let parts = self.parts();
+        let files = parts.expects(&Key::Files).then_some(self.source.as_str());
+        let bundles = statuses.iter().filter(|status| {
+            let key = Key::Bundle(Arc::clone(&status.name));
+            parts.expects(&key)
+        });
+        let bundles = bundles.map(|status| &*status.place);
+        let places: Vec<&str> = files.into_iter().chain(bundles).collect();
+        places.join(", ")
+    }
+
+    fn take_turn(&self) -> MutexGuard<'_, ()> {
+        // A compiler that panicked has left nothing half done: what it made was not published.
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn parts(&self) -> MutexGuard<'_, Parts> {
+        self.parts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn last(&self) -> MutexGuard<'_, Last> {
         self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How many threads answer checks, as tokio counts them.
+fn workers() -> usize {
+    thread::available_parallelism().map_or(1, NonZero::get)
+}
+
+/// How many tests fail, then each of them.
+fn failed_tests(results: &[TestResult]) -> String {
+    let plural = if results.len() == 1 { "" } else { "s" };
+    let mut text = format!("{} failed test{plural} in the policy", results.len());
+    for result in results {
+        text.push_str(&format!("\n{result}"));
+    }
+    text
+}
+
+fn problem_of_test(result: &TestResult) -> Diagnostic {
+    let outcome = match &result.outcome {
+        testing::Outcome::Error(why) => format!("error: {why}"),
+        testing::Outcome::Failed => "failed".to_owned(),
+        testing::Outcome::Passed | testing::Outcome::Skipped => "did not fail".to_owned(),
+    };
+    Diagnostic {
+        file: result.file.clone(),
+        position: Some((result.line, 1)),
+        message: format!("{}.{}: {outcome}", result.package, result.name),
+        excerpt: None,
+        hint: None,
     }
 }
 
@@ -125,108 +495,8 @@ fn described(active: &Active) -> ActivePolicy<'_> {
     }
 }
 
-/// What a policy is made of, as `/policy` and `portcullis inspect` show it.
-pub fn describe(policy: &Policy) -> Map<String, Value> {
-    let summary = policy.summary();
-    let reads: Vec<_> = policy
-        .reads()
-        .to_string()
-        .lines()
-        .map(str::to_owned)
-        .collect();
-    let interpreted: Vec<_> = policy
-        .interpreted_because()
-        .iter()
-        .map(|why| match why.position {
-            Some((line, column)) => format!("{}:{line}:{column}: {}", why.file, why.message),
-            None => why.message.clone(),
-        })
-        .collect();
-    let engine = match policy.engine() {
-        Engine::Rvm => "rvm",
-        Engine::Interpreter => "interpreter",
-    };
-    entries([
-        ("active", true.into()),
-        ("revision", json!(summary.revision)),
-        ("entrypoint", json!(summary.entrypoint)),
-        ("packages", json!(summary.packages)),
-        ("modules", json!(summary.modules)),
-        ("rules", json!(summary.rules)),
-        ("sends", summary.sends.into()),
-        ("engine", engine.into()),
-        ("interpreted_because", interpreted.into()),
-        ("reads", reads.into()),
-    ])
-}
-
-fn entries<const N: usize>(entries: [(&str, Value); N]) -> Map<String, Value> {
-    let own = |(key, value): (&str, Value)| (key.to_owned(), value);
-    entries.into_iter().map(own).collect()
-}
+/// The most characters of an error that a status shows.
+const MOST_TEXT: usize = 2_000;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::policy::Entrypoint;
-
-    fn publisher() -> Publisher {
-        let load = LoadOptions {
-            entrypoint: Entrypoint::Path(["envoy", "authz", "allow"].map(str::to_owned).to_vec()),
-            v0_compatible: false,
-            strict_builtin_errors: false,
-        };
-        let metrics = Arc::new(Metrics::new(None));
-        Publisher::new(
-            load,
-            input::Options::default(),
-            "test".into(),
-            metrics,
-            Clock::System,
-        )
-    }
-
-    fn file(text: &str) -> PolicyFile {
-        PolicyFile {
-            name: "policy.rego".into(),
-            data_path: Vec::new(),
-            bytes: text.as_bytes().to_vec(),
-        }
-    }
-
-    #[test]
-    fn a_broken_policy_keeps_the_active_one_and_shows_why() {
-        let publisher = publisher();
-        publisher
-            .publish(&[file("package envoy.authz\nallow := true")])
-            .unwrap();
-        let before = publisher.status();
-        publisher
-            .publish(&[file("package envoy.authz\nallow := {{")])
-            .unwrap_err();
-        let after = publisher.status();
-        assert_eq!(before["revision"], after["revision"]);
-        assert_eq!(before["last_error"], Value::Null);
-        assert!(
-            after["last_error"]
-                .as_str()
-                .unwrap()
-                .contains("policy.rego:2")
-        );
-        publisher
-            .publish(&[file("package envoy.authz\nallow := false")])
-            .unwrap();
-        assert_eq!(publisher.status()["last_error"], Value::Null);
-        assert_ne!(publisher.status()["revision"], before["revision"]);
-    }
-
-    #[test]
-    fn nothing_is_active_after_a_first_failure() {
-        let publisher = publisher();
-        publisher
-            .publish(&[file("package envoy.authz\nallow := {{")])
-            .unwrap_err();
-        assert!(publisher.active().load().is_none());
-        assert_eq!(publisher.status()["active"], false);
-    }
-}
+mod tests;

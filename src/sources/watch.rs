@@ -51,12 +51,11 @@ async fn follow<F>(files: &Files, content: &Arc<Mutex<Content<F>>>, rescan: Dura
 where
     F: FnMut(Result<Vec<PolicyFile>, SourceError>) + Send + 'static,
 {
-    let woken = Arc::new(Notify::new());
     let mut folders = BTreeSet::new();
     loop {
         // Subscribed anew each time, before reading: a folder that was deleted and created again has
         // lost its watch, and a change after this line is either read or wakes.
-        let subscription = subscribe(files, &folders, &woken);
+        let watching = Watching::of(files.paths(), &folders);
         let looking = Arc::clone(content);
         let look = move || {
             // A callback that panicked left nothing half done in here.
@@ -70,12 +69,53 @@ where
             sleep(QUIET).await;
             continue;
         }
-        if timeout(rescan, woken.notified()).await.is_ok() {
-            let until_quiet = async { while timeout(QUIET, woken.notified()).await.is_ok() {} };
+        watching.changed(rescan).await;
+    }
+}
+
+/// A subscription to everything that can show a change; what cannot be watched is left to the next
+/// look.
+#[derive(Debug)]
+pub(super) struct Watching {
+    woken: Arc<Notify>,
+    _subscription: Option<RecommendedWatcher>,
+}
+
+impl Watching {
+    /// Watches `roots`, and the `folders` that were met below them.
+    pub(super) fn of<'p>(
+        roots: impl Iterator<Item = &'p Path>,
+        folders: &BTreeSet<PathBuf>,
+    ) -> Self {
+        let woken = Arc::new(Notify::new());
+        let wake = Arc::clone(&woken);
+        let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
+            if event.map_or(true, |event| changes_content(event.kind)) {
+                wake.notify_one();
+            }
+        });
+        let mut watcher = watcher.ok();
+        let of_roots = roots.flat_map(folders_of_root);
+        let wanted: BTreeSet<PathBuf> = of_roots.chain(folders.iter().cloned()).collect();
+        if let Some(watcher) = &mut watcher {
+            for folder in wanted {
+                watcher.watch(&folder, RecursiveMode::NonRecursive).ok();
+            }
+        }
+        Self {
+            woken,
+            _subscription: watcher,
+        }
+    }
+
+    /// Waits until it is time to look again: after a change, once it is quiet, and after `rescan`.
+    pub(super) async fn changed(&self, rescan: Duration) {
+        if timeout(rescan, self.woken.notified()).await.is_ok() {
+            let until_quiet =
+                async { while timeout(QUIET, self.woken.notified()).await.is_ok() {} };
             // Whether it got quiet or not, it is time to look.
             timeout(LONGEST_UNREST, until_quiet).await.ok();
         }
-        drop(subscription);
     }
 }
 
@@ -109,27 +149,6 @@ impl<F: FnMut(Result<Vec<PolicyFile>, SourceError>)> Content<F> {
         }
         folders
     }
-}
-
-/// Watches everything that can show a change; what cannot be watched is left to the next look.
-fn subscribe(
-    files: &Files,
-    folders: &BTreeSet<PathBuf>,
-    woken: &Arc<Notify>,
-) -> Option<RecommendedWatcher> {
-    let wake = Arc::clone(woken);
-    let mut watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
-        if event.map_or(true, |event| changes_content(event.kind)) {
-            wake.notify_one();
-        }
-    })
-    .ok()?;
-    let of_roots = files.paths().flat_map(folders_of_root);
-    let wanted: BTreeSet<PathBuf> = of_roots.chain(folders.iter().cloned()).collect();
-    for folder in wanted {
-        watcher.watch(&folder, RecursiveMode::NonRecursive).ok();
-    }
-    Some(watcher)
 }
 
 /// The nearest folder above a root that exists, and the one its links lead to.

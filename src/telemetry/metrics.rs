@@ -3,12 +3,15 @@
 //! Recording a check is a handful of atomic additions: no lock, no hash, no allocation. Recording is
 //! the business of events; whoever has news builds an event and emits it.
 
+mod age;
+mod bundles;
 mod checks;
 mod connections;
 mod histogram;
 mod http_send;
 mod jwks;
 mod performance;
+mod reports;
 mod tokens;
 
 use std::{sync::atomic::AtomicU64, time::Duration};
@@ -20,8 +23,8 @@ use prometheus_client::{
 };
 
 use self::{
-    checks::Checks, connections::Connections, http_send::HttpSend, jwks::Jwks,
-    performance::Performance, tokens::Tokens,
+    bundles::Bundles, checks::Checks, connections::Connections, http_send::HttpSend, jwks::Jwks,
+    performance::Performance, reports::Reports, tokens::Tokens,
 };
 use super::event::CheckDecided;
 use crate::{
@@ -47,7 +50,9 @@ pub struct Metrics {
     tokens: Tokens,
     pub(super) connections: Connections,
     pub(super) jwks: Jwks,
+    pub(super) bundles: Bundles,
     pub(super) http_send: HttpSend,
+    pub(super) reports: Reports,
     performance: Option<Performance>,
     policy_info: Family<[Label; 2], Gauge>,
     policy_activated_at: Gauge<f64, AtomicU64>,
@@ -95,7 +100,9 @@ impl Metrics {
             tokens: Tokens::register(ours),
             connections: Connections::register(ours),
             jwks: Jwks::register(ours),
+            bundles: Bundles::register(ours),
             http_send: HttpSend::register(ours),
+            reports: Reports::register(ours),
             performance,
             policy_info: registered(
                 ours,
@@ -111,6 +118,13 @@ impl Metrics {
             policy_rejections: result("failure"),
             registry,
         }
+    }
+
+    /// The same with OPA's own metrics of bundles (`status.prometheus: true`).
+    #[must_use]
+    pub fn with_status_of_opa(mut self) -> Self {
+        self.bundles.show_as_opa(&mut self.registry);
+        self
     }
 
     /// Counts one more check in flight; `None` where there are `limit` already.

@@ -1,41 +1,48 @@
 //! `everything.yaml`: a file with every key of ours and of opa-envoy's plugin.
 
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{collections::BTreeSet, fs, path::Path, time::Duration};
 
 use portcullis::{
     config::{
-        Admin, Admission, AllowedCaller, EvaluationLimits, Http2, Identity, Isolation, ListenAddr,
-        Log, Plugin, Portcullis, ProcessMemory, Shutdown, Tls,
+        Admin, Admission, AllowedCaller, Config, EvaluationLimits, Http2, Identity, Isolation,
+        ListenAddr, Log, Plugin, Portcullis, ProcessMemory, Shutdown, Tls,
     },
     http_send::{BreakerOptions, Options as HttpSend, Origin},
     identity::Xfcc,
     input::Encoding,
     response::OnError,
+    services::Service,
+    status::Options,
     telemetry::log::{Format, Level},
 };
 
-use super::{fixture, jwt, load_file, path};
+use serde_json::Value;
+
+use super::{bundles, discovery, fixture, jwt, load_file, path, services};
 
 #[test]
 fn every_key_arrives_where_it_belongs() {
-    let env = [
-        ("POD_NAME", "authz-0"),
-        ("BUNDLE_TOKEN", "t0ken"),
-        ("JWT_SECRET", "t0ken of at least thirty-two bytes"),
-    ];
-    let config = load_file(&fixture("everything.yaml"), &env).unwrap();
+    let config = everything();
     assert_eq!(config.plugin, every_plugin_key());
     assert_eq!(config.portcullis, every_key_of_ours());
-    assert_eq!(config.bundles, [PathBuf::from("/policies/bundle.tar.gz")]);
+    let services: Vec<Service> = config.services.iter().map(|one| (**one).clone()).collect();
+    assert_eq!(services, services::every_service());
+    assert_eq!(config.bundles, bundles::every_bundle(&config));
+    assert_eq!(config.discovery, Some(discovery::every_key(&config)));
+    let status = Options {
+        service: Some(bundles::service(&config, "mutual")),
+        partition: "edge/1".to_owned(),
+        console: true,
+        prometheus: true,
+    };
+    assert_eq!(config.status, Some(status));
+    assert_eq!(config.labels["pod"], "authz-0");
     let kept = config.persistence_directory.as_deref();
     assert_eq!(kept, Some(Path::new("/var/lib/portcullis")));
     assert_eq!(
         config.warnings,
         [
-            "these keys have no effect in this version: `services`, `labels`, \
+            "these keys have no effect in this version: \
              `plugins.envoy_ext_authz_grpc.grpc-max-send-msg-size`",
             "`plugins.envoy_ext_authz_grpc.dry-run` is on: every request is let through",
         ]
@@ -43,6 +50,67 @@ fn every_key_arrives_where_it_belongs() {
     let shown = config.redacted();
     assert_eq!(shown["labels"]["pod"], "authz-0");
     assert!(!shown.to_string().contains("t0ken"));
+}
+
+fn everything() -> Config {
+    let env = [
+        ("POD_NAME", "authz-0"),
+        ("BUNDLE_TOKEN", "t0ken"),
+        ("JWT_SECRET", "t0ken of at least thirty-two bytes"),
+        ("AWS_ACCESS_KEY_ID", "AKIA"),
+        ("AWS_SECRET_ACCESS_KEY", "t0ken"),
+        ("AWS_REGION", "eu-north-1"),
+        ("AWS_ROLE_ARN", "arn:gate"),
+        ("AWS_WEB_IDENTITY_TOKEN_FILE", "/aws/token"),
+    ];
+    load_file(&fixture("everything.yaml"), &env).unwrap()
+}
+
+/// Every key of the sections of OPA that are read here, and of `portcullis.bundles`, is documented.
+#[test]
+fn every_key_about_bundles_is_in_the_documentation() {
+    let docs = fs::read_to_string("docs/configuration.md").unwrap();
+    let file = fs::read_to_string(fixture("everything.yaml")).unwrap();
+    let file: Value = yaml_serde::from_str(&file).unwrap();
+    let mut keys = BTreeSet::new();
+    for section in ["services", "bundles", "keys"] {
+        file[section]
+            .as_object()
+            .unwrap()
+            .values()
+            .for_each(|entry| collect(entry, &mut keys));
+    }
+    for section in [
+        &file["discovery"],
+        &file["status"],
+        &file["portcullis"]["bundles"],
+    ] {
+        collect(section, &mut keys);
+    }
+    let free = ["X-Tenant", "X-Realm", "audience", "authz"];
+    let known = |key: &&str| {
+        let forms = [
+            format!("`{key}`"),
+            format!(".{key}`"),
+            format!("`{key}."),
+            format!(".{key}."),
+        ];
+        free.contains(key) || forms.iter().any(|form| docs.contains(form))
+    };
+    let left_out: Vec<&str> = keys
+        .iter()
+        .map(String::as_str)
+        .filter(|key| !known(key))
+        .collect();
+    assert_eq!(left_out, Vec::<&str>::new());
+    assert!(keys.len() > 50, "{keys:?}");
+}
+
+fn collect(value: &Value, keys: &mut BTreeSet<String>) {
+    for (key, value) in value.as_object().into_iter().flatten() {
+        keys.insert(key.clone());
+        collect(value, keys);
+    }
 }
 
 fn every_plugin_key() -> Plugin {
@@ -113,6 +181,7 @@ fn every_key_of_ours() -> Portcullis {
         },
         limits: every_limit(),
         http_send: http_send(),
+        bundles: bundles::every_wish(),
         http2: http2(),
         shutdown: Shutdown {
             grace: Duration::ZERO,

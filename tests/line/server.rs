@@ -96,6 +96,8 @@ impl Server {
             health: Arc::new(Health::default),
             metrics: Arc::new(move || shown.encode()),
             policy: Arc::new(|| Value::Null),
+            bundles: Arc::new(serde_json::Map::new),
+            status: Arc::new(|| Value::Null),
             config: Value::Null,
             version: Value::Null,
         };

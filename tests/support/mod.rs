@@ -193,6 +193,8 @@ pub(crate) fn views_with_bundles(ready: Ready, active: Arc<AtomicBool>) -> Views
         }),
         metrics: Arc::new(|| "# EOF\n".to_owned()),
         policy: Arc::new(|| json!({"revision": "r1"})),
+        bundles: Arc::new(serde_json::Map::new),
+        status: Arc::new(|| json!({"bundles": {}})),
         config: json!({"listen": ":9191"}),
         version: json!({"version": "0.0.0"}),
     }

@@ -1,203 +1,267 @@
 //! The `.manifest` of a bundle: its revision, the parts of `data` it owns, its Rego versions.
 
+mod versions;
+
 use std::collections::BTreeMap;
 
 use regorus::Value;
-use serde::Deserialize;
+use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
+use crate::policy::LoadError;
 use crate::policy::diagnostic::Diagnostic;
-use crate::policy::refs::data_path;
 
-/// The keys of a manifest that mean something here; OPA's others are allowed and ignored.
-#[derive(Clone, Debug, Default, Deserialize)]
+/// What a manifest says; as JSON it is what `opa build` writes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Manifest {
-    #[serde(default)]
-    pub(super) revision: Option<String>,
-    #[serde(default)]
+    #[serde(serialize_with = "text_or_empty")]
+    revision: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     roots: Option<Vec<String>>,
-    #[serde(default)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     rego_version: Option<u8>,
-    #[serde(default)]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     file_rego_versions: BTreeMap<String, u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metadata: Option<Value>,
 }
 
 impl Manifest {
+    /// Reads a manifest; `file` is its name in problems. Keys that nobody knows are passed over, as
+    /// OPA does.
+    pub fn from_json(file: &str, bytes: &[u8]) -> Result<Self, LoadError> {
+        Self::parse(file, bytes).map_err(|problem| LoadError(vec![problem]))
+    }
+
+    /// The version of the content, such as a commit; `None` when it is missing or empty.
+    pub fn revision(&self) -> Option<&str> {
+        self.revision.as_deref()
+    }
+
+    /// The paths below `data` that the bundle owns, with slashes between their parts; `None`: all.
+    pub fn roots(&self) -> Option<&[String]> {
+        self.roots.as_deref()
+    }
+
+    /// The Rego version (0 or 1) of the modules that [`file_rego_versions`](Self::file_rego_versions)
+    /// does not name.
+    pub fn rego_version(&self) -> Option<u8> {
+        self.rego_version
+    }
+
+    /// The Rego version of single files, by path or pattern (`*`, `**`, `?`).
+    pub fn file_rego_versions(&self) -> &BTreeMap<String, u8> {
+        &self.file_rego_versions
+    }
+
+    /// What its author noted: an object, without a meaning here.
+    pub fn metadata(&self) -> Option<&Value> {
+        self.metadata.as_ref()
+    }
+
+    /// The manifest with this revision.
+    #[must_use]
+    pub fn with_revision(mut self, revision: &str) -> Self {
+        self.revision = Some(revision.to_owned()).filter(|revision| !revision.is_empty());
+        self
+    }
+
+    /// The manifest with these roots.
+    #[must_use]
+    pub fn with_roots(mut self, roots: Vec<String>) -> Self {
+        self.roots = Some(roots);
+        self
+    }
+
+    /// The manifest with this Rego version, 0 or 1.
+    #[must_use]
+    pub fn with_rego_version(mut self, version: u8) -> Self {
+        self.rego_version = Some(version);
+        self
+    }
+
+    /// The manifest with these metadata, an object.
+    #[must_use]
+    pub fn with_metadata(mut self, metadata: Value) -> Self {
+        self.metadata = Some(metadata);
+        self
+    }
+
     /// Reads a manifest.
     pub(super) fn parse(file: &str, bytes: &[u8]) -> Result<Self, Diagnostic> {
-        let mut manifest: Self = serde_json::from_slice(bytes).map_err(|error| {
+        let fields: Fields = serde_json::from_slice(bytes).map_err(|error| {
             Diagnostic::of_file(file, format!("not a readable manifest: {error}"))
         })?;
-        let versions = manifest.rego_version.iter();
-        if let Some(version) = versions
-            .chain(manifest.file_rego_versions.values())
-            .find(|version| **version > 1)
-        {
-            let message = format!("rego version `{version}` is unknown: there are 0 and 1");
-            return Err(Diagnostic::of_file(file, message));
+        let mut manifest = Self::default();
+        for (key, value) in fields.0 {
+            manifest
+                .set(&key, &value)
+                .map_err(|problem| Diagnostic::of_file(file, problem))?;
         }
-        let stars = |pattern: &&String| pattern.matches('*').count() > MAX_STARS;
-        if let Some(pattern) = manifest.file_rego_versions.keys().find(stars) {
-            let message = format!("the pattern `{pattern}` has more than {MAX_STARS} stars");
-            return Err(Diagnostic::of_file(file, message));
-        }
-        manifest.revision = manifest.revision.filter(|revision| !revision.is_empty());
+        manifest
+            .check()
+            .map_err(|problem| Diagnostic::of_file(file, problem))?;
         Ok(manifest)
     }
 
-    /// The declared roots, checked.
-    pub(super) fn roots(&self, bundle: &str) -> Result<Roots, Diagnostic> {
-        let declared: Vec<Vec<String>> = match &self.roots {
-            None => vec![Vec::new()],
-            Some(roots) => roots
-                .iter()
-                .map(|root| {
-                    root.split('/')
-                        .filter(|segment| !segment.is_empty())
-                        .map(str::to_owned)
-                        .collect()
-                })
-                .collect(),
-        };
-        for (at, left) in declared.iter().enumerate() {
-            for right in declared.iter().skip(at.saturating_add(1)) {
-                if nested(left, right) {
-                    return Err(Diagnostic::of_file(
-                        bundle,
-                        format!(
-                            "the roots `{}` and `{}` of the manifest overlap",
-                            left.join("/"),
-                            right.join("/")
-                        ),
-                    ));
+    /// What `data.system.bundles` says about it.
+    pub(super) fn entry(&self, roots: Value) -> Value {
+        let versions = &self.file_rego_versions;
+        let versions = versions
+            .iter()
+            .map(|(path, version)| (path.as_str().into(), u32::from(*version).into()));
+        let versions: BTreeMap<Value, Value> = versions.collect();
+        let revision = self.revision().unwrap_or_default();
+        let entries = [
+            ("revision", Some(revision.into())),
+            ("roots", Some(roots)),
+            (
+                "rego_version",
+                self.rego_version.map(|it| u32::from(it).into()),
+            ),
+            (
+                "file_rego_versions",
+                (!versions.is_empty()).then(|| versions.into()),
+            ),
+            ("metadata", self.metadata.clone()),
+        ];
+        let entries = entries
+            .into_iter()
+            .filter_map(|(key, value)| Some((key.into(), value?)));
+        Value::from(entries.collect::<BTreeMap<_, _>>())
+    }
+
+    fn set(&mut self, key: &str, value: &RawValue) -> Result<(), String> {
+        match key {
+            "revision" => self.revision = typed(key, value)?,
+            "roots" => self.roots = typed(key, value)?,
+            "rego_version" => self.rego_version = typed(key, value)?,
+            "file_rego_versions" => {
+                self.file_rego_versions =
+                    typed::<Option<BTreeMap<_, _>>>(key, value)?.unwrap_or_default();
+            }
+            "metadata" => {
+                let metadata: Option<BTreeMap<String, Value>> = typed(key, value)?;
+                let metadata = metadata.filter(|entries| !entries.is_empty());
+                self.metadata = metadata.map(|entries| {
+                    let entries = entries.into_iter();
+                    let entries = entries.map(|(key, value)| (Value::from(key), value));
+                    Value::from(entries.collect::<BTreeMap<_, _>>())
+                });
+            }
+            "wasm" => no_wasm(typed(key, value)?)?,
+            _ => {
+                // OPA reads keys in any case: passing this one over would give it another meaning.
+                if let Some(known) = KEYS.iter().find(|known| known.eq_ignore_ascii_case(key)) {
+                    return Err(format!("`{key}` is written `{known}`"));
                 }
             }
         }
-        Ok(Roots(declared))
+        Ok(())
+    }
+
+    fn check(&mut self) -> Result<(), String> {
+        let versions = self.rego_version.iter();
+        let mut versions = versions.chain(self.file_rego_versions.values());
+        if let Some(version) = versions.find(|version| **version > 1) {
+            return Err(format!(
+                "rego version `{version}` is unknown: there are 0 and 1"
+            ));
+        }
+        let mut patterns = self.file_rego_versions.keys();
+        if let Some(problem) = patterns.find_map(|pattern| versions::problem(pattern)) {
+            return Err(problem);
+        }
+        self.revision = self.revision.take().filter(|revision| !revision.is_empty());
+        Ok(())
     }
 
     /// Whether the module at `path` is Rego v0; `None` when the manifest does not say.
     pub(super) fn is_v0(&self, path: &str) -> Option<bool> {
-        self.file_rego_versions
-            .iter()
-            .find(|(pattern, _)| glob(pattern.trim_start_matches('/').as_bytes(), path.as_bytes()))
-            .map(|(_, version)| *version)
+        versions::of_file(&self.file_rego_versions, path)
             .or(self.rego_version)
             .map(|version| version == 0)
     }
 }
 
-/// The parts of `data` that a bundle owns.
-#[derive(Clone, Debug)]
-pub(in crate::policy) struct Roots(Vec<Vec<String>>);
+/// The keys with their values, each key once.
+struct Fields(Vec<(String, Box<RawValue>)>);
 
-impl Roots {
-    /// Whether `path` lies under a root.
-    pub(in crate::policy) fn contain(&self, path: &[String]) -> bool {
-        self.0.iter().any(|root| path.starts_with(root))
-    }
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Keys;
+        impl<'de> serde::de::Visitor<'de> for Keys {
+            type Value = Fields;
 
-    /// The roots as the manifest writes them.
-    pub(in crate::policy) fn text(&self) -> String {
-        let roots: Vec<String> = self.0.iter().map(|root| root.join("/")).collect();
-        format!("[`{}`]", roots.join("`, `"))
-    }
-
-    /// The data outside all roots.
-    pub(super) fn problems_of_data(&self, bundle: &str, data: &Value) -> Vec<Diagnostic> {
-        let mut outside = Vec::new();
-        self.collect_outside(data, &mut Vec::new(), &mut outside);
-        outside
-            .into_iter()
-            .map(|path| {
-                Diagnostic::of_file(
-                    bundle,
-                    format!(
-                        "data at `{path}` lies outside the bundle's roots {}",
-                        self.text()
-                    ),
-                )
-            })
-            .collect()
-    }
-
-    fn collect_outside(&self, node: &Value, path: &mut Vec<String>, outside: &mut Vec<String>) {
-        if self.contain(path) {
-            return;
-        }
-        match node.as_object() {
-            // Only where a root may still lie below; documents are at most as deep as roots.
-            Ok(object) if self.0.iter().any(|root| root.starts_with(path)) => {
-                for (key, child) in object.iter() {
-                    path.push(key.as_string().map(ToString::to_string).unwrap_or_default());
-                    self.collect_outside(child, path, outside);
-                    path.pop();
-                }
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
             }
-            _ => outside.push(data_path(path.iter().map(String::as_str))),
+
+            fn visit_map<A: serde::de::MapAccess<'de>>(
+                self,
+                mut access: A,
+            ) -> Result<Fields, A::Error> {
+                let mut fields: Vec<(String, Box<RawValue>)> = Vec::new();
+                while let Some(key) = access.next_key::<String>()? {
+                    if fields.iter().any(|(known, _)| *known == key) {
+                        let problem = format_args!("the key `{key}` is there twice");
+                        return Err(serde::de::Error::custom(problem));
+                    }
+                    if KEYS.iter().any(|known| known.eq_ignore_ascii_case(&key)) {
+                        fields.push((key, access.next_value()?));
+                    } else {
+                        access.next_value::<IgnoredAny>()?;
+                    }
+                }
+                Ok(Fields(fields))
+            }
         }
+        deserializer.deserialize_map(Keys)
     }
 }
 
-/// The first pair of roots that both bundles claim.
-pub(in crate::policy) fn overlap(left: &Roots, right: &Roots) -> Option<(String, String)> {
-    left.0
-        .iter()
-        .flat_map(|l| right.0.iter().map(move |r| (l, r)))
-        .find(|(l, r)| nested(l, r))
-        .map(|(l, r)| (l.join("/"), r.join("/")))
+/// What `opa build` notes about a part that is compiled to WebAssembly.
+#[derive(Deserialize)]
+struct WasmResolver {
+    #[serde(default)]
+    entrypoint: String,
+    #[serde(default)]
+    module: String,
 }
 
-fn nested(left: &[String], right: &[String]) -> bool {
-    left.starts_with(right) || right.starts_with(left)
-}
-
-/// `*` and `?` stay inside a path segment, `**` crosses them.
-fn glob(pattern: &[u8], text: &[u8]) -> bool {
-    match pattern {
-        [] => text.is_empty(),
-        [b'*', b'*', rest @ ..] => {
-            let mut tails = (0..=text.len()).filter_map(|at| text.get(at..));
-            tails.any(|tail| glob(rest, tail))
-        }
-        [b'*', rest @ ..] => {
-            let end = text.iter().position(|byte| *byte == b'/');
-            let mut tails = (0..=end.unwrap_or(text.len())).filter_map(|at| text.get(at..));
-            tails.any(|tail| glob(rest, tail))
-        }
-        [b'?', rest @ ..] => match text {
-            [byte, tail @ ..] if *byte != b'/' => glob(rest, tail),
-            _ => false,
-        },
-        [expected, rest @ ..] => match text {
-            [byte, tail @ ..] if byte == expected => glob(rest, tail),
-            _ => false,
-        },
+fn no_wasm(resolvers: Option<Vec<WasmResolver>>) -> Result<(), String> {
+    match resolvers.unwrap_or_default().first() {
+        None => Ok(()),
+        Some(WasmResolver { entrypoint, module }) => Err(format!(
+            "the entrypoint `{entrypoint}` is compiled to WebAssembly (`{module}`): portcullis \
+             evaluates Rego source"
+        )),
     }
 }
 
-/// Matching tries every way to share a path out among the stars of a pattern.
-const MAX_STARS: usize = 4;
-
-#[cfg(test)]
-mod tests {
-    use super::glob;
-
-    #[test]
-    fn globs_cross_segments_only_with_two_stars() {
-        for (pattern, text, matches) in [
-            ("a.rego", "a.rego", true),
-            ("*.rego", "a.rego", true),
-            ("*.rego", "x/a.rego", false),
-            ("**.rego", "x/y/a.rego", true),
-            ("x/**/a.rego", "x/y/z/a.rego", true),
-            ("?.rego", "ab.rego", false),
-            ("*/a.rego", "x/a.rego", true),
-        ] {
-            assert_eq!(
-                glob(pattern.as_bytes(), text.as_bytes()),
-                matches,
-                "{pattern} {text}"
-            );
-        }
-    }
+fn typed<T: DeserializeOwned>(key: &str, value: &RawValue) -> Result<T, String> {
+    serde_json::from_str(value.get()).map_err(|error| {
+        let error = error.to_string();
+        let error = error.split(" at line ").next().unwrap_or(&error);
+        format!("`{key}`: {error}")
+    })
 }
+
+/// OPA writes a missing revision as an empty one.
+#[expect(clippy::ref_option, reason = "the signature that serde asks for")]
+fn text_or_empty<S: serde::Serializer>(
+    text: &Option<String>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(text.as_deref().unwrap_or_default())
+}
+
+const KEYS: [&str; 6] = [
+    "revision",
+    "roots",
+    "rego_version",
+    "file_rego_versions",
+    "metadata",
+    "wasm",
+];

@@ -60,7 +60,8 @@ fn prepare(engine: &mut regorus::Engine, index: &Index) -> Option<String> {
     (error != "not a valid rule path").then_some(error)
 }
 
-fn located(error: &str, sources: &[ModuleSource]) -> Diagnostic {
+/// An error of regorus at its place in `sources`.
+pub(in crate::policy) fn located(error: &str, sources: &[ModuleSource]) -> Diagnostic {
     let file = error.split_once("--> ").and_then(|(_, rest)| {
         sources
             .iter()

@@ -17,7 +17,7 @@ pub struct Downloader(From);
 
 #[derive(Debug)]
 enum From {
-    Http(http::Http),
+    Http(Box<http::Http>),
     File(file::File),
     Oci(oci::Oci),
     Object(object::Object),
@@ -124,7 +124,7 @@ impl Downloader {
         let most = source.limits.archive_bytes;
         Self(match &source.kind {
             Kind::Http { service, resource } => {
-                From::Http(http::Http::new(service.clone(), resource, most))
+                From::Http(Box::new(http::Http::new(service.clone(), resource, most)))
             }
             Kind::File(path) => From::File(file::File::new(path, most)),
             Kind::Oci { service, reference } => {
@@ -143,6 +143,15 @@ impl Downloader {
             From::File(file) => file.download(ask).await,
             From::Oci(oci) => oci.download(ask).await,
             From::Object(object) => object.download(ask).await,
+        }
+    }
+
+    /// Waits until it is known that asking again makes sense; for a source that only tells when it is
+    /// asked that is never.
+    pub async fn changed(&mut self) {
+        match &mut self.0 {
+            From::File(file) => file.changed().await,
+            From::Http(_) | From::Oci(_) | From::Object(_) => std::future::pending().await,
         }
     }
 

@@ -4,17 +4,15 @@
 //! are replaced as a whole, and what is read goes through the same parser as what is fetched.
 
 use std::{
-    fs::{DirBuilder, File},
-    io::{self, Write as _},
-    os::unix::fs::DirBuilderExt as _,
+    io,
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 
 use super::{FetchError, fetch::Validator, http};
+use crate::sources::disk;
 
 /// Why keys on disk are not used, or are not written.
 #[derive(Debug, thiserror::Error)]
@@ -102,21 +100,15 @@ impl Record {
 /// The file of one provider.
 #[derive(Clone, Debug)]
 pub(super) struct Store {
-    folder: PathBuf,
     path: PathBuf,
 }
-
-/// What stands for itself in a file name: no dot, so no name leads elsewhere.
-const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_');
 
 impl Store {
     /// The file of `provider` below `directory`.
     pub(super) fn new(directory: &Path, provider: &str) -> Self {
         let folder = directory.join("portcullis").join("jwks");
-        let name = utf8_percent_encode(provider, PLAIN);
         Self {
-            path: folder.join(format!("{name}.json")),
-            folder,
+            path: folder.join(format!("{}.json", disk::name(provider))),
         }
     }
 
@@ -149,18 +141,7 @@ impl Store {
     }
 
     fn replace(&self, record: &Record) -> io::Result<()> {
-        let text = serde_json::to_vec_pretty(record)?;
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&self.folder)?;
-        // Readable by its owner only, as temporary files are.
-        let mut file = tempfile::NamedTempFile::new_in(&self.folder)?;
-        file.write_all(&text)?;
-        file.as_file().sync_all()?;
-        file.persist(&self.path).map_err(|error| error.error)?;
-        // The name is on disk when its folder is.
-        File::open(&self.folder)?.sync_all()
+        disk::replace(&self.path, &serde_json::to_vec_pretty(record)?)
     }
 }
 

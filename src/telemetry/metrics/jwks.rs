@@ -1,25 +1,15 @@
 //! The metrics of key sets: fetches, and how old the keys are. Labels come from the configuration
 //! and from closed sets.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
-    time::Duration,
-};
+use std::{sync::atomic::AtomicU64, time::Duration};
 
 use prometheus_client::{
-    encoding::{EncodeMetric, MetricEncoder},
-    metrics::{MetricType, TypedMetric, counter::Counter, family::Family, gauge::Gauge},
+    metrics::{counter::Counter, family::Family, gauge::Gauge},
     registry::Registry,
 };
 
-use super::{Label, registered};
-use crate::{
-    clock::Clock,
-    telemetry::jwks::{FetchCause, FetchResult},
-};
+use super::{Label, age::Age, registered};
+use crate::telemetry::jwks::{FetchCause, FetchResult};
 
 type PerProvider<M> = Family<[Label; 1], M>;
 
@@ -112,41 +102,4 @@ impl Jwks {
 
 fn of(provider: &str) -> [Label; 1] {
     [("provider", provider.to_owned())]
-}
-
-/// A gauge of the time that has passed since a moment, computed when it is scraped.
-#[derive(Clone, Debug)]
-struct Age(
-    /// Milliseconds since the Unix epoch.
-    Arc<AtomicU64>,
-);
-
-impl Age {
-    fn set(&self, since: Duration) {
-        let millis = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
-        self.0.store(millis, Relaxed);
-    }
-}
-
-impl Default for Age {
-    /// No time at all, for the moment between making a series and setting it.
-    fn default() -> Self {
-        Self(Arc::new(AtomicU64::new(u64::MAX)))
-    }
-}
-
-impl TypedMetric for Age {
-    const TYPE: MetricType = MetricType::Gauge;
-}
-
-impl EncodeMetric for Age {
-    fn encode(&self, mut encoder: MetricEncoder<'_>) -> Result<(), std::fmt::Error> {
-        let since = Duration::from_millis(self.0.load(Relaxed));
-        let age = Clock::System.now().unix.saturating_sub(since);
-        encoder.encode_gauge(&age.as_secs_f64())
-    }
-
-    fn metric_type(&self) -> MetricType {
-        Self::TYPE
-    }
 }

@@ -24,9 +24,15 @@ pub(super) struct Performance {
     errors: PerReason<BareCounter>,
 }
 
-/// A counter whose name does not end in `_total`, as opa-envoy's does not.
+/// A counter whose name does not end in `_total`, as those of OPA do not.
 #[derive(Clone, Debug, Default)]
-struct BareCounter(Arc<AtomicU64>);
+pub(super) struct BareCounter(Arc<AtomicU64>);
+
+impl BareCounter {
+    pub(super) fn inc(&self) {
+        self.0.fetch_add(1, Relaxed);
+    }
+}
 
 impl Performance {
     pub(super) fn register(registry: &mut Registry, buckets: &[f64]) -> Self {
@@ -55,7 +61,7 @@ impl Performance {
     pub(super) fn record(&self, error: Option<Reason>, duration: Duration) {
         match error {
             Some(reason) => {
-                self.errors.get(reason).0.fetch_add(1, Relaxed);
+                self.errors.get(reason).inc();
             }
             None => self.duration.observe(duration),
         }

@@ -1,4 +1,4 @@
-//! Public keys in PEM (RFC 7468): bare, or in a certificate.
+//! Keys in PEM (RFC 7468): public ones bare or in a certificate, private ones not encrypted.
 
 use aws_lc_rs::signature::RsaParameters;
 use rustls::pki_types::pem::{PemObject as _, SectionKind};
@@ -33,6 +33,28 @@ pub(super) fn verifying(pem: &str) -> Result<VerifyingKey, UnusableKey> {
     } else {
         Err(UnusableKey::PemLabel)
     }
+}
+
+/// How a private key is written.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Private {
+    Pkcs1,
+    Pkcs8,
+    Sec1,
+}
+
+pub(super) fn private(pem: &str) -> Result<(Private, Vec<u8>), UnusableKey> {
+    let (kind, der) = only_block(pem)?;
+    let kind = if kind == SectionKind::RsaPrivateKey {
+        Private::Pkcs1
+    } else if kind == SectionKind::PrivateKey {
+        Private::Pkcs8
+    } else if kind == SectionKind::EcPrivateKey {
+        Private::Sec1
+    } else {
+        return Err(UnusableKey::PrivatePemLabel);
+    };
+    Ok((kind, der))
 }
 
 /// The reader passes over text around a block and over blocks it does not know, so that is refused

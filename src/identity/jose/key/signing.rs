@@ -1,19 +1,22 @@
-//! Keys that sign: for Rego's `io.jwt.encode_sign` alone, portcullis itself issues nothing.
+//! Keys that sign: for Rego's `io.jwt.encode_sign` and for bundles; the server itself issues nothing.
 
 use std::fmt;
 
 use aws_lc_rs::{
+    error::KeyRejected,
     hmac,
     rand::SystemRandom,
     signature::{
-        self, EcdsaKeyPair, Ed25519KeyPair, RSA_PKCS1_SHA256, RSA_PKCS1_SHA384, RSA_PKCS1_SHA512,
-        RSA_PSS_SHA256, RSA_PSS_SHA384, RSA_PSS_SHA512, RsaKeyPair,
+        self, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, RSA_PKCS1_SHA256,
+        RSA_PKCS1_SHA384, RSA_PKCS1_SHA512, RSA_PSS_SHA256, RSA_PSS_SHA384, RSA_PSS_SHA512,
+        RsaKeyPair,
     },
 };
 
 use super::{
-    Algorithm, HMAC, JsonObject, UnusableKey,
+    Algorithm, Curve, HMAC, JsonObject, UnusableKey,
     jwk::{self, KeyType},
+    pem,
 };
 
 /// A key that signs.
@@ -47,13 +50,57 @@ impl SigningKey {
                 Pair::Ed25519(pair.map_err(|_| UnusableKey::Rejected)?)
             }
             KeyType::Secret => {
-                let secret = jwk::secret(jwk)?;
-                let keys =
-                    HMAC.map(|(algorithm, hmac)| (algorithm, hmac::Key::new(*hmac, &secret)));
-                Pair::Secret(keys.into())
+                return Ok(Self::from_secret(&jwk::secret(jwk)?));
             }
         };
         Ok(Self(pair))
+    }
+
+    /// One PEM block, not encrypted: `PRIVATE KEY` (PKCS#8), `RSA PRIVATE KEY` (PKCS#1) or
+    /// `EC PRIVATE KEY` (SEC 1).
+    pub fn from_pem(pem: &str) -> Result<Self, UnusableKey> {
+        let (kind, der) = pem::private(pem)?;
+        let rsa = |pair: RsaKeyPair| {
+            let bits = u32::try_from(pair.public_modulus_len())
+                .unwrap_or(u32::MAX)
+                .saturating_mul(8);
+            if super::RSA_BITS.contains(&bits) {
+                Ok(Self(Pair::Rsa(pair)))
+            } else {
+                Err(UnusableKey::RsaSize(bits))
+            }
+        };
+        let ec = |read: fn(
+            &'static EcdsaSigningAlgorithm,
+            &[u8],
+        ) -> Result<EcdsaKeyPair, KeyRejected>| {
+            let mut pairs = Curve::ALL.into_iter().filter_map(|curve| {
+                let pair = read(curve.signing(), &der).ok()?;
+                Some(Self(Pair::Ec(curve.algorithm(), pair)))
+            });
+            pairs.next().ok_or(UnusableKey::Rejected)
+        };
+        match kind {
+            pem::Private::Pkcs1 => {
+                rsa(RsaKeyPair::from_der(&der).map_err(|_| UnusableKey::Rejected)?)
+            }
+            pem::Private::Sec1 => ec(EcdsaKeyPair::from_private_key_der),
+            pem::Private::Pkcs8 => {
+                if let Ok(pair) = RsaKeyPair::from_pkcs8(&der) {
+                    rsa(pair)
+                } else if let Ok(pair) = Ed25519KeyPair::from_pkcs8(&der) {
+                    Ok(Self(Pair::Ed25519(pair)))
+                } else {
+                    ec(EcdsaKeyPair::from_pkcs8)
+                }
+            }
+        }
+    }
+
+    /// A shared secret.
+    pub fn from_secret(secret: &[u8]) -> Self {
+        let keys = HMAC.map(|(algorithm, hmac)| (algorithm, hmac::Key::new(*hmac, secret)));
+        Self(Pair::Secret(keys.into()))
     }
 
     /// The signature over `message`, as it stands in a token.

@@ -49,6 +49,11 @@ pub enum UnusableKey {
     /// The PEM block is neither a public key nor a certificate.
     #[error("the PEM block is neither `PUBLIC KEY` nor `CERTIFICATE`")]
     PemLabel,
+    /// The PEM block is no private key that can be read.
+    #[error(
+        "the PEM block is neither `PRIVATE KEY`, `RSA PRIVATE KEY` nor `EC PRIVATE KEY`, not encrypted"
+    )]
+    PrivatePemLabel,
     /// The certificate cannot be read.
     #[error("the certificate is not valid DER")]
     Certificate,

@@ -185,3 +185,104 @@ fn a_weak_rsa_key_is_refused() {
         UnusableKey::RsaSize(1024)
     );
 }
+
+/// PKCS#8 of every type, and the older forms of RSA and EC.
+fn private_pems() -> Vec<(String, &'static [Algorithm], String)> {
+    use aws_lc_rs::{
+        encoding::AsDer as _,
+        rsa::KeySize,
+        signature::{EcdsaKeyPair, KeyPair as _, RsaKeyPair},
+    };
+    const RSA: &[Algorithm] = &[
+        Algorithm::Rs256,
+        Algorithm::Rs384,
+        Algorithm::Rs512,
+        Algorithm::Ps256,
+        Algorithm::Ps384,
+        Algorithm::Ps512,
+    ];
+    let mut pems = Vec::new();
+    for curve in Curve::ALL {
+        let pair = EcdsaKeyPair::generate(curve.signing()).unwrap();
+        let public = made::pem("PUBLIC KEY", pair.public_key().as_der().unwrap().as_ref());
+        let sec1 = pair.private_key().as_der().unwrap();
+        let pkcs8 = pair.to_pkcs8v1().unwrap();
+        let fitting: &[Algorithm] = match curve {
+            Curve::P256 => &[Algorithm::Es256],
+            Curve::P384 => &[Algorithm::Es384],
+            Curve::P521 => &[Algorithm::Es512],
+        };
+        pems.push((
+            made::pem("EC PRIVATE KEY", sec1.as_ref()),
+            fitting,
+            public.clone(),
+        ));
+        pems.push((made::pem("PRIVATE KEY", pkcs8.as_ref()), fitting, public));
+    }
+    let pair = RsaKeyPair::generate(KeySize::Rsa2048).unwrap();
+    let public = made::pem("PUBLIC KEY", pair.public_key().as_der().unwrap().as_ref());
+    let pkcs8 = pair.as_der().unwrap();
+    let (_, outer) = x509_parser::der_parser::parse_der(pkcs8.as_ref()).unwrap();
+    let pkcs1 = outer.as_sequence().unwrap()[2].as_slice().unwrap();
+    pems.push((made::pem("RSA PRIVATE KEY", pkcs1), RSA, public.clone()));
+    pems.push((made::pem("PRIVATE KEY", pkcs8.as_ref()), RSA, public));
+    let pair = KeyPair::generate_for(&PKCS_ED25519).unwrap();
+    pems.push((
+        pair.serialize_pem(),
+        &[Algorithm::EdDsa],
+        pair.public_key_pem(),
+    ));
+    pems
+}
+
+#[test]
+fn a_private_key_signs_what_its_public_key_verifies() {
+    for (private, fitting, public) in private_pems() {
+        let signing = SigningKey::from_pem(&private).unwrap();
+        let verifying = VerifyingKey::from_pem(&public).unwrap();
+        for algorithm in Algorithm::ALL {
+            let signature = signing.sign(algorithm, b"message");
+            assert_eq!(
+                signature.is_ok(),
+                fitting.contains(&algorithm),
+                "{algorithm:?}"
+            );
+            if let Ok(signature) = signature {
+                assert!(verifying.verify(algorithm, b"message", &signature));
+                assert!(!verifying.verify(algorithm, b"massage", &signature));
+            }
+        }
+        assert_eq!(
+            SigningKey::from_pem(&public).unwrap_err(),
+            UnusableKey::PrivatePemLabel
+        );
+        let twice = format!("{private}{private}");
+        assert_eq!(SigningKey::from_pem(&twice).unwrap_err(), UnusableKey::Pem);
+    }
+}
+
+#[test]
+fn a_label_that_is_not_the_keys_is_refused() {
+    let (sec1, ..) = &private_pems()[0];
+    for label in ["PRIVATE KEY", "RSA PRIVATE KEY"] {
+        let wrong = sec1.replace("EC PRIVATE KEY", label);
+        assert_eq!(
+            SigningKey::from_pem(&wrong).unwrap_err(),
+            UnusableKey::Rejected
+        );
+    }
+}
+
+#[test]
+fn a_shared_secret_signs_and_verifies() {
+    let (signing, verifying) = (
+        SigningKey::from_secret(b"s"),
+        VerifyingKey::from_secret(b"s"),
+    );
+    for algorithm in [Algorithm::Hs256, Algorithm::Hs384, Algorithm::Hs512] {
+        let signature = signing.sign(algorithm, b"message").unwrap();
+        assert!(verifying.verify(algorithm, b"message", &signature));
+        assert!(!VerifyingKey::from_secret(b"t").verify(algorithm, b"message", &signature));
+    }
+    assert!(signing.sign(Algorithm::Rs256, b"message").is_err());
+}

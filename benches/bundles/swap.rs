@@ -1,0 +1,176 @@
+//! Loading and swapping: the new policy is made beside the old one, as the publisher does.
+
+use std::{
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use portcullis::{
+    check::Active,
+    input,
+    policy::{
+        Engine, Entrypoint, LoadOptions, Policy, PolicySet,
+        bundle::{self, Bundle, Contents, Limits, Reading, Verification},
+    },
+    snapshot::Snapshot,
+};
+
+use crate::{
+    archive::{Archive, Revision, Shape, archive},
+    checks::Load,
+    memory,
+};
+
+/// The priority of the thread that loads, below that of all others (`setpriority(2)`).
+const NICE: i32 = 19;
+
+/// What one step took.
+struct Step {
+    name: &'static str,
+    json: usize,
+    read: Duration,
+    compile: Duration,
+    peak: usize,
+    after: usize,
+}
+
+/// Loads data of `shape` and swaps it several times, in this process.
+pub(crate) fn measure(shape: Shape, entries: usize, brief: bool) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = |generation, patched| {
+        let revision = Revision {
+            generation,
+            patched,
+        };
+        let Archive { bytes, json } = archive(shape, entries, revision);
+        let path = folder.path().join(format!("{generation}{patched}"));
+        std::fs::write(&path, bytes).unwrap();
+        (path, json)
+    };
+    let revisions = [(0, false), (0, true), (2, false), (2, true)].map(|(g, p)| store(g, p));
+    memory::settle();
+    let rounds = if brief { 1 } else { 3 };
+    let idle = Duration::from_millis(if brief { 50 } else { 3_000 });
+    let active = Snapshot::empty();
+    let mut last: Option<Arc<Bundle>> = None;
+    let mut swap = |name, (path, json): &(std::path::PathBuf, usize)| {
+        memory::forget_peak();
+        let (read, compile) = thread::scope(|scope| {
+            let load = || {
+                // Where this is not allowed the priority is as good as any.
+                let _unchanged = rustix::process::setpriority_process(None, NICE);
+                load(&std::fs::read(path).unwrap(), &mut last, &active)
+            };
+            scope.spawn(load).join().unwrap()
+        });
+        let peak = memory::peak();
+        Step {
+            name,
+            json: *json,
+            read,
+            compile,
+            peak,
+            after: 0,
+        }
+    };
+    let base = memory::resident();
+    let mut first = swap("first load", &revisions[0]);
+    memory::settle();
+    first.after = memory::resident();
+    println!(
+        "| {} | base {:.0} MB | | | | | | | |",
+        shape.name(),
+        base as f64 / 1e6
+    );
+    first.print(shape, "");
+    let steps = rounds * 2;
+    let load = Load::start(active.clone(), entries, steps * 2);
+    let mut done = Vec::new();
+    for step in 0..steps {
+        load.enter(step * 2);
+        thread::sleep(idle);
+        let name = if step % 2 == 0 {
+            "1 % changed"
+        } else {
+            "all changed"
+        };
+        load.enter(step * 2 + 1);
+        let mut swapped = swap(name, &revisions[(step + 1) % 4]);
+        load.enter((step * 2 + 2).min(steps * 2 - 1));
+        memory::settle();
+        swapped.after = memory::resident();
+        done.push(swapped);
+    }
+    let times = load.stop();
+    for (step, times) in done.iter().zip(times.chunks(2)) {
+        let p99 = |at: usize| times[at].value_at_quantile(0.99) as f64 / 1e3;
+        let ratio = p99(1) / p99(0);
+        step.print(
+            shape,
+            &format!("{:.1} → {:.1} | {ratio:.2}", p99(0), p99(1)),
+        );
+    }
+}
+
+impl Step {
+    fn print(&self, shape: Shape, checks: &str) {
+        let times_json = |bytes: usize| bytes as f64 / self.json as f64;
+        println!(
+            "| {} | {:.0} MB | {} | {:.2} | {:.3} | {:.2} | {:.2} | {checks} |",
+            shape.name(),
+            self.json as f64 / 1e6,
+            self.name,
+            self.read.as_secs_f64(),
+            self.compile.as_secs_f64(),
+            times_json(self.peak),
+            times_json(self.after),
+        );
+    }
+}
+
+/// Makes the archive the active policy and ends the old one.
+fn load(
+    archive: &[u8],
+    last: &mut Option<Arc<Bundle>>,
+    active: &Snapshot<Active>,
+) -> (Duration, Duration) {
+    let limits = Limits::default();
+    let began = Instant::now();
+    let reading = Reading {
+        limits: &limits,
+        verification: &Verification::None,
+        last: last.as_deref(),
+    };
+    let bundle = match bundle::read("users", archive, reading) {
+        Ok(Contents::Snapshot(bundle)) => Arc::new(bundle),
+        Ok(Contents::Delta(_)) => panic!("the archive is whole"),
+        Err(problems) => panic!("{problems}"),
+    };
+    let read = began.elapsed();
+    let began = Instant::now();
+    let options = LoadOptions {
+        entrypoint: Entrypoint::Path(["envoy", "authz", "allow"].map(str::to_owned).to_vec()),
+        v0_compatible: false,
+        strict_builtin_errors: false,
+    };
+    let set = PolicySet {
+        files: &[],
+        bundles: &[Arc::clone(&bundle)],
+    };
+    let policy = Policy::load_set(&set, &options).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(policy.engine(), Engine::Rvm);
+    let next = Active::new(policy, &input::Options::default()).warmed(2);
+    let compile = began.elapsed();
+    let old = active.load_full();
+    active.publish(Arc::new(next));
+    let old_bundle = last.replace(bundle);
+    // Whoever comes last ends a tree of a million entries: that must not be a check.
+    if let Some(old) = old {
+        while Arc::strong_count(&old) > 1 {
+            thread::yield_now();
+        }
+    }
+    drop(old_bundle);
+    (read, compile)
+}

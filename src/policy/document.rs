@@ -1,0 +1,96 @@
+//! One JSON or YAML document, read into a value within a budget of memory.
+//!
+//! A few bytes of text can stand for many values (`[[],[],…]`, an alias in YAML), so that what a
+//! document grows to is counted while it is read, not only how long its text is. Nesting ends at
+//! 128 levels, which is where both parsers stop.
+
+mod budget;
+
+use std::io::Read;
+
+use regorus::Value;
+use serde::de::DeserializeSeed as _;
+
+use super::diagnostic::Diagnostic;
+pub(super) use budget::Budget;
+
+/// Reads one document; the name decides between JSON and YAML.
+pub(super) fn parse(file: &str, bytes: &[u8], budget: &mut Budget) -> Result<Value, Diagnostic> {
+    let text = std::str::from_utf8(bytes)
+        .map_err(|_| Diagnostic::of_file(file, "a data file must be UTF-8"))?;
+    if !is_json(file) {
+        return yaml(file, text, budget);
+    }
+    let mut reader = serde_json::Deserializer::from_str(text);
+    let value = budget.seed().deserialize(&mut reader);
+    value
+        .and_then(|value| reader.end().map(|()| value))
+        .map_err(|error| Diagnostic::in_text(file, text, place(&error), invalid_json(&error)))
+}
+
+/// Reads one JSON document without ever holding its text.
+pub(super) fn stream(
+    file: &str,
+    source: impl Read,
+    budget: &mut Budget,
+) -> Result<Value, Diagnostic> {
+    let mut reader = serde_json::Deserializer::from_reader(std::io::BufReader::new(source));
+    let value = budget.seed().deserialize(&mut reader);
+    value
+        .and_then(|value| reader.end().map(|()| value))
+        .map_err(|error| Diagnostic {
+            position: (!error.is_io()).then(|| place(&error)),
+            ..Diagnostic::of_file(file, invalid_json(&error))
+        })
+}
+
+/// Whether a file of this name holds JSON.
+pub(super) fn is_json(file: &str) -> bool {
+    super::data::file_extension(file) == Some("json")
+}
+
+fn yaml(file: &str, text: &str, budget: &mut Budget) -> Result<Value, Diagnostic> {
+    if text.len() > MAX_YAML_BYTES {
+        return Err(Diagnostic::of_file(
+            file,
+            format!("a YAML file is at most {MAX_YAML_BYTES} bytes"),
+        )
+        .hinting("use JSON for large data"));
+    }
+    let reader = yaml_serde::Deserializer::from_str(text);
+    budget.yaml_seed().deserialize(reader).map_err(|error| {
+        let message = format!("invalid YAML: {}", without_place(&error.to_string()));
+        match error.location() {
+            Some(place) => Diagnostic::in_text(
+                file,
+                text,
+                (narrow(place.line()), narrow(place.column())),
+                message,
+            ),
+            None => Diagnostic::of_file(file, message),
+        }
+    })
+}
+
+fn invalid_json(error: &serde_json::Error) -> String {
+    format!("invalid JSON: {}", without_place(&error.to_string()))
+}
+
+fn place(error: &serde_json::Error) -> (u32, u32) {
+    (narrow(error.line()), narrow(error.column()))
+}
+
+fn narrow(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+/// The message alone: the place is shown in our own way.
+fn without_place(message: &str) -> &str {
+    message.split(" at line ").next().unwrap_or(message)
+}
+
+/// An alias in YAML multiplies what it names, so that the text is bounded closer than JSON.
+pub(super) const MAX_YAML_BYTES: usize = 8 << 20;
+
+#[cfg(test)]
+mod tests;
