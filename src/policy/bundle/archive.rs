@@ -30,7 +30,10 @@ pub(super) fn each_file(
     take: &mut Take<'_>,
 ) -> Result<(), Diagnostic> {
     if u64::try_from(archive.len()).is_ok_and(|length| length > limits.archive_bytes) {
-        let rule = format!("a bundle's archive is at most {} bytes", limits.archive_bytes);
+        let rule = format!(
+            "a bundle's archive is at most {} bytes",
+            limits.archive_bytes
+        );
         return Err(Diagnostic::of_file(bundle, rule));
     }
     let mut unpacked = Unpacked::new(archive, limits.unpacked_bytes);
@@ -44,7 +47,10 @@ pub(super) fn each_file(
     let walked = walk.files(take);
     // Whatever follows from it, this is the reason.
     if unpacked.is_exhausted() {
-        let rule = format!("a bundle unpacks to at most {} bytes", limits.unpacked_bytes);
+        let rule = format!(
+            "a bundle unpacks to at most {} bytes",
+            limits.unpacked_bytes
+        );
         return Err(Diagnostic::of_file(bundle, rule));
     }
     walked
@@ -86,7 +92,8 @@ impl Walk<'_, '_> {
             }
             let mut body = Body::new(self.unpacked, size);
             take(&path, &mut body)?;
-            body.finish().map_err(|error| unreadable(self.bundle, &error))?;
+            body.finish()
+                .map_err(|error| unreadable(self.bundle, &error))?;
         }
         self.unpacked
             .finish()

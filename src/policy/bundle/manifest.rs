@@ -99,7 +99,9 @@ impl Manifest {
                 .set(&key, &value)
                 .map_err(|problem| Diagnostic::of_file(file, problem))?;
         }
-        manifest.check().map_err(|problem| Diagnostic::of_file(file, problem))?;
+        manifest
+            .check()
+            .map_err(|problem| Diagnostic::of_file(file, problem))?;
         Ok(manifest)
     }
 
@@ -114,7 +116,10 @@ impl Manifest {
         let entries = [
             ("revision", Some(revision.into())),
             ("roots", Some(roots)),
-            ("rego_version", self.rego_version.map(|it| u32::from(it).into())),
+            (
+                "rego_version",
+                self.rego_version.map(|it| u32::from(it).into()),
+            ),
             (
                 "file_rego_versions",
                 (!versions.is_empty()).then(|| versions.into()),
@@ -160,7 +165,9 @@ impl Manifest {
         let versions = self.rego_version.iter();
         let mut versions = versions.chain(self.file_rego_versions.values());
         if let Some(version) = versions.find(|version| **version > 1) {
-            return Err(format!("rego version `{version}` is unknown: there are 0 and 1"));
+            return Err(format!(
+                "rego version `{version}` is unknown: there are 0 and 1"
+            ));
         }
         let mut patterns = self.file_rego_versions.keys();
         if let Some(problem) = patterns.find_map(|pattern| versions::problem(pattern)) {
@@ -259,5 +266,5 @@ const KEYS: [&str; 6] = [
     "wasm",
 ];
 
-
-
+#[cfg(test)]
+mod tests;

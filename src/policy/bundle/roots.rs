@@ -58,9 +58,10 @@ impl Roots {
         let mut outside = Vec::new();
         self.collect_outside(data, &mut Vec::new(), &mut outside);
         let text = self.text();
-        let outside = outside.into_iter().take(MAX_LISTED).map(|path| {
-            format!("data at `{path}` lies outside the bundle's roots {text}")
-        });
+        let outside = outside
+            .into_iter()
+            .take(MAX_LISTED)
+            .map(|path| format!("data at `{path}` lies outside the bundle's roots {text}"));
         let reserved = RESERVED.map(Value::from);
         let reserved = lookup(data, &reserved)
             .map(|_| "data at `data.system.bundles` is written by the gate itself".to_owned());

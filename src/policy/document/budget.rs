@@ -6,9 +6,7 @@
 use std::fmt;
 
 use regorus::Value;
-use serde::de::{
-    DeserializeSeed, Deserializer, EnumAccess, Error, MapAccess, SeqAccess, Visitor,
-};
+use serde::de::{DeserializeSeed, Deserializer, EnumAccess, Error, MapAccess, SeqAccess, Visitor};
 
 /// What documents may still grow to, in bytes as they are estimated: [`VALUE_BYTES`] for each
 /// value, and the length of each string.

@@ -54,7 +54,9 @@ impl Extensions {
                 }
                 "path" => self.name(value)?,
                 "size" => self.sized(std::str::from_utf8(value).ok())?,
-                "linkpath" => return Err("a bundle holds regular files and folders only".to_owned()),
+                "linkpath" => {
+                    return Err("a bundle holds regular files and folders only".to_owned());
+                }
                 _ if key.starts_with("GNU.sparse.") => {
                     return Err("a bundle holds no sparse files".to_owned());
                 }
@@ -91,10 +93,16 @@ struct Record<'r> {
 
 impl<'r> Record<'r> {
     fn first(bytes: &'r [u8]) -> Option<Self> {
-        let digits = bytes.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let digits = bytes
+            .iter()
+            .take_while(|byte| byte.is_ascii_digit())
+            .count();
         let length = std::str::from_utf8(bytes.get(..digits)?).ok()?;
         let (record, behind) = bytes.split_at_checked(length.parse().ok()?)?;
-        let record = record.get(digits..)?.strip_prefix(b" ")?.strip_suffix(b"\n")?;
+        let record = record
+            .get(digits..)?
+            .strip_prefix(b" ")?
+            .strip_suffix(b"\n")?;
         let equals = record.iter().position(|byte| *byte == b'=')?;
         let (key, value) = record.split_at_checked(equals)?;
         Some(Self {

@@ -28,11 +28,10 @@ impl<'a> Unpacked<'a> {
 
     /// Reads one block of a header; `false` at the mark that ends the archive.
     pub(super) fn block(&mut self, block: &mut [u8; BLOCK]) -> io::Result<bool> {
-        self.read_exact(block)
-            .map_err(|error| match error.kind() {
-                io::ErrorKind::UnexpectedEof => cut_off(),
-                _ => error,
-            })?;
+        self.read_exact(block).map_err(|error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => cut_off(),
+            _ => error,
+        })?;
         Ok(block.iter().any(|byte| *byte != 0))
     }
 
@@ -52,7 +51,9 @@ impl<'a> Unpacked<'a> {
         if self.gzip.get_ref().is_empty() {
             Ok(())
         } else {
-            Err(io::Error::other("there is more behind the compressed archive"))
+            Err(io::Error::other(
+                "there is more behind the compressed archive",
+            ))
         }
     }
 }
@@ -94,7 +95,8 @@ impl<'b, 'a> Body<'b, 'a> {
     /// All of it, read at once.
     pub(in crate::policy::bundle) fn bytes(&mut self) -> io::Result<Vec<u8>> {
         // The header may lie: memory is taken as the content comes.
-        let mut bytes = Vec::with_capacity(usize::try_from(self.size.min(FIRST_BYTES)).unwrap_or(0));
+        let mut bytes =
+            Vec::with_capacity(usize::try_from(self.size.min(FIRST_BYTES)).unwrap_or(0));
         self.read_to_end(&mut bytes)?;
         Ok(bytes)
     }

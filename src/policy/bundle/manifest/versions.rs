@@ -4,14 +4,18 @@ use std::collections::BTreeMap;
 
 /// The version of the file at `path`, by the first pattern that fits; an exact path goes first.
 pub(super) fn of_file(versions: &BTreeMap<String, u8>, path: &str) -> Option<u8> {
-    let exact = versions.get(path).or_else(|| versions.get(&format!("/{path}")));
+    let exact = versions
+        .get(path)
+        .or_else(|| versions.get(&format!("/{path}")));
     exact.copied().or_else(|| {
         let fits = |pattern: &str| {
             pattern.contains(['*', '?'])
                 && glob(pattern.trim_start_matches('/').as_bytes(), path.as_bytes())
         };
         let mut versions = versions.iter();
-        versions.find(|(pattern, _)| fits(pattern)).map(|(_, version)| *version)
+        versions
+            .find(|(pattern, _)| fits(pattern))
+            .map(|(_, version)| *version)
     })
 }
 
