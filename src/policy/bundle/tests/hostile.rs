@@ -113,7 +113,7 @@ fn what_is_no_archive_or_cut_off_is_refused() {
     assert!(problem(&gzip(b"package a")).contains("it is cut off"));
     let unfinished = gzip(&file("a.rego", b"package a\n"));
     assert!(problem(&unfinished).contains("it is cut off"));
-    let mut damaged = whole.clone();
+    let mut damaged = whole;
     let checksum = damaged.len() - 6;
     damaged[checksum] ^= 0xff;
     assert!(problem(&damaged).contains("not a readable bundle"));
