@@ -22,7 +22,7 @@ pub(super) enum Proof {
     /// A token as it is configured.
     Bearer { token: Token, scheme: String },
     /// A token that somebody else gives.
-    OAuth2(Tokens),
+    OAuth2(Box<Tokens>),
     /// A signature.
     Aws(Signer),
 }
@@ -36,7 +36,7 @@ impl Proof {
                 scheme: scheme.clone(),
             },
             Credentials::OAuth2(credentials) => {
-                Self::OAuth2(Tokens::new(credentials.clone(), patience, clock))
+                Self::OAuth2(Box::new(Tokens::new(credentials.clone(), patience, clock)))
             }
             Credentials::S3Signing(signing) => Self::Aws(Signer::new(signing.clone(), patience)),
         }

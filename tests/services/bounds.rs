@@ -39,6 +39,14 @@ async fn a_head_that_does_not_come_is_given_up() {
 }
 
 #[tokio::test]
+async fn without_a_time_there_is_more_than_enough() {
+    let server = BundleServer::start().await;
+    server.set(THING, Answer::Drip(b"it".to_vec(), SHORT));
+    let client = patient(&server, Duration::ZERO);
+    assert_eq!(ask(&client).await.unwrap().body, "it");
+}
+
+#[tokio::test]
 async fn who_may_hold_a_request_is_waited_for() {
     let server = BundleServer::start().await;
     server.set(THING, Answer::ok("it"));
