@@ -113,3 +113,18 @@ pub(super) fn headers_of(
 
 /// Longest token in a file, in bytes.
 const MOST_TOKEN: u64 = 64 << 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_is_text_and_is_not_shown() {
+        let header = header_of("Bearer hidden").unwrap();
+        assert_eq!(header, "Bearer hidden");
+        assert!(!format!("{header:?}").contains("hidden"));
+        for text in ["a\nb", "a\0", "\u{e9}"] {
+            assert!(header_of(text).is_none(), "{text:?}");
+        }
+    }
+}

@@ -137,3 +137,14 @@ async fn no_more_is_read_than_may_be() {
         );
     }
 }
+
+#[tokio::test]
+async fn what_is_announced_too_long_is_not_waited_for() {
+    let server = BundleServer::start().await;
+    server.set(THING, Answer::Drip(b"12345".to_vec(), LONG));
+    let client = patient(&server, SHORT);
+    let error = failure(client.get(get(LONG, 4)).await);
+    assert!(error.contains("is longer than 4 bytes"), "{error}");
+    let error = failure(client.get(get(LONG, 5)).await);
+    assert!(error.contains("the next piece of the answer"), "{error}");
+}
