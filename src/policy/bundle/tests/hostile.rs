@@ -2,6 +2,8 @@
 
 use std::io::Read as _;
 
+use proptest::prelude::*;
+
 use super::*;
 
 fn limits() -> Limits {
@@ -179,4 +181,32 @@ fn aliases_that_multiply_are_refused() {
     let few = "a: &a [1, 2]\nb: [*a, *a]\n";
     let bundle = snapshot(&archive(&[("data.yaml", few.as_bytes())])).unwrap();
     assert_eq!(bundle.data, value(r#"{"a":[1,2],"b":[[1,2],[1,2]]}"#));
+}
+
+proptest! {
+    /// Each header is whole but for a few bytes, and its checksum is right: what is read then is
+    /// within the limits, and what is not has a reason.
+    #[test]
+    fn any_header_is_read_or_refused(
+        kind in prop::sample::select(b"0157xgLKSZ".to_vec()),
+        changes in prop::collection::vec((0_usize..512, any::<u8>()), 0..4),
+        content in prop::sample::select(vec![
+            &b"12 path=a/b\n"[..], b"10 size=3\n", b"a/b.rego\0", b"{\"a\":1}", b"",
+        ]),
+    ) {
+        let mut changed = header(b"data.json", EntryType::new(kind), content.len());
+        for (at, byte) in changes {
+            changed.as_mut_bytes()[at] = byte;
+        }
+        changed.set_cksum();
+        let mut entries = changed.as_bytes().to_vec();
+        entries.extend(content);
+        entries.resize(entries.len().next_multiple_of(512), 0);
+        entries.extend(file("x/data.json", b"{}"));
+        match contents(&compressed(entries), &limits()) {
+            Ok(Contents::Snapshot(bundle)) => prop_assert!(bundle.data.as_object().is_ok()),
+            Ok(Contents::Delta(_)) => prop_assert!(false, "no patch was in it"),
+            Err(text) => prop_assert!(text.contains("b.tar.gz"), "{}", text),
+        }
+    }
 }
