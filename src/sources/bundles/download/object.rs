@@ -1,21 +1,40 @@
 //! Bundles in object stores: S3, Google Cloud Storage, Azure Blob Storage.
+//!
+//! A store is configured as its own tools are: by the variables `AWS_*`, `GOOGLE_*` and `AZURE_*`, which
+//! `object_store` reads from the environment (for them the rule that only the command line does so is
+//! lifted), then by the service's `credentials`, then by its URL. Its requests go through our own
+//! client: our TLS settings, no redirects, no repetition, and bounds on time and size.
 
-use std::sync::Arc;
+mod connector;
+mod store;
 
-use super::{Ask, Download, DownloadError};
+use std::{iter, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use http_body_util::LengthLimitError;
+use object_store::{Error, GetOptions, ObjectStore, path::Path};
+use tokio::task::spawn_blocking;
+
+use super::{Archive, Ask, Download, DownloadError};
 use crate::services::Service;
 
 /// Asks for one bundle.
 #[derive(Debug)]
 pub(super) struct Object {
+    service: Arc<Service>,
+    resource: String,
+    most: u64,
     place: String,
 }
 
 impl Object {
     pub(super) fn new(service: Arc<Service>, resource: &str, most: u64) -> Self {
-        let _ = most;
         Self {
-            place: format!("{}/{resource}", service.url),
+            place: store::place(&service.url, resource),
+            service,
+            resource: resource.to_owned(),
+            most,
         }
     }
 
@@ -23,11 +42,112 @@ impl Object {
         &self.place
     }
 
+    /// The validator is the entity tag of the object. Stores neither hold requests nor serve deltas.
     pub(super) async fn download(&mut self, ask: Ask<'_>) -> Result<Download, DownloadError> {
-        let _ = ask;
-        Err(DownloadError::Status {
+        match tokio::time::timeout(LONGEST, self.get(ask.validator)).await {
+            Ok(download) => download,
+            Err(elapsed) => Err(self.transport(elapsed)),
+        }
+    }
+
+    async fn get(&self, known: Option<&str>) -> Result<Download, DownloadError> {
+        let (store, path) = self.open().await?;
+        let options = GetOptions {
+            if_none_match: known.map(str::to_owned),
+            ..GetOptions::default()
+        };
+        let object = match store.get_opts(&path, options).await {
+            Err(Error::NotModified { .. }) if known.is_some() => {
+                return Ok(Download::Unchanged { long_poll: false });
+            }
+            other => other.map_err(|error| self.failed(error))?,
+        };
+        if object.meta.size > self.most {
+            return Err(self.too_large());
+        }
+        let validator = object.meta.e_tag.clone();
+        Ok(Download::Archive(Archive {
+            bytes: self.read(object.into_stream()).await?,
+            validator: validator.filter(|tag| tag.len() <= MAX_ETAG),
+            long_poll: false,
+        }))
+    }
+
+    /// A store lives for one download, as its client does.
+    async fn open(&self) -> Result<(Box<dyn ObjectStore>, Path), DownloadError> {
+        let (service, resource) = (Arc::clone(&self.service), self.resource.clone());
+        let most = self.most;
+        // Reads files: ours, the store's, or the system's authorities.
+        match spawn_blocking(move || store::open(&service, &resource, most)).await {
+            Ok(opened) => opened.map_err(|source| self.unprepared(source)),
+            Err(stopped) => Err(self.unprepared(stopped)),
+        }
+    }
+
+    async fn read(
+        &self,
+        mut chunks: impl futures_util::Stream<Item = Result<Bytes, Error>> + Unpin,
+    ) -> Result<Bytes, DownloadError> {
+        let patience = self.service.response_header_timeout;
+        let mut bytes = Vec::new();
+        loop {
+            let next = tokio::time::timeout(patience, chunks.next()).await;
+            let Some(chunk) = next.map_err(|elapsed| self.transport(elapsed))? else {
+                return Ok(bytes.into());
+            };
+            let chunk = chunk.map_err(|error| self.failed(error))?;
+            let length = bytes.len().saturating_add(chunk.len());
+            if u64::try_from(length).unwrap_or(u64::MAX) > self.most {
+                return Err(self.too_large());
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+    }
+
+    fn failed(&self, error: Error) -> DownloadError {
+        let status = |status| DownloadError::Status {
             place: self.place.clone(),
-            status: 501,
-        })
+            status,
+        };
+        match error {
+            Error::NotFound { .. } => status(404),
+            Error::PermissionDenied { .. } => status(403),
+            Error::Unauthenticated { .. } => status(401),
+            error if is_too_long(&error) => self.too_large(),
+            error => self.transport(error),
+        }
+    }
+
+    fn too_large(&self) -> DownloadError {
+        DownloadError::TooLarge {
+            place: self.place.clone(),
+            most: self.most,
+        }
+    }
+
+    fn transport(&self, source: impl std::error::Error + Send + Sync + 'static) -> DownloadError {
+        DownloadError::Transport {
+            place: self.place.clone(),
+            source: Box::new(source),
+        }
+    }
+
+    fn unprepared(&self, source: impl std::error::Error + Send + Sync + 'static) -> DownloadError {
+        DownloadError::Prepare {
+            place: self.place.clone(),
+            source: Box::new(source),
+        }
     }
 }
+
+/// Whether the bound of the connector was hit.
+fn is_too_long(error: &Error) -> bool {
+    let first: &(dyn std::error::Error + 'static) = error;
+    iter::successors(Some(first), |error| error.source()).any(|error| error.is::<LengthLimitError>())
+}
+
+/// Longest download: ends one that drips.
+const LONGEST: Duration = Duration::from_mins(10);
+
+/// Longest entity tag that is remembered, in bytes.
+const MAX_ETAG: usize = 512;
