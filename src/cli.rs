@@ -11,6 +11,9 @@ mod decide;
 mod demo;
 mod inspect;
 mod load;
+mod pull;
+mod push;
+mod registry;
 mod requests;
 mod run;
 mod table;
@@ -38,6 +41,8 @@ pub fn main() -> ExitCode {
         Command::Decide(decide) => decide::run(&decide),
         Command::Demo(demo) => demo::run(&demo),
         Command::Inspect(inspect) => inspect::run(&inspect),
+        Command::Push(push) => push::run(&push),
+        Command::Pull(pull) => pull::run(&pull),
         Command::Version => print_version(),
     };
     result.unwrap_or_else(|error| {
@@ -66,6 +71,10 @@ enum Command {
     Demo(demo::Demo),
     /// Show what a policy is made of: packages, rules, evaluator, what of the input it reads
     Inspect(inspect::Inspect),
+    /// Put a bundle into an OCI registry
+    Push(push::Push),
+    /// Get a bundle out of an OCI registry
+    Pull(pull::Pull),
     /// Print the version
     Version,
 }

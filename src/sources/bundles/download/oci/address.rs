@@ -51,6 +51,11 @@ impl Address {
         self.reference.repository()
     }
 
+    /// Whether it names a digest, which never means anything else.
+    pub(crate) fn is_pinned(&self) -> bool {
+        self.digest().is_some()
+    }
+
     pub(super) fn digest(&self) -> Option<&str> {
         self.reference.digest()
     }
