@@ -1,17 +1,32 @@
 //! `services`: the servers that bundles come from and that status reports go to, and how this gate
 //! proves there who it is.
 //!
-//! A [`Service`] is what the configuration says; a client is made from it. Promises that no secret of
-//! it is ever shown, that nothing follows a redirect, and that what is read is bounded.
+//! A [`Service`] is what the configuration says; a [`Client`] is made from it. Promises that no secret
+//! of it is ever shown or sent to another origin, that every answer is bounded in time and size, and
+//! that nothing is taken over an open connection because of what an encrypted one said.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+mod address;
+mod answer;
+mod aws;
+mod client;
+mod error;
+mod files;
+mod oauth2;
+mod proof;
+mod tls;
+
+use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use reqwest::Url;
 
 use crate::redact::Secret;
 
+pub use answer::Answer;
+pub use client::{Client, Get, Post};
+pub use error::ServiceError;
+
 /// One entry of `services`, with OPA's keys.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Service {
     /// `name`: how bundles refer to it.
     pub name: Arc<str>,
@@ -20,7 +35,8 @@ pub struct Service {
     pub url: Url,
     /// `type: oci`: an OCI registry.
     pub oci: bool,
-    /// `response_header_timeout_seconds`: the longest time to the first byte of an answer.
+    /// `response_header_timeout_seconds`: the longest time to the head of an answer, and then between
+    /// two pieces of its body. Zero: as long as [`Client`] waits at most.
     pub response_header_timeout: Duration,
     /// `headers`: added to each request.
     pub headers: BTreeMap<String, Secret<String>>,
@@ -28,6 +44,30 @@ pub struct Service {
     pub tls: Tls,
     /// `credentials`.
     pub credentials: Credentials,
+}
+
+impl fmt::Debug for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            name,
+            url,
+            oci,
+            response_header_timeout,
+            headers,
+            tls,
+            credentials,
+        } = self;
+        // A URL may hold a password, and a key in its query.
+        f.debug_struct("Service")
+            .field("name", name)
+            .field("url", &address::place(url))
+            .field("oci", oci)
+            .field("response_header_timeout", response_header_timeout)
+            .field("headers", headers)
+            .field("tls", tls)
+            .field("credentials", credentials)
+            .finish()
+    }
 }
 
 /// Whom to believe that it is the server.
@@ -81,7 +121,7 @@ pub struct ClientTls {
 }
 
 /// What a token is asked for with.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct ClientCredentials {
     /// `token_url`, https (http to loopback only).
     pub token_url: Url,
@@ -95,6 +135,27 @@ pub struct ClientCredentials {
     pub additional_headers: BTreeMap<String, Secret<String>>,
     /// `additional_parameters` of the token request.
     pub additional_parameters: BTreeMap<String, Secret<String>>,
+}
+
+impl fmt::Debug for ClientCredentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            token_url,
+            client_id,
+            client_secret,
+            scopes,
+            additional_headers,
+            additional_parameters,
+        } = self;
+        f.debug_struct("ClientCredentials")
+            .field("token_url", &address::place(token_url))
+            .field("client_id", client_id)
+            .field("client_secret", client_secret)
+            .field("scopes", scopes)
+            .field("additional_headers", additional_headers)
+            .field("additional_parameters", additional_parameters)
+            .finish()
+    }
 }
 
 /// How requests to AWS are signed.
@@ -121,11 +182,18 @@ pub enum AwsCredentials {
         /// The region.
         region: String,
     },
-    /// `metadata_credentials`: the instance's or the container's metadata service.
+    /// `metadata_credentials` in a container: its metadata service, as the environment names it.
+    Container {
+        /// `aws_region`.
+        region: String,
+        /// Where its metadata service is.
+        at: ContainerMetadata,
+    },
+    /// `metadata_credentials` on an instance: its metadata service.
     Metadata {
         /// `aws_region`.
         region: String,
-        /// `iam_role`.
+        /// `iam_role`; an instance has only one, which is asked for whatever stands here.
         iam_role: Option<String>,
     },
     /// `web_identity_credentials`: a token file exchanged at STS.
@@ -138,5 +206,19 @@ pub enum AwsCredentials {
         token_file: PathBuf,
         /// `session_name`, default `open-policy-agent`.
         session_name: String,
+    },
+}
+
+/// Where a container's metadata service is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ContainerMetadata {
+    /// `AWS_CONTAINER_CREDENTIALS_RELATIVE_URI`: this path at the address that ECS has for it.
+    Task(String),
+    /// `AWS_CONTAINER_CREDENTIALS_FULL_URI`.
+    Pod {
+        /// The URL.
+        url: String,
+        /// `AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE`: a file with what proves there who asks.
+        token_file: PathBuf,
     },
 }

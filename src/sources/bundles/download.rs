@@ -18,7 +18,7 @@ pub struct Downloader(From);
 
 #[derive(Debug)]
 enum From {
-    Http(http::Http),
+    Http(Box<http::Http>),
     File(file::File),
     Oci(oci::Oci),
     Object(object::Object),
@@ -135,7 +135,7 @@ impl Downloader {
         let most = source.limits.archive_bytes;
         Self(match &source.kind {
             Kind::Http { service, resource } => {
-                From::Http(http::Http::new(service.clone(), resource, most))
+                From::Http(Box::new(http::Http::new(service.clone(), resource, most)))
             }
             Kind::File(path) => From::File(file::File::new(path, most)),
             Kind::Oci { service, reference } => {

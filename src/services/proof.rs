@@ -1,0 +1,115 @@
+//! How a request is made to prove who sends it.
+
+use std::{collections::BTreeMap, path::Path, time::Duration};
+
+use reqwest::{
+    Request,
+    header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue},
+};
+use tokio::task::spawn_blocking;
+
+use super::{
+    Credentials, Service, Token, aws::Signer, error::ServiceError, files, oauth2::Tokens,
+    tls::Clients,
+};
+use crate::redact::Secret;
+
+/// What is added to each request.
+#[derive(Debug)]
+pub(super) enum Proof {
+    /// Nothing; a client certificate is a matter of the connection.
+    Nothing,
+    /// A token as it is configured.
+    Bearer { token: Token, scheme: String },
+    /// A token that somebody else gives.
+    OAuth2(Tokens),
+    /// A signature.
+    Aws(Signer),
+}
+
+impl Proof {
+    pub(super) fn new(service: &Service, patience: Duration) -> Self {
+        match &service.credentials {
+            Credentials::None | Credentials::ClientTls(_) => Self::Nothing,
+            Credentials::Bearer { token, scheme } => Self::Bearer {
+                token: token.clone(),
+                scheme: scheme.clone(),
+            },
+            Credentials::OAuth2(credentials) => {
+                Self::OAuth2(Tokens::new(credentials.clone(), patience))
+            }
+            Credentials::S3Signing(signing) => Self::Aws(Signer::new(signing.clone(), patience)),
+        }
+    }
+
+    /// Makes `request` prove who sends it.
+    pub(super) async fn add_to(
+        &self,
+        request: &mut Request,
+        clients: &Clients,
+    ) -> Result<(), ServiceError> {
+        let header = match self {
+            Self::Nothing => return Ok(()),
+            Self::Aws(signer) => return signer.sign(request).await,
+            Self::Bearer { token, scheme } => bearer(token, scheme).await?,
+            Self::OAuth2(tokens) => tokens.header(clients).await?,
+        };
+        request.headers_mut().insert(AUTHORIZATION, header);
+        Ok(())
+    }
+
+    /// The service did not believe a request with this header. Tells whether it may believe another.
+    pub(super) async fn refused(&self, header: Option<&HeaderValue>) -> bool {
+        match (self, header) {
+            (Self::OAuth2(tokens), Some(header)) => tokens.refused(header).await,
+            (Self::OAuth2(_), None) | (Self::Nothing | Self::Bearer { .. } | Self::Aws(_), _) => {
+                false
+            }
+        }
+    }
+}
+
+async fn bearer(token: &Token, scheme: &str) -> Result<HeaderValue, ServiceError> {
+    let (text, name) = match token {
+        Token::Given(text) => (text.expose().clone(), "`token`".to_owned()),
+        Token::File(path) => {
+            let reading = path.clone();
+            let bytes = spawn_blocking(move || files::read(&reading, MOST_TOKEN));
+            let bytes = bytes.await.map_err(ServiceError::Internal)??;
+            let text = String::from_utf8(bytes).map_err(|_| unusable(path))?;
+            (text, format!("`{}`", path.display()))
+        }
+    };
+    let text = text.trim();
+    let header = header_of(&format!("{scheme} {text}")).filter(|_| !text.is_empty());
+    header.ok_or(ServiceError::Token(name))
+}
+
+fn unusable(path: &Path) -> ServiceError {
+    ServiceError::Token(format!("`{}`", path.display()))
+}
+
+/// A header of ASCII text that is not shown.
+pub(super) fn header_of(text: &str) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_str(text).ok()?;
+    value.to_str().ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+/// The headers of a configuration.
+pub(super) fn headers_of(
+    configured: &BTreeMap<String, Secret<String>>,
+) -> Result<HeaderMap, ServiceError> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in configured {
+        let invalid = || ServiceError::Header(name.clone());
+        let value = header_of(value.expose()).ok_or_else(invalid)?;
+        let name: HeaderName = name.parse().map_err(|_| invalid())?;
+        headers.insert(name, value);
+    }
+    Ok(headers)
+}
+
+/// Longest token in a file, in bytes.
+const MOST_TOKEN: u64 = 64 << 10;
