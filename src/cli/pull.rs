@@ -1,10 +1,12 @@
 //! `portcullis pull`: a bundle out of an OCI registry.
 
-use std::{io::Write as _, path::PathBuf, process::ExitCode};
+use std::{
+    fs::Permissions, io::Write as _, os::unix::fs::PermissionsExt as _, path::PathBuf,
+    process::ExitCode,
+};
 
 use anyhow::{Context as _, Result};
 use clap::Args;
-use tempfile::NamedTempFile;
 
 use super::{
     print,
@@ -26,9 +28,9 @@ pub(super) struct Pull {
 
 /// Pulls, writes, and prints the reference by digest. Nobody has looked into the archive then.
 pub(super) fn run(arguments: &Pull) -> Result<ExitCode> {
-    let (service, address) = arguments.registry.resolve(&arguments.reference)?;
+    let (client, address) = arguments.registry.resolve(&arguments.reference)?;
     let most = Limits::default().archive_bytes;
-    let pulled = wait(oci::pull(&service, &address, None, most))?
+    let pulled = wait(oci::pull(&client, &address, None, most))?
         .context("the registry has nothing new, though nothing was known")?;
     let path = &arguments.output;
     let folder = match path.parent() {
@@ -36,7 +38,11 @@ pub(super) fn run(arguments: &Pull) -> Result<ExitCode> {
         Some(_) | None => std::path::Path::new("."),
     };
     let unwritable = || format!("cannot write `{}`", path.display());
-    let mut file = NamedTempFile::new_in(folder).with_context(unwritable)?;
+    let mut file = tempfile::Builder::new()
+        // As any file; the mask of the process takes away what it takes away.
+        .permissions(Permissions::from_mode(0o666))
+        .tempfile_in(folder)
+        .with_context(unwritable)?;
     file.write_all(&pulled.bytes).with_context(unwritable)?;
     file.as_file().sync_all().with_context(unwritable)?;
     file.persist(path).with_context(unwritable)?;

@@ -27,7 +27,7 @@ pub(super) struct Push {
 
 /// Reads the bundle, so that nothing else is pushed; pushes it and prints its reference by digest.
 pub(super) fn run(arguments: &Push) -> Result<ExitCode> {
-    let (service, address) = arguments.registry.resolve(&arguments.reference)?;
+    let (client, address) = arguments.registry.resolve(&arguments.reference)?;
     if address.is_pinned() {
         let text = "a digest is what a push results in: push to a tag".to_owned();
         return Err(Usage(text).into());
@@ -38,7 +38,7 @@ pub(super) fn run(arguments: &Push) -> Result<ExitCode> {
         let key = "org.opencontainers.image.revision".to_owned();
         annotations.insert(key, revision.to_owned());
     }
-    let digest = wait(oci::push(&service, &address, archive.into(), &annotations))?;
+    let digest = wait(oci::push(&client, &address, archive.into(), &annotations))?;
     print(&address.pinned(&digest))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,21 +1,14 @@
 //! How `push` and `pull` reach a registry: the arguments, and the service that they amount to.
 
-use std::{
-    io::Read as _,
-    net::IpAddr,
-    path::PathBuf,
-    sync::Arc,
-    time::Duration,
-};
+use std::{io::Read as _, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result};
 use clap::Args;
-use reqwest::Url;
 use tokio::runtime::Builder;
 
 use super::Usage;
 use crate::{
-    services::{Credentials, Service, Tls, Token},
+    services::{Client, Credentials, Service, Tls, Token, is_loopback},
     sources::bundles::download::oci::{Address, RegistryError},
 };
 
@@ -41,7 +34,7 @@ pub(super) struct RegistryArguments {
 
 impl RegistryArguments {
     /// The registry that `reference` names, and the reference read.
-    pub(super) fn resolve(&self, reference: &str) -> Result<(Arc<Service>, Address)> {
+    pub(super) fn resolve(&self, reference: &str) -> Result<(Client, Address)> {
         let scheme = if self.plain_http { "http" } else { "https" };
         let url = Address::registry(reference, scheme).map_err(failed)?;
         if self.plain_http && !is_loopback(&url) {
@@ -61,7 +54,7 @@ impl RegistryArguments {
             },
             credentials: self.credentials()?,
         };
-        Ok((Arc::new(service), address))
+        Ok((Client::new(Arc::new(service)), address))
     }
 
     fn credentials(&self) -> Result<Credentials> {
@@ -90,12 +83,6 @@ impl RegistryArguments {
     }
 }
 
-fn is_loopback(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default();
-    let address = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || address.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
-}
-
 /// Runs what talks to a registry.
 pub(super) fn wait<T>(work: impl Future<Output = Result<T, RegistryError>>) -> Result<T> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
@@ -105,15 +92,13 @@ pub(super) fn wait<T>(work: impl Future<Output = Result<T, RegistryError>>) -> R
 /// What the user gave is told apart from what the registry did.
 fn failed(error: RegistryError) -> anyhow::Error {
     match error {
-        RegistryError::Reference { .. } | RegistryError::Connect(_) => {
-            super::load::usage(error)
-        }
+        RegistryError::Reference { .. } => super::load::usage(error),
         other => other.into(),
     }
 }
 
-/// Longest wait for a registry without a byte.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Longest wait for an answer, what is sent before it included.
+const PATIENCE: Duration = Duration::from_mins(10);
 
 /// Longest password in bytes.
 const MAX_PASSWORD: u64 = 1 << 16;

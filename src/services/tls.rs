@@ -1,6 +1,6 @@
 //! The clients that a service is asked with: made anew when one of their files has changed.
 
-use std::{path::Path, sync::Arc};
+use std::path::Path;
 
 use reqwest::{Certificate, ClientBuilder, Identity, redirect, retry};
 use tokio::{sync::Mutex, task::spawn_blocking};

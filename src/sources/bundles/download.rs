@@ -1,6 +1,5 @@
 //! One request for a bundle, whatever it comes from.
 
-mod connect;
 mod file;
 mod http;
 mod object;

@@ -14,15 +14,19 @@ use bytes::Bytes;
 use futures_util::StreamExt as _;
 use http_body_util::LengthLimitError;
 use object_store::{Error, GetOptions, ObjectStore, path::Path};
+use reqwest::Url;
 use tokio::task::spawn_blocking;
 
+use connector::Connector;
+
 use super::{Archive, Ask, Download, DownloadError};
-use crate::services::Service;
+use crate::services::{Client, Service};
 
 /// Asks for one bundle.
 #[derive(Debug)]
 pub(super) struct Object {
-    service: Arc<Service>,
+    client: Client,
+    url: Url,
     resource: String,
     most: u64,
     place: String,
@@ -32,7 +36,8 @@ impl Object {
     pub(super) fn new(service: Arc<Service>, resource: &str, most: u64) -> Self {
         Self {
             place: store::place(&service.url, resource),
-            service,
+            url: service.url.clone(),
+            client: Client::new(service),
             resource: resource.to_owned(),
             most,
         }
@@ -68,17 +73,24 @@ impl Object {
         let validator = object.meta.e_tag.clone();
         Ok(Download::Archive(Archive {
             bytes: self.read(object.into_stream()).await?,
-            validator: validator.filter(|tag| tag.len() <= MAX_ETAG),
+            validator: validator.filter(|tag| tag.len() <= MOST_ETAG),
             long_poll: false,
         }))
     }
 
-    /// A store lives for one download, as its client does.
+    /// A store lives for one download.
     async fn open(&self) -> Result<(Box<dyn ObjectStore>, Path), DownloadError> {
-        let (service, resource) = (Arc::clone(&self.service), self.resource.clone());
-        let most = self.most;
-        // Reads files: ours, the store's, or the system's authorities.
-        match spawn_blocking(move || store::open(&service, &resource, most)).await {
+        let keys = self.client.keys().await;
+        let keys = keys.map_err(|source| self.unprepared(source))?;
+        let client = self.client.beneath(&self.url, true).await;
+        let connector = Connector {
+            client: client.map_err(|source| self.unprepared(source))?,
+            most: self.most,
+            patience: self.client.patience(),
+        };
+        let (url, resource) = (self.url.clone(), self.resource.clone());
+        // Reads files that the store's settings name.
+        match spawn_blocking(move || store::open(&url, &resource, keys, connector)).await {
             Ok(opened) => opened.map_err(|source| self.unprepared(source)),
             Err(stopped) => Err(self.unprepared(stopped)),
         }
@@ -88,7 +100,7 @@ impl Object {
         &self,
         mut chunks: impl futures_util::Stream<Item = Result<Bytes, Error>> + Unpin,
     ) -> Result<Bytes, DownloadError> {
-        let patience = self.service.response_header_timeout;
+        let patience = self.client.patience();
         let mut bytes = Vec::new();
         loop {
             let next = tokio::time::timeout(patience, chunks.next()).await;
@@ -143,11 +155,12 @@ impl Object {
 /// Whether the bound of the connector was hit.
 fn is_too_long(error: &Error) -> bool {
     let first: &(dyn std::error::Error + 'static) = error;
-    iter::successors(Some(first), |error| error.source()).any(|error| error.is::<LengthLimitError>())
+    iter::successors(Some(first), |error| error.source())
+        .any(|error| error.is::<LengthLimitError>())
 }
 
 /// Longest download: ends one that drips.
-const LONGEST: Duration = Duration::from_mins(10);
+const LONGEST: Duration = Duration::from_mins(30);
 
 /// Longest entity tag that is remembered, in bytes.
-const MAX_ETAG: usize = 512;
+const MOST_ETAG: usize = 512;

@@ -1,7 +1,7 @@
 //! Bundles in OCI registries, as OPA finds them there: one layer of a manifest.
 //!
-//! The protocol is spoken here rather than by a registry client: those there are read manifests, tokens
-//! and errors of any length, follow redirects by themselves and take no TLS settings of ours. Promises
+//! The protocol is spoken here rather than by `oci-client`: that reads manifests, tokens and errors of
+//! any length, follows redirects by itself and takes neither our client nor a client certificate. Promises
 //! that what is handed over is what the reference names, byte for byte, as far as a digest can tell.
 
 mod address;
@@ -12,7 +12,9 @@ mod push;
 mod session;
 mod token;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
+
+use reqwest::Url;
 
 pub(crate) use address::Address;
 pub(crate) use error::RegistryError;
@@ -20,12 +22,15 @@ pub(crate) use pull::{Pulled, pull};
 pub(crate) use push::push;
 
 use super::{Archive, Ask, Download, DownloadError};
-use crate::services::Service;
+use crate::services::{Client, Credentials, Service};
 
 /// Asks for one bundle.
 #[derive(Debug)]
 pub(super) struct Oci {
-    service: Arc<Service>,
+    client: Client,
+    server: Url,
+    /// `s3_signing`, which is for other services than registries.
+    signs: bool,
     reference: String,
     most: u64,
     place: String,
@@ -36,7 +41,9 @@ impl Oci {
         let place = Address::new(reference, &service.url)
             .map_or_else(|_| reference.to_owned(), |address| address.to_string());
         Self {
-            service,
+            server: service.url.clone(),
+            signs: matches!(service.credentials, Credentials::S3Signing(_)),
+            client: Client::new(service),
             reference: reference.to_owned(),
             most,
             place,
@@ -50,15 +57,8 @@ impl Oci {
     /// The validator is the digest of the manifest, so that a tag that moves is noticed without
     /// pulling a layer. Registries neither hold requests nor serve deltas.
     pub(super) async fn download(&mut self, ask: Ask<'_>) -> Result<Download, DownloadError> {
-        let work = self.pull(ask.validator);
-        let pulled = tokio::time::timeout(LONGEST, work)
-            .await
-            .map_err(|_| RegistryError::Timeout {
-                place: self.place.clone(),
-                seconds: LONGEST.as_secs(),
-            })
-            .flatten()
-            .map_err(|error| error.of_download(&self.place))?;
+        let pulled = self.pull(ask.validator).await;
+        let pulled = pulled.map_err(|error| error.of_download(&self.place))?;
         Ok(match pulled {
             None => Download::Unchanged { long_poll: false },
             Some(Pulled { bytes, digest }) => Download::Archive(Archive {
@@ -70,10 +70,10 @@ impl Oci {
     }
 
     async fn pull(&self, known: Option<&str>) -> Result<Option<Pulled>, RegistryError> {
-        let address = Address::new(&self.reference, &self.service.url)?;
-        pull(&self.service, &address, known, self.most).await
+        if self.signs {
+            return Err(RegistryError::Signing);
+        }
+        let address = Address::new(&self.reference, &self.server)?;
+        pull(&self.client, &address, known, self.most).await
     }
 }
-
-/// Longest pull: ends one that drips.
-const LONGEST: Duration = Duration::from_mins(10);

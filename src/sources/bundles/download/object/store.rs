@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use object_store::{
-    ClientOptions, ObjectStore, ObjectStoreScheme, RetryConfig,
-    aws::{AmazonS3Builder, AmazonS3ConfigKey},
+    ClientOptions, ObjectStore, ObjectStoreScheme, RetryConfig, StaticCredentialProvider,
+    aws::{AmazonS3Builder, AmazonS3ConfigKey, AwsCredential},
     azure::MicrosoftAzureBuilder,
     gcp::GoogleCloudStorageBuilder,
     path::Path,
@@ -12,10 +12,7 @@ use object_store::{
 use reqwest::Url;
 
 use super::connector::Connector;
-use crate::{
-    services::{AwsCredentials, Credentials, S3Signing, Service, Token},
-    sources::bundles::download::connect::{self, ConnectError},
-};
+use crate::services::Keys;
 
 /// Why a store is not opened.
 #[derive(Debug, thiserror::Error)]
@@ -35,12 +32,6 @@ pub(super) enum StoreError {
     /// Credentials that say nothing to this store.
     #[error("`credentials.{0}` cannot be used with this store")]
     Credentials(&'static str),
-    /// A file of the service.
-    #[error("the token cannot be read")]
-    File(#[from] ConnectError),
-    /// A token of other characters.
-    #[error("the token is not text")]
-    Token,
     /// What the store's own settings come to.
     #[error("the store cannot be opened")]
     Store(#[from] object_store::Error),
@@ -61,26 +52,24 @@ pub(super) fn place(bucket: &Url, resource: &str) -> String {
     format!("{scheme}://{container}{host}{separator}{path}/{resource}")
 }
 
-/// Opens the store of `service` and names the object in it. Reads files and the environment: blocks.
+/// Opens the store of the bucket `url` and names the object in it. Reads files and the environment:
+/// blocks.
 pub(super) fn open(
-    service: &Arc<Service>,
+    url: &Url,
     resource: &str,
-    most: u64,
+    keys: Keys,
+    connector: Connector,
 ) -> Result<(Box<dyn ObjectStore>, Path), StoreError> {
-    let parameters = Parameters::of(&service.url)?;
-    let mut url = service.url.clone();
+    let parameters = Parameters::of(url)?;
+    let mut url = url.clone();
     url.set_query(None);
     let (scheme, folder) = ObjectStoreScheme::parse(&url).map_err(|_| StoreError::Url)?;
     let path = format!("{folder}/{}", resource.trim_start_matches('/'));
     let path = Path::parse(path).map_err(StoreError::Path)?;
-    let connector = Connector {
-        service: Arc::clone(service),
-        most,
-    };
     let store = match scheme {
-        ObjectStoreScheme::AmazonS3 => s3(service, url, parameters, connector),
-        ObjectStoreScheme::GoogleCloudStorage => gcs(service, url, parameters, connector),
-        ObjectStoreScheme::MicrosoftAzure => azure(service, url, parameters, connector),
+        ObjectStoreScheme::AmazonS3 => s3(url, keys, parameters, connector),
+        ObjectStoreScheme::GoogleCloudStorage => gcs(url, keys, parameters, connector),
+        ObjectStoreScheme::MicrosoftAzure => azure(url, keys, parameters, connector),
         _ => Err(StoreError::Url),
     };
     Ok((store?, path))
@@ -101,8 +90,7 @@ impl Parameters {
             match name.as_ref() {
                 "endpoint" => {
                     let endpoint = Url::parse(&value).ok();
-                    let endpoint =
-                        endpoint.filter(|url| matches!(url.scheme(), "http" | "https"));
+                    let endpoint = endpoint.filter(|url| matches!(url.scheme(), "http" | "https"));
                     parameters.endpoint = Some(endpoint.ok_or(StoreError::Endpoint)?);
                 }
                 "region" => parameters.region = Some(value.into_owned()),
@@ -134,8 +122,8 @@ fn once() -> RetryConfig {
 }
 
 fn s3(
-    service: &Service,
     url: Url,
+    keys: Keys,
     parameters: Parameters,
     connector: Connector,
 ) -> Result<Box<dyn ObjectStore>, StoreError> {
@@ -143,12 +131,19 @@ fn s3(
         .with_url(url)
         .with_retry(once())
         .with_http_connector(connector);
-    builder = match &service.credentials {
-        Credentials::None | Credentials::ClientTls(_) => builder,
-        Credentials::S3Signing(signing) => signed(builder, signing),
-        Credentials::Bearer { .. } => return Err(StoreError::Credentials("bearer")),
-        Credentials::OAuth2(_) => return Err(StoreError::Credentials("oauth2")),
-    };
+    match keys {
+        Keys::None => {}
+        Keys::Aws(keys, region) => {
+            let keys = StaticCredentialProvider::new(AwsCredential {
+                key_id: keys.key_id.clone(),
+                secret_key: keys.secret_key.clone(),
+                token: keys.token.clone(),
+            });
+            builder = builder.with_credentials(Arc::new(keys)).with_region(region);
+        }
+        Keys::Token(_) => return Err(StoreError::Credentials("bearer")),
+        Keys::Foreign(kind) => return Err(StoreError::Credentials(kind)),
+    }
     if let Some(endpoint) = parameters.endpoint() {
         // The key that stands above the other, should the environment have it.
         builder = builder.with_config(AmazonS3ConfigKey::S3Endpoint, endpoint);
@@ -162,45 +157,9 @@ fn s3(
     Ok(Box::new(builder.build()?))
 }
 
-/// The first that can be: OPA tries one after the other too.
-fn signed(builder: AmazonS3Builder, signing: &S3Signing) -> AmazonS3Builder {
-    match signing.from.first() {
-        None => builder,
-        Some(AwsCredentials::Environment {
-            access_key_id,
-            secret_access_key,
-            session_token,
-            region,
-        }) => {
-            let builder = builder
-                .with_access_key_id(access_key_id)
-                .with_secret_access_key(secret_access_key.expose())
-                .with_region(region);
-            match session_token {
-                Some(token) => builder.with_token(token.expose()),
-                None => builder,
-            }
-        }
-        Some(AwsCredentials::Metadata { region, .. }) => builder.with_region(region),
-        Some(AwsCredentials::WebIdentity {
-            region,
-            role_arn,
-            token_file,
-            session_name,
-        }) => {
-            let token_file = token_file.display().to_string();
-            builder
-                .with_region(region)
-                .with_config(AmazonS3ConfigKey::RoleArn, role_arn)
-                .with_config(AmazonS3ConfigKey::WebIdentityTokenFile, token_file)
-                .with_config(AmazonS3ConfigKey::RoleSessionName, session_name)
-        }
-    }
-}
-
 fn gcs(
-    service: &Service,
     url: Url,
+    keys: Keys,
     parameters: Parameters,
     connector: Connector,
 ) -> Result<Box<dyn ObjectStore>, StoreError> {
@@ -208,7 +167,7 @@ fn gcs(
         .with_url(url)
         .with_retry(once())
         .with_http_connector(connector);
-    if let Some(token) = bearer(&service.credentials)? {
+    if let Some(token) = bearer(keys)? {
         builder = builder.with_bearer_token(token);
     }
     if let Some(endpoint) = parameters.endpoint() {
@@ -220,8 +179,8 @@ fn gcs(
 }
 
 fn azure(
-    service: &Service,
     url: Url,
+    keys: Keys,
     parameters: Parameters,
     connector: Connector,
 ) -> Result<Box<dyn ObjectStore>, StoreError> {
@@ -229,7 +188,7 @@ fn azure(
         .with_url(url)
         .with_retry(once())
         .with_http_connector(connector);
-    if let Some(token) = bearer(&service.credentials)? {
+    if let Some(token) = bearer(keys)? {
         builder = builder.with_bearer_token_authorization(token);
     }
     if let Some(endpoint) = parameters.endpoint() {
@@ -245,23 +204,12 @@ fn azure(
 }
 
 /// The token of the service, if it has one.
-fn bearer(credentials: &Credentials) -> Result<Option<String>, StoreError> {
-    match credentials {
-        Credentials::None | Credentials::ClientTls(_) => Ok(None),
-        Credentials::Bearer {
-            token: Token::Given(token),
-            ..
-        } => Ok(Some(token.expose().clone())),
-        Credentials::Bearer {
-            token: Token::File(path),
-            ..
-        } => {
-            let token = String::from_utf8(connect::read(path)?);
-            let token = token.map_err(|_| StoreError::Token)?;
-            Ok(Some(token.trim().to_owned()))
-        }
-        Credentials::OAuth2(_) => Err(StoreError::Credentials("oauth2")),
-        Credentials::S3Signing(_) => Err(StoreError::Credentials("s3_signing")),
+fn bearer(keys: Keys) -> Result<Option<String>, StoreError> {
+    match keys {
+        Keys::None => Ok(None),
+        Keys::Token(token) => Ok(Some(token)),
+        Keys::Aws(..) => Err(StoreError::Credentials("s3_signing")),
+        Keys::Foreign(kind) => Err(StoreError::Credentials(kind)),
     }
 }
 
@@ -289,7 +237,11 @@ mod tests {
         let cases = [
             ("s3://b/a/?endpoint=http://x", "/c/d", "s3://b/a/c/d"),
             ("gs://b", "d", "gs://b/d"),
-            ("abfs://c:secret@a.dfs.core.windows.net/", "d", "abfs://c@a.dfs.core.windows.net/d"),
+            (
+                "abfs://c:secret@a.dfs.core.windows.net/",
+                "d",
+                "abfs://c@a.dfs.core.windows.net/d",
+            ),
         ];
         for (url, resource, shown) in cases {
             assert_eq!(place(&Url::parse(url).unwrap(), resource), shown);

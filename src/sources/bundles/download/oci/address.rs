@@ -6,6 +6,7 @@ use oci_spec::distribution::Reference;
 use reqwest::Url;
 
 use super::error::RegistryError;
+use crate::services::place;
 
 /// What is asked of which registry.
 #[derive(Clone, Debug)]
@@ -113,11 +114,6 @@ fn parse(reference: &str) -> Result<Reference, RegistryError> {
     }
 }
 
-/// A URL as people may see it: without user info, query and fragment.
-pub(super) fn place(url: &Url) -> String {
-    format!("{}{}", url.origin().ascii_serialization(), url.path())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -132,10 +128,7 @@ mod tests {
     fn a_tag_and_a_digest_become_addresses_at_the_server() {
         let tagged = Address::new("ghcr.io/org/repo:v1", &server()).unwrap();
         let url = tagged.url("manifests/v1").unwrap();
-        assert_eq!(
-            url.as_str(),
-            "https://mirror:5000/v2/org/repo/manifests/v1"
-        );
+        assert_eq!(url.as_str(), "https://mirror:5000/v2/org/repo/manifests/v1");
         assert_eq!(tagged.to_string(), "mirror:5000/org/repo:v1");
         assert_eq!(tagged.pinned("sha256:0"), "ghcr.io/org/repo@sha256:0");
         let pinned = Address::new(&format!("ghcr.io/org/repo:v1@{DIGEST}"), &server()).unwrap();
@@ -147,7 +140,11 @@ mod tests {
 
     #[test]
     fn a_reference_says_everything_or_is_refused() {
-        for good in ["ghcr.io/a:1", "localhost:5000/a/b:1", "docker.io/library/a:1"] {
+        for good in [
+            "ghcr.io/a:1",
+            "localhost:5000/a/b:1",
+            "docker.io/library/a:1",
+        ] {
             assert!(parse(good).is_ok(), "{good}");
         }
         let upper = format!("ghcr.io/a@{}", DIGEST.to_uppercase().replace("SHA", "sha"));

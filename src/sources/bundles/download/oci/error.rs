@@ -1,9 +1,9 @@
 //! What can go wrong between us and a registry.
 
 use oci_spec::distribution::ParseError;
-use tokio::task::JoinError;
 
-use super::super::{DownloadError, connect::ConnectError};
+use super::super::DownloadError;
+use crate::services::ServiceError;
 
 /// Why nothing was pulled from, or pushed to, a registry.
 #[derive(Debug, thiserror::Error)]
@@ -20,18 +20,12 @@ pub(crate) enum RegistryError {
     /// A registry is spoken to over HTTP.
     #[error("`{0}` is not the http or https address of a registry")]
     NotARegistry(String),
-    /// The client cannot be made ready.
-    #[error("the client of the registry cannot be made ready")]
-    Connect(#[from] ConnectError),
-    /// The program ends.
-    #[error("the client of the registry was not made")]
-    Stopped(#[source] JoinError),
+    /// Nothing could be asked, or nobody answered.
+    #[error(transparent)]
+    Service(#[from] ServiceError),
     /// Credentials that say nothing to a registry.
-    #[error("`credentials.{0}` cannot be used with a registry")]
-    Credentials(&'static str),
-    /// A token with characters that no header holds.
-    #[error("the token for the registry holds characters that may not be sent")]
-    Token,
+    #[error("`credentials.s3_signing` cannot be used with a registry")]
+    Signing,
     /// The address that is to hand out tokens must be as safe as the registry's.
     #[error("the registry sends for a token to `{0}`, which is not an https address")]
     Realm(String),
@@ -44,6 +38,9 @@ pub(crate) enum RegistryError {
         #[source]
         source: serde_json::Error,
     },
+    /// A token with characters that no header holds.
+    #[error("`{0}` gave a token with characters that may not be sent")]
+    Token(String),
     /// Another status than the one that is wanted.
     #[error("`{place}` answered {status}")]
     Status {
@@ -52,38 +49,19 @@ pub(crate) enum RegistryError {
         /// The HTTP status.
         status: u16,
     },
-    /// No connection, or an answer cut off.
-    #[error("no whole answer from `{place}`")]
-    Transport {
-        /// The address, without secrets.
-        place: String,
-        /// What went wrong.
-        #[source]
-        source: reqwest::Error,
-    },
-    /// Nothing came for too long.
-    #[error("nothing from `{place}` for {seconds} s")]
-    Timeout {
-        /// The address, without secrets.
-        place: String,
-        /// How long that was.
-        seconds: u64,
-    },
-    /// More bytes than may be.
+    /// A blob that is elsewhere, and elsewhere, and elsewhere.
+    #[error("`{0}` redirects once too often")]
+    Redirects(String),
+    /// An upload that is sent for to nowhere, or without encryption.
+    #[error("`{0}` names no address for the upload, or one that is not encrypted")]
+    Upload(String),
+    /// A layer that is too long by what its manifest says.
     #[error("`{place}` is longer than {most} bytes")]
     TooLarge {
         /// The address, without secrets.
         place: String,
         /// How many there may be.
         most: u64,
-    },
-    /// A blob is sent for to somewhere else, and on, and on, or without encryption.
-    #[error("`{place}` redirects {rule}")]
-    Redirect {
-        /// The address, without secrets.
-        place: String,
-        /// The rule that is broken.
-        rule: &'static str,
     },
     /// Other bytes than were named.
     #[error("`{place}` has the digest `{actual}` where `{expected}` is wanted")]
@@ -96,14 +74,12 @@ pub(crate) enum RegistryError {
         actual: String,
     },
     /// Not the number of bytes that the manifest says.
-    #[error("`{place}` has {actual} bytes where the manifest says {expected}")]
+    #[error("`{place}` has not the {expected} bytes that the manifest says")]
     Size {
         /// The address, without secrets.
         place: String,
         /// What the manifest says.
         expected: u64,
-        /// What there is.
-        actual: u64,
     },
     /// Not a manifest.
     #[error("`{place}` is not a readable manifest")]
@@ -127,31 +103,34 @@ pub(crate) enum RegistryError {
 impl RegistryError {
     /// The same as the error of a download from `from`.
     pub(in super::super) fn of_download(self, from: &str) -> DownloadError {
+        let place = from.to_owned();
         match self {
             Self::Status { place, status } => DownloadError::Status { place, status },
-            Self::TooLarge { place, most } => DownloadError::TooLarge { place, most },
-            Self::Transport { .. } | Self::Timeout { .. } => DownloadError::Transport {
-                place: from.to_owned(),
-                source: Box::new(self),
+            Self::TooLarge { place, most }
+            | Self::Service(ServiceError::TooLarge { place, most }) => {
+                DownloadError::TooLarge { place, most }
+            }
+            Self::Service(error) if !error.is_preparation() => DownloadError::Transport {
+                place,
+                source: error.into(),
             },
-            Self::Reference { .. }
-            | Self::NotARegistry(_)
-            | Self::Connect(_)
-            | Self::Stopped(_)
-            | Self::Credentials(_)
-            | Self::Token => DownloadError::Prepare {
-                place: from.to_owned(),
-                source: Box::new(self),
-            },
+            Self::Reference { .. } | Self::NotARegistry(_) | Self::Service(_) | Self::Signing => {
+                DownloadError::Prepare {
+                    place,
+                    source: self.into(),
+                }
+            }
             Self::Realm(_)
             | Self::NoToken { .. }
-            | Self::Redirect { .. }
+            | Self::Token(_)
+            | Self::Redirects(_)
+            | Self::Upload(_)
             | Self::Digest { .. }
             | Self::Size { .. }
             | Self::Manifest { .. }
             | Self::Unfit { .. } => DownloadError::Unfit {
-                place: from.to_owned(),
-                source: Box::new(self),
+                place,
+                source: self.into(),
             },
         }
     }

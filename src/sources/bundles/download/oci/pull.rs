@@ -1,21 +1,22 @@
 //! From a reference to the bytes of a bundle: manifest, then layer, each compared with its digest.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use reqwest::{
     Method, Request, Response, StatusCode,
-    header::{ACCEPT, HeaderMap, HeaderValue, LOCATION},
+    header::{ACCEPT, HeaderMap, HeaderValue},
 };
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    address::{Address, place},
+    address::Address,
     error::RegistryError,
     manifest::{self, Blob, Found},
     session::{Session, expect},
 };
-use crate::{digest::hex, services::Service};
+use crate::{
+    digest::hex,
+    services::{Client, ServiceError, place, redirected},
+};
 
 /// What was pulled.
 #[derive(Debug)]
@@ -28,12 +29,12 @@ pub(crate) struct Pulled {
 
 /// Pulls the bundle at `address`; `None`: it is still the one with the digest `known`.
 pub(crate) async fn pull(
-    service: &Arc<Service>,
+    client: &Client,
     address: &Address,
     known: Option<&str>,
     most: u64,
 ) -> Result<Option<Pulled>, RegistryError> {
-    let mut session = Session::new(service, address, "pull").await?;
+    let mut session = Session::new(client, address, "pull");
     if let Some(known) = known
         && session.announced(address.name()).await?.as_deref() == Some(known)
     {
@@ -79,7 +80,7 @@ impl Session<'_> {
         &mut self,
         name: &str,
         wanted: Option<&str>,
-    ) -> Result<(Vec<u8>, String), RegistryError> {
+    ) -> Result<(Bytes, String), RegistryError> {
         let request = self.manifest_request(Method::GET, name)?;
         let answer = expect(self.send(request).await?, StatusCode::OK)?;
         let (shown, said) = (place(answer.url()), said(answer.headers()));
@@ -114,13 +115,19 @@ impl Session<'_> {
         let answer = self.redirected(request).await?;
         let answer = expect(answer, StatusCode::OK)?;
         // Not one byte more than the manifest says.
-        let bytes = self.body(answer, blob.size).await?;
-        let actual = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-        if actual != blob.size {
+        let bytes = match self.body(answer, blob.size).await {
+            Err(RegistryError::Service(ServiceError::TooLarge { place, most })) => {
+                return Err(RegistryError::Size {
+                    place,
+                    expected: most,
+                });
+            }
+            other => other?,
+        };
+        if u64::try_from(bytes.len()) != Ok(blob.size) {
             return Err(RegistryError::Size {
                 place: shown,
                 expected: blob.size,
-                actual,
             });
         }
         let actual = format!("sha256:{}", hex(&Sha256::digest(&bytes)));
@@ -131,7 +138,7 @@ impl Session<'_> {
                 actual,
             });
         }
-        Ok(Bytes::from(bytes))
+        Ok(bytes)
     }
 
     /// Follows to where the registry keeps its blobs; nobody there learns who we are.
@@ -141,26 +148,11 @@ impl Session<'_> {
             if !is_redirect(answer.status()) {
                 return Ok(answer);
             }
-            let from = answer.url().clone();
-            let refuse = |rule| RegistryError::Redirect {
-                place: place(&from),
-                rule,
-            };
-            let location = answer.headers().get(LOCATION);
-            let to = location
-                .and_then(|to| from.join(to.to_str().ok()?).ok())
-                .filter(|to| matches!(to.scheme(), "http" | "https"))
-                .ok_or_else(|| refuse("to nowhere"))?;
-            if from.scheme() == "https" && to.scheme() != "https" {
-                return Err(refuse("to an address that is not encrypted"));
-            }
+            let to = redirected(answer.url(), answer.headers())?;
             answer = self.send(Request::new(Method::GET, to)).await?;
         }
         if is_redirect(answer.status()) {
-            return Err(RegistryError::Redirect {
-                place: place(answer.url()),
-                rule: "once too often",
-            });
+            return Err(RegistryError::Redirects(place(answer.url())));
         }
         Ok(answer)
     }

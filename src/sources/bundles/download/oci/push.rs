@@ -1,6 +1,6 @@
 //! From the bytes of a bundle to a reference.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use reqwest::{
@@ -9,24 +9,23 @@ use reqwest::{
 };
 
 use super::{
-    address::{Address, place},
+    address::Address,
     error::RegistryError,
     manifest,
     pull::said,
     session::{Session, expect},
 };
-use crate::services::Service;
+use crate::services::{Client, place};
 
 /// Pushes `archive` and gives the digest of its manifest.
 pub(crate) async fn push(
-    service: &Arc<Service>,
+    client: &Client,
     address: &Address,
     archive: Bytes,
     annotations: &BTreeMap<String, String>,
 ) -> Result<String, RegistryError> {
     let document = manifest::write(&archive, annotations);
-    let session = Session::new(service, address, "pull,push").await?;
-    let mut session = session.patient(PATIENCE);
+    let mut session = Session::new(client, address, "pull,push");
     session.upload(archive).await?;
     session.upload(Bytes::from_static(manifest::CONFIG)).await?;
     let digest = manifest::digest(document.as_bytes());
@@ -61,8 +60,7 @@ impl Session<'_> {
         document: String,
         digest: &str,
     ) -> Result<(), RegistryError> {
-        let mut request =
-            self.request(Method::PUT, &format!("manifests/{}", address.name()))?;
+        let mut request = self.request(Method::PUT, &format!("manifests/{}", address.name()))?;
         let media_type = HeaderValue::from_static(manifest::MANIFEST);
         request.headers_mut().insert(CONTENT_TYPE, media_type);
         *request.body_mut() = Some(document.into());
@@ -87,13 +85,7 @@ fn upload_url(
     let to = location.and_then(|to| from.join(to.to_str().ok()?).ok());
     let mut to = to
         .filter(|to| to.scheme() == "https" || to.scheme() == from.scheme())
-        .ok_or_else(|| RegistryError::Redirect {
-            place: place(from),
-            rule: "an upload to nowhere, or to an address that is not encrypted",
-        })?;
+        .ok_or_else(|| RegistryError::Upload(place(from)))?;
     to.query_pairs_mut().append_pair("digest", digest);
     Ok(to)
 }
-
-/// Longest wait for the answer to an upload, the upload itself included.
-const PATIENCE: Duration = Duration::from_mins(10);

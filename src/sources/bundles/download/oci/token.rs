@@ -60,14 +60,13 @@ fn bearer(challenge: &http_auth::ChallengeRef<'_>) -> Option<Challenge> {
 
 /// Takes the token out of the answer of `place`.
 pub(super) fn read(place: &str, body: &[u8]) -> Result<HeaderValue, RegistryError> {
-    let answer: Answer =
-        serde_json::from_slice(body).map_err(|source| RegistryError::NoToken {
-            place: place.to_owned(),
-            source,
-        })?;
+    let answer: Answer = serde_json::from_slice(body).map_err(|source| RegistryError::NoToken {
+        place: place.to_owned(),
+        source,
+    })?;
     let (Answer::Token { token } | Answer::AccessToken { token }) = answer;
     let value = HeaderValue::from_str(&format!("Bearer {token}"));
-    let mut value = value.map_err(|_| RegistryError::Token)?;
+    let mut value = value.map_err(|_| RegistryError::Token(place.to_owned()))?;
     value.set_sensitive(true);
     Ok(value)
 }
@@ -135,13 +134,7 @@ mod tests {
         ] {
             assert_eq!(read("it", body.as_bytes()).unwrap(), "Bearer t", "{body}");
         }
-        for body in [
-            "",
-            "{}",
-            "[]",
-            r#"{"token":1}"#,
-            r#"{"token":"a\r\nx: y"}"#,
-        ] {
+        for body in ["", "{}", "[]", r#"{"token":1}"#, r#"{"token":"a\r\nx: y"}"#] {
             assert!(read("it", body.as_bytes()).is_err(), "{body}");
         }
     }
