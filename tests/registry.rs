@@ -10,7 +10,7 @@
 )]
 
 #[path = "support/bundles.rs"]
-#[expect(dead_code, reason = "other tests use the rest")]
+#[expect(dead_code, unused_imports, reason = "other tests use the rest")]
 mod bundles;
 #[path = "support/certificates.rs"]
 #[expect(dead_code, reason = "other tests use the rest")]

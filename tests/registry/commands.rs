@@ -51,7 +51,10 @@ async fn with_input(arguments: &[&str], input: &str) -> Done {
 pub(crate) fn bundle() -> Vec<u8> {
     bundle_of(&[
         (".manifest", br#"{"revision": "r7", "roots": ["authz"]}"#),
-        ("authz/authz.rego", b"package authz\n\nallow := input.user == \"alice\"\n"),
+        (
+            "authz/authz.rego",
+            b"package authz\n\nallow := input.user == \"alice\"\n",
+        ),
     ])
 }
 
@@ -150,12 +153,24 @@ async fn uploads_elsewhere_take_no_credentials_along() {
     registry.uploads_elsewhere(&storage.origin());
     let (_folder, file) = folder();
     let reference = registry.reference("v1");
-    let push = ["push", &file, &reference, "--plain-http", "-u", "ci", "--password-stdin"];
+    let push = [
+        "push",
+        &file,
+        &reference,
+        "--plain-http",
+        "-u",
+        "ci",
+        "--password-stdin",
+    ];
     let done = with_input(&push, "secret").await;
     assert_eq!(done.code, 0, "{}", done.err);
     let there = storage.seen();
     assert_eq!(there.len(), 2);
-    assert!(there.iter().all(|seen| seen.header("authorization").is_none()));
+    assert!(
+        there
+            .iter()
+            .all(|seen| seen.header("authorization").is_none())
+    );
 }
 
 #[tokio::test]
@@ -209,13 +224,34 @@ async fn wrong_arguments_ask_nobody() {
     let pulled = folder.path().join("pulled");
     let pulled = pulled.to_str().unwrap();
     let cases = [
-        (vec!["push", &file, "org/policies:v1"], "is not `host/repository:tag`"),
-        (vec!["push", &file, &short, "--plain-http"], "is not `host/repository:tag`"),
-        (vec!["push", &file, &pinned, "--plain-http"], "push to a tag"),
-        (vec!["push", broken, &reference, "--plain-http"], "not a readable bundle"),
-        (vec!["push", &file, "ghcr.io/a/b:v1", "--plain-http"], "for this machine only"),
-        (vec!["push", &file, &reference, "--username", "ci"], "--password-stdin"),
-        (vec!["pull", "policies", "-o", pulled], "is not `host/repository:tag`"),
+        (
+            vec!["push", &file, "org/policies:v1"],
+            "is not `host/repository:tag`",
+        ),
+        (
+            vec!["push", &file, &short, "--plain-http"],
+            "is not `host/repository:tag`",
+        ),
+        (
+            vec!["push", &file, &pinned, "--plain-http"],
+            "push to a tag",
+        ),
+        (
+            vec!["push", broken, &reference, "--plain-http"],
+            "not a readable bundle",
+        ),
+        (
+            vec!["push", &file, "ghcr.io/a/b:v1", "--plain-http"],
+            "for this machine only",
+        ),
+        (
+            vec!["push", &file, &reference, "--username", "ci"],
+            "--password-stdin",
+        ),
+        (
+            vec!["pull", "policies", "-o", pulled],
+            "is not `host/repository:tag`",
+        ),
         (vec!["pull", &reference, "--plain-http"], "--output"),
     ];
     for (arguments, reason) in cases {

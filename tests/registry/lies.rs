@@ -8,8 +8,9 @@ use portcullis::{
 };
 
 use crate::{
-    archive, ask, bearer, chain, from_registry, service,
+    archive, ask, bearer, chain, from_registry,
     server::{At, Fault, Guard, Registry, basic},
+    service,
 };
 
 fn plain(registry: &Registry) -> Service {
@@ -40,7 +41,10 @@ async fn every_lie_about_a_layer_is_noticed() {
         (Fault::Stall, "did not come within"),
         (Fault::StallWithin, "did not come within"),
         (Fault::Status(404), "answered 404"),
-        (Fault::Redirect("file:///etc/passwd".to_owned()), "leads away from HTTP"),
+        (
+            Fault::Redirect("file:///etc/passwd".to_owned()),
+            "leads away from HTTP",
+        ),
     ];
     for (fault, reason) in cases {
         let shown = format!("{fault:?}");
@@ -55,7 +59,10 @@ async fn every_lie_about_a_manifest_is_noticed() {
     let cases = [
         (Fault::Wrong, "has the digest"),
         (Fault::Short, "has the digest"),
-        (Fault::Header("docker-content-digest", other), "has the digest"),
+        (
+            Fault::Header("docker-content-digest", other),
+            "has the digest",
+        ),
         (Fault::Flood, "is longer than 4194304 bytes"),
         (Fault::Stall, "did not come within"),
         (Fault::StallWithin, "did not come within"),
@@ -78,7 +85,10 @@ async fn a_reference_by_digest_believes_nothing_but_the_digest() {
     let error = ask(&mut downloader, None).await.unwrap_err();
     assert!(matches!(error, DownloadError::Unfit { .. }));
     let reason = chain(&error);
-    assert!(reason.contains(&format!("where `{wanted}` is wanted")), "{reason}");
+    assert!(
+        reason.contains(&format!("where `{wanted}` is wanted")),
+        "{reason}"
+    );
 }
 
 #[tokio::test]
@@ -89,20 +99,34 @@ async fn a_blob_elsewhere_is_fetched_there_without_our_credentials() {
     let digest = crate::server::digest(b"archive");
     let path = format!("/v2/org/policies/blobs/{digest}");
     registry.guard(Guard::Header(basic("gate", "secret")));
-    registry.fault(At::Blob, Fault::Redirect(format!("{}{path}", storage.origin())));
+    registry.fault(
+        At::Blob,
+        Fault::Redirect(format!("{}{path}", storage.origin())),
+    );
     let mut service = service(&registry.origin(), bearer("Basic", "gate:secret"));
     let header = ("x-api-key".to_owned(), "secret".to_owned().into());
     service.headers.insert(header.0, header.1);
     let mut downloader = from_registry(service, registry.reference("v1"));
     assert_eq!(archive(&mut downloader, None).await.bytes, "archive");
     let told = |seen: &crate::server::Seen| {
-        (seen.header("authorization").is_some(), seen.header("x-api-key").is_some())
+        (
+            seen.header("authorization").is_some(),
+            seen.header("x-api-key").is_some(),
+        )
     };
-    assert!(registry.seen().iter().all(|seen| told(seen) == (true, true)));
+    assert!(
+        registry
+            .seen()
+            .iter()
+            .all(|seen| told(seen) == (true, true))
+    );
     let there = storage.seen();
     assert_eq!(there.iter().map(told).collect::<Vec<_>>(), [(false, false)]);
     // Who asks there for credentials gets none.
-    storage.guard(Guard::Token { header: None, realm: None });
+    storage.guard(Guard::Token {
+        header: None,
+        realm: None,
+    });
     let error = ask(&mut downloader, None).await.unwrap_err();
     assert_eq!(error.http_status(), Some(401));
     assert_eq!(storage.seen().len(), 1);
@@ -113,7 +137,10 @@ async fn a_blob_that_is_always_elsewhere_is_given_up() {
     let registry = Registry::start().await;
     registry.put("v1", b"archive");
     let digest = crate::server::digest(b"archive");
-    registry.fault(At::Blob, Fault::Redirect(format!("/v2/org/policies/blobs/{digest}")));
+    registry.fault(
+        At::Blob,
+        Fault::Redirect(format!("/v2/org/policies/blobs/{digest}")),
+    );
     let mut downloader = from_registry(plain(&registry), registry.reference("v1"));
     let error = ask(&mut downloader, None).await.unwrap_err();
     assert!(chain(&error).contains("redirects once too often"));

@@ -56,7 +56,11 @@ async fn what_is_not_one_bundle_is_refused_by_name() {
     let inner = registry.put_manifest("inner", &index);
     let index = json!({"schemaVersion": 2, "manifests": [entry(&inner)]});
     registry.put_manifest("v1", &index);
-    assert!(refusal(&registry).await.contains("an index within an index"));
+    assert!(
+        refusal(&registry)
+            .await
+            .contains("an index within an index")
+    );
 }
 
 #[tokio::test]

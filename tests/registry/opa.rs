@@ -42,7 +42,14 @@ fn opa(registry: &Registry, folder: &TempDir, credentials: &Value) -> Child {
     )]
     let opa = std::env::var("PORTCULLIS_OPA").expect("PORTCULLIS_OPA names an opa binary");
     Command::new(opa)
-        .args(["run", "--server", "--addr", "localhost:0", "--log-level", "debug"])
+        .args([
+            "run",
+            "--server",
+            "--addr",
+            "localhost:0",
+            "--log-level",
+            "debug",
+        ])
         .arg("--config-file")
         .arg(path)
         .stdout(Stdio::null())
@@ -99,11 +106,15 @@ async fn opa_and_portcullis_say_the_same_of_who_they_are() {
         let mut opa = opa(&registry, &folder, &credentials);
         log_until(&mut opa, &[GOOD, BAD]).await;
         drop(opa);
-        let theirs = registry.seen()[0].header("authorization").map(str::to_owned);
+        let theirs = registry.seen()[0]
+            .header("authorization")
+            .map(str::to_owned);
         let service = service(&registry.origin(), bearer(scheme, token));
         let mut downloader = from_registry(service, registry.reference("v1"));
         crate::ask(&mut downloader, None).await.unwrap_err();
-        let ours = registry.seen()[0].header("authorization").map(str::to_owned);
+        let ours = registry.seen()[0]
+            .header("authorization")
+            .map(str::to_owned);
         assert_eq!(ours, theirs);
     }
 }

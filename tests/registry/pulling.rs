@@ -6,8 +6,9 @@ use tempfile::TempDir;
 use crate::{
     archive, ask,
     certificates::Authority,
-    chain, from_registry, is_unchanged, service,
+    chain, from_registry, is_unchanged,
     server::{At, Fault, Registry},
+    service,
 };
 
 fn plain(registry: &Registry) -> Service {
@@ -87,7 +88,10 @@ async fn what_is_not_there_is_named_with_its_status() {
 #[tokio::test]
 async fn a_reference_that_says_too_little_asks_nobody() {
     let registry = Registry::start().await;
-    for reference in ["org/policies:v1", &format!("{}/org/policies", registry.host())] {
+    for reference in [
+        "org/policies:v1",
+        &format!("{}/org/policies", registry.host()),
+    ] {
         let mut downloader = from_registry(plain(&registry), reference.to_owned());
         let error = ask(&mut downloader, None).await.unwrap_err();
         assert!(chain(&error).contains("is not `host/repository:tag`"));

@@ -6,8 +6,9 @@ use tempfile::TempDir;
 use crate::{
     archive, ask, bearer,
     certificates::Authority,
-    chain, from_registry, service,
+    chain, from_registry,
     server::{At, Fault, Guard, Registry, basic},
+    service,
 };
 
 async fn guarded(guard: Guard) -> Registry {
@@ -30,7 +31,10 @@ async fn status(registry: &Registry, credentials: Credentials) -> Option<u16> {
 #[tokio::test]
 async fn credentials_go_along_in_base64_as_opa_sends_them() {
     let registry = guarded(Guard::Header(basic("gate", "secret"))).await;
-    assert_eq!(status(&registry, bearer("Basic", "gate:secret")).await, None);
+    assert_eq!(
+        status(&registry, bearer("Basic", "gate:secret")).await,
+        None
+    );
     let wrong = [
         bearer("Basic", "gate:other"),
         bearer("Bearer", "gate:secret"),
@@ -42,7 +46,10 @@ async fn credentials_go_along_in_base64_as_opa_sends_them() {
     // "c2VjcmV0" is `secret`.
     let registry = guarded(Guard::Header("Bearer c2VjcmV0".to_owned())).await;
     assert_eq!(status(&registry, bearer("Bearer", "secret")).await, None);
-    assert_eq!(status(&registry, bearer("Bearer", "c2VjcmV0")).await, Some(401));
+    assert_eq!(
+        status(&registry, bearer("Bearer", "c2VjcmV0")).await,
+        Some(401)
+    );
 }
 
 #[tokio::test]
@@ -52,7 +59,10 @@ async fn credentials_are_exchanged_for_a_token_that_allows_to_pull() {
         realm: None,
     };
     let registry = guarded(guard).await;
-    assert_eq!(status(&registry, bearer("Basic", "gate:secret")).await, None);
+    assert_eq!(
+        status(&registry, bearer("Basic", "gate:secret")).await,
+        None
+    );
     let seen = registry.seen();
     let paths: Vec<&str> = seen.iter().map(|seen| seen.uri.path()).collect();
     let digest = crate::server::digest(b"archive");
@@ -60,16 +70,26 @@ async fn credentials_are_exchanged_for_a_token_that_allows_to_pull() {
     let manifest = "/v2/org/policies/manifests/v1";
     assert_eq!(paths, [manifest, "/token", manifest, &blob]);
     let query = seen[1].uri.query().unwrap();
-    assert_eq!(query, "service=registry&scope=repository%3Aorg%2Fpolicies%3Apull");
+    assert_eq!(
+        query,
+        "service=registry&scope=repository%3Aorg%2Fpolicies%3Apull"
+    );
     let token = "Bearer token-for:repository:org/policies:pull";
     assert_eq!(seen[3].header("authorization"), Some(token));
-    assert_eq!(status(&registry, bearer("Basic", "gate:other")).await, Some(401));
+    assert_eq!(
+        status(&registry, bearer("Basic", "gate:other")).await,
+        Some(401)
+    );
     assert_eq!(status(&registry, Credentials::None).await, Some(401));
 }
 
 #[tokio::test]
 async fn who_has_no_credentials_gets_a_token_for_what_is_public() {
-    let registry = guarded(Guard::Token { header: None, realm: None }).await;
+    let registry = guarded(Guard::Token {
+        header: None,
+        realm: None,
+    })
+    .await;
     assert_eq!(status(&registry, Credentials::None).await, None);
 }
 
@@ -95,13 +115,20 @@ async fn a_token_file_is_read_again_each_time() {
 async fn what_a_token_service_gives_is_read_with_suspicion() {
     let cases = [
         (Fault::Text("{}".to_owned()), "gave no token"),
-        (Fault::Text(r#"{"token":"a\r\nx: y"}"#.to_owned()), "may not be sent"),
+        (
+            Fault::Text(r#"{"token":"a\r\nx: y"}"#.to_owned()),
+            "may not be sent",
+        ),
         (Fault::Flood, "is longer than 65536 bytes"),
         (Fault::Status(500), "answered 500"),
         (Fault::Redirect("/elsewhere".to_owned()), "answered 307"),
     ];
     for (fault, reason) in cases {
-        let registry = guarded(Guard::Token { header: None, realm: None }).await;
+        let registry = guarded(Guard::Token {
+            header: None,
+            realm: None,
+        })
+        .await;
         registry.fault(At::Token, fault);
         let service = service(&registry.origin(), Credentials::None);
         let mut downloader = from_registry(service, registry.reference("v1"));

@@ -19,11 +19,12 @@ use axum::{
     Router,
     body::{Bytes, to_bytes},
     extract::{Request, State},
-    http::{HeaderMap, Method, StatusCode, Uri},
+    http::{HeaderMap, HeaderName, Method, StatusCode, Uri},
     response::{IntoResponse as _, Response},
     serve::Listener,
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use reqwest::Url;
 use rustls::{
     RootCertStore, ServerConfig,
     crypto::aws_lc_rs,
@@ -59,6 +60,12 @@ pub(crate) struct Seen {
 impl Seen {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+
+    fn parameter(&self, name: &str) -> Option<String> {
+        let url: Url = format!("http://here{}", self.uri).parse().unwrap();
+        let mut pairs = url.query_pairs();
+        pairs.find_map(|(known, value)| (known == name).then(|| value.into_owned()))
     }
 }
 
@@ -216,11 +223,11 @@ impl Registry {
 
     pub(crate) fn put_manifest(&self, tag: &str, manifest: &Value) -> String {
         let bytes = Bytes::from(manifest.to_string());
-        self.shared.state.lock().unwrap().keep(
-            "org/policies",
-            tag,
-            &bytes,
-        )
+        self.shared
+            .state
+            .lock()
+            .unwrap()
+            .keep("org/policies", tag, &bytes)
     }
 
     /// The manifest below a tag of `org/policies`.
@@ -292,7 +299,7 @@ fn good(shared: &Shared, seen: &Seen, body: &Bytes) -> (Option<At>, Response) {
         Some(bytes) => {
             let mut response = bytes.clone().into_response();
             for (name, value) in headers {
-                let name: axum::http::HeaderName = name.parse().unwrap();
+                let name: HeaderName = name.parse().unwrap();
                 response.headers_mut().insert(name, value.parse().unwrap());
             }
             response
@@ -332,9 +339,7 @@ fn good(shared: &Shared, seen: &Seen, body: &Bytes) -> (Option<At>, Response) {
         return (Some(At::Upload), response);
     }
     if seen.method == Method::PUT {
-        let query = seen.uri.query().unwrap_or_default();
-        let named = query.rsplit("digest=").next().unwrap();
-        let named = named.replace("%3A", ":");
+        let named = seen.parameter("digest").unwrap();
         let status = if named == digest(body) {
             content.blobs.insert(named, body.clone());
             StatusCode::CREATED
@@ -363,7 +368,8 @@ fn refused(shared: &Shared, content: &Content, seen: &Seen) -> Option<Response> 
             }
             let own = format!("{}/token", shared.origin);
             let realm = realm.as_ref().unwrap_or(&own);
-            format!("Bearer realm=\"{realm}\",service=\"registry\",scope=\"everything\"")
+            let scope = format!("repository:org/policies:{needed}");
+            format!("Bearer realm=\"{realm}\",service=\"registry\",scope=\"{scope}\"")
         }
     };
     let headers = [("www-authenticate", challenge)];
@@ -378,12 +384,7 @@ fn token(content: &Content, seen: &Seen) -> Response {
     if seen.header("authorization") != wanted {
         return StatusCode::UNAUTHORIZED.into_response();
     }
-    let query = seen.uri.query().unwrap_or_default();
-    let scope = query.rsplit("scope=").next().unwrap();
-    let scope = scope
-        .replace("%3A", ":")
-        .replace("%2F", "/")
-        .replace("%2C", ",");
+    let scope = seen.parameter("scope").unwrap_or_default();
     let answer = json!({"token": format!("token-for:{scope}")});
     let json = [("content-type", "application/json")];
     (json, answer.to_string()).into_response()

@@ -89,6 +89,7 @@ impl Fault {
                 Body::from(bytes)
             }
             Self::StallWithin => {
+                head.headers.insert(header::CONTENT_LENGTH, length.into());
                 let half = stream::iter([Ok::<_, io::Error>(half)]);
                 Body::from_stream(half.chain(stream::pending()))
             }

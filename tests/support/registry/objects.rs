@@ -14,6 +14,7 @@ use axum::{
     http::{Method, StatusCode},
     response::{IntoResponse as _, Response},
 };
+use percent_encoding::percent_decode_str;
 use tokio::net::TcpListener;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -80,12 +81,9 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
         headers: head.headers,
     };
     shared.seen.lock().unwrap().push(seen.clone());
-    let found = shared
-        .objects
-        .lock()
-        .unwrap()
-        .get(seen.uri.path())
-        .cloned();
+    // Google's store takes a key as one segment of the path.
+    let path = percent_decode_str(seen.uri.path()).decode_utf8().unwrap();
+    let found = shared.objects.lock().unwrap().get(path.as_ref()).cloned();
     let good = match found {
         Some(bytes) if seen.method == Method::GET => {
             let tag = format!("\"{}\"", &digest(&bytes)["sha256:".len()..][..32]);
