@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 use tokio::runtime::Builder;
 
-use super::Usage;
+use super::{Usage, load};
 use crate::{
     services::{Client, Credentials, Service, Tls, Token, is_loopback},
     sources::bundles::download::oci::{Address, RegistryError},
@@ -91,9 +91,12 @@ pub(super) fn wait<T>(work: impl Future<Output = Result<T, RegistryError>>) -> R
 
 /// What the user gave is told apart from what the registry did.
 fn failed(error: RegistryError) -> anyhow::Error {
-    match error {
-        RegistryError::Reference { .. } => super::load::usage(error),
-        other => other.into(),
+    let given = matches!(&error, RegistryError::Reference { .. })
+        || matches!(&error, RegistryError::Service(error) if error.is_preparation());
+    if given {
+        load::usage(error)
+    } else {
+        error.into()
     }
 }
 

@@ -137,6 +137,16 @@ async fn stores_that_break_off_stall_and_flood_give_nothing() {
 }
 
 #[tokio::test]
+async fn a_token_that_no_header_holds_is_an_error_and_no_end() {
+    let server = ObjectServer::start().await;
+    let url = format!("gs://b?endpoint={}", server.origin());
+    let service = service(&url, bearer("Bearer", "a\nb"));
+    let mut downloader = from_store(service, "bundle.tar.gz");
+    assert!(ask(&mut downloader, None).await.is_err());
+    assert!(server.seen().is_empty());
+}
+
+#[tokio::test]
 async fn an_object_that_is_too_long_is_refused_announced_or_not() {
     let server = ObjectServer::start().await;
     let long = vec![0; usize::try_from(MOST).unwrap() + 1];

@@ -19,7 +19,7 @@ use axum::{
     Router,
     body::{Bytes, to_bytes},
     extract::{Request, State},
-    http::{HeaderMap, HeaderName, Method, StatusCode, Uri},
+    http::{HeaderMap, Method, StatusCode, Uri},
     response::{IntoResponse as _, Response},
     serve::Listener,
 };
@@ -266,6 +266,23 @@ impl Content {
         }
         named
     }
+
+    fn manifest(&mut self, seen: &Seen, repository: &str, name: &str, body: &Bytes) -> Response {
+        if seen.method == Method::PUT {
+            let headers = [("docker-content-digest", self.keep(repository, name, body))];
+            return (StatusCode::CREATED, headers).into_response();
+        }
+        let key = (repository.to_owned(), name.to_owned());
+        let Some(bytes) = self.manifests.get(&key) else {
+            return StatusCode::NOT_FOUND.into_response();
+        };
+        let media_type = "application/vnd.oci.image.manifest.v1+json".to_owned();
+        let headers = [
+            ("docker-content-digest", digest(bytes)),
+            ("content-type", media_type),
+        ];
+        (headers, bytes.clone()).into_response()
+    }
 }
 
 async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response {
@@ -295,39 +312,10 @@ fn good(shared: &Shared, seen: &Seen, body: &Bytes) -> (Option<At>, Response) {
     if let Some(refusal) = refused(shared, &content, seen) {
         return (None, refusal);
     }
-    let found = |bytes: Option<&Bytes>, headers: &[(&str, String)]| match bytes {
-        Some(bytes) => {
-            let mut response = bytes.clone().into_response();
-            for (name, value) in headers {
-                let name: HeaderName = name.parse().unwrap();
-                response.headers_mut().insert(name, value.parse().unwrap());
-            }
-            response
-        }
-        None => StatusCode::NOT_FOUND.into_response(),
-    };
     let rest = path.strip_prefix("/v2/").unwrap_or_default();
     if let Some((repository, name)) = rest.split_once("/manifests/") {
-        if seen.method == Method::PUT {
-            let digest = content.keep(repository, name, body);
-            let headers = [("docker-content-digest", digest)];
-            let response = (StatusCode::CREATED, headers).into_response();
-            return (Some(At::Manifest), response);
-        }
-        let bytes = content
-            .manifests
-            .get(&(repository.to_owned(), name.to_owned()));
-        let headers = [
-            (
-                "docker-content-digest",
-                bytes.map_or_else(String::new, |bytes| digest(bytes)),
-            ),
-            (
-                "content-type",
-                "application/vnd.oci.image.manifest.v1+json".to_owned(),
-            ),
-        ];
-        return (Some(At::Manifest), found(bytes, &headers));
+        let response = content.manifest(seen, repository, name, body);
+        return (Some(At::Manifest), response);
     }
     let Some((repository, name)) = rest.split_once("/blobs/") else {
         return (None, StatusCode::NOT_FOUND.into_response());
@@ -350,7 +338,11 @@ fn good(shared: &Shared, seen: &Seen, body: &Bytes) -> (Option<At>, Response) {
     }
     // Whether it is there is always told: faults are about what is there.
     let at = (seen.method == Method::GET).then_some(At::Blob);
-    (at, found(content.blobs.get(name), &[]))
+    let found = match content.blobs.get(name) {
+        Some(bytes) => bytes.clone().into_response(),
+        None => StatusCode::NOT_FOUND.into_response(),
+    };
+    (at, found)
 }
 
 fn refused(shared: &Shared, content: &Content, seen: &Seen) -> Option<Response> {

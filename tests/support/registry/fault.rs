@@ -7,7 +7,7 @@ use axum::{
     http::{HeaderName, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
-use futures_util::{StreamExt as _, stream};
+use futures_util::{Stream, StreamExt as _, stream};
 
 /// What comes instead of a good answer.
 #[derive(Clone, Debug)]
@@ -48,7 +48,7 @@ impl Fault {
             }
             Self::Stall => pending().await,
             Self::Flood => {
-                let chunk = Bytes::from_static(&[0; 1 << 16]);
+                let chunk = Bytes::from(vec![0; 1 << 16]);
                 let chunks = stream::repeat_with(move || Ok::<_, io::Error>(chunk.clone()));
                 Body::from_stream(chunks).into_response()
             }
@@ -63,42 +63,41 @@ impl Fault {
                 good.headers_mut().remove(name);
                 good
             }
-            Self::Wrong | Self::Short | Self::Long | Self::CutOff | Self::StallWithin => {
-                self.changed(good).await
+            Self::Wrong => {
+                let change = |bytes: &mut Vec<u8>| {
+                    let middle = bytes.len() / 2;
+                    bytes[middle] ^= 1;
+                };
+                changed(good, change).await
             }
+            Self::Short => changed(good, |bytes| bytes.truncate(bytes.len() - 1)).await,
+            Self::Long => changed(good, |bytes| bytes.push(0)).await,
+            Self::CutOff => {
+                let broken = Err(io::ErrorKind::ConnectionReset.into());
+                half(good, stream::iter([broken])).await
+            }
+            Self::StallWithin => half(good, stream::pending()).await,
         }
     }
+}
 
-    async fn changed(self, good: Response) -> Response {
-        let (mut head, body) = good.into_parts();
-        let mut bytes = to_bytes(body, usize::MAX).await.unwrap().to_vec();
-        let length = bytes.len();
-        head.headers.remove(header::CONTENT_LENGTH);
-        let half = Bytes::copy_from_slice(&bytes[..length / 2]);
-        let body = match self {
-            Self::Wrong => {
-                bytes[length / 2] ^= 1;
-                Body::from(bytes)
-            }
-            Self::Short => {
-                bytes.pop();
-                Body::from(bytes)
-            }
-            Self::Long => {
-                bytes.push(0);
-                Body::from(bytes)
-            }
-            Self::StallWithin => {
-                head.headers.insert(header::CONTENT_LENGTH, length.into());
-                let half = stream::iter([Ok::<_, io::Error>(half)]);
-                Body::from_stream(half.chain(stream::pending()))
-            }
-            _ => {
-                head.headers.insert(header::CONTENT_LENGTH, length.into());
-                let broken = Err(io::ErrorKind::ConnectionReset.into());
-                Body::from_stream(stream::iter([Ok::<_, io::Error>(half), broken]))
-            }
-        };
-        Response::from_parts(head, body)
-    }
+async fn changed(good: Response, change: impl FnOnce(&mut Vec<u8>)) -> Response {
+    let (mut head, body) = good.into_parts();
+    let mut bytes = to_bytes(body, usize::MAX).await.unwrap().to_vec();
+    change(&mut bytes);
+    head.headers.remove(header::CONTENT_LENGTH);
+    Response::from_parts(head, Body::from(bytes))
+}
+
+/// Announces all of it, sends half of it, and goes on with `rest`.
+async fn half(
+    good: Response,
+    rest: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
+) -> Response {
+    let (mut head, body) = good.into_parts();
+    let bytes = to_bytes(body, usize::MAX).await.unwrap();
+    let length = bytes.len();
+    head.headers.insert(header::CONTENT_LENGTH, length.into());
+    let half = stream::iter([Ok(bytes.slice(..length / 2))]);
+    Response::from_parts(head, Body::from_stream(half.chain(rest)))
 }

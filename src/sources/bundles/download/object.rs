@@ -16,6 +16,7 @@ use http_body_util::LengthLimitError;
 use object_store::{Error, GetOptions, ObjectStore, path::Path};
 use reqwest::Url;
 use tokio::task::spawn_blocking;
+use tokio_util::task::AbortOnDropHandle;
 
 use connector::Connector;
 
@@ -61,7 +62,10 @@ impl Object {
             if_none_match: known.map(str::to_owned),
             ..GetOptions::default()
         };
-        let object = match store.get_opts(&path, options).await {
+        // The library panics over what cannot stand in a header, wherever that comes from.
+        let asking = tokio::spawn(async move { store.get_opts(&path, options).await });
+        let asked = AbortOnDropHandle::new(asking).await;
+        let object = match asked.map_err(|panicked| self.unprepared(panicked))? {
             Err(Error::NotModified { .. }) if known.is_some() => {
                 return Ok(Download::Unchanged { long_poll: false });
             }
@@ -117,16 +121,20 @@ impl Object {
     }
 
     fn failed(&self, error: Error) -> DownloadError {
-        let status = |status| DownloadError::Status {
+        let status = if matches!(error, Error::NotFound { .. }) {
+            404
+        } else if matches!(error, Error::PermissionDenied { .. }) {
+            403
+        } else if matches!(error, Error::Unauthenticated { .. }) {
+            401
+        } else if is_too_long(&error) {
+            return self.too_large();
+        } else {
+            return self.transport(error);
+        };
+        DownloadError::Status {
             place: self.place.clone(),
             status,
-        };
-        match error {
-            Error::NotFound { .. } => status(404),
-            Error::PermissionDenied { .. } => status(403),
-            Error::Unauthenticated { .. } => status(401),
-            error if is_too_long(&error) => self.too_large(),
-            error => self.transport(error),
         }
     }
 
@@ -156,7 +164,7 @@ impl Object {
 fn is_too_long(error: &Error) -> bool {
     let first: &(dyn std::error::Error + 'static) = error;
     iter::successors(Some(first), |error| error.source())
-        .any(|error| error.is::<LengthLimitError>())
+        .any(<dyn std::error::Error>::is::<LengthLimitError>)
 }
 
 /// Longest download: ends one that drips.

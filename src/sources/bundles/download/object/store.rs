@@ -66,11 +66,15 @@ pub(super) fn open(
     let (scheme, folder) = ObjectStoreScheme::parse(&url).map_err(|_| StoreError::Url)?;
     let path = format!("{folder}/{}", resource.trim_start_matches('/'));
     let path = Path::parse(path).map_err(StoreError::Path)?;
-    let store = match scheme {
-        ObjectStoreScheme::AmazonS3 => s3(url, keys, parameters, connector),
-        ObjectStoreScheme::GoogleCloudStorage => gcs(url, keys, parameters, connector),
-        ObjectStoreScheme::MicrosoftAzure => azure(url, keys, parameters, connector),
-        _ => Err(StoreError::Url),
+    let parameters = &parameters;
+    let store = if scheme == ObjectStoreScheme::AmazonS3 {
+        s3(url, keys, parameters, connector)
+    } else if scheme == ObjectStoreScheme::GoogleCloudStorage {
+        gcs(url, keys, parameters, connector)
+    } else if scheme == ObjectStoreScheme::MicrosoftAzure {
+        azure(url, keys, parameters, connector)
+    } else {
+        Err(StoreError::Url)
     };
     Ok((store?, path))
 }
@@ -124,7 +128,7 @@ fn once() -> RetryConfig {
 fn s3(
     url: Url,
     keys: Keys,
-    parameters: Parameters,
+    parameters: &Parameters,
     connector: Connector,
 ) -> Result<Box<dyn ObjectStore>, StoreError> {
     let mut builder = AmazonS3Builder::from_env()
@@ -151,7 +155,7 @@ fn s3(
     if parameters.plain() {
         builder = builder.with_allow_http(true);
     }
-    if let Some(region) = parameters.region {
+    if let Some(region) = &parameters.region {
         builder = builder.with_region(region);
     }
     Ok(Box::new(builder.build()?))
@@ -160,7 +164,7 @@ fn s3(
 fn gcs(
     url: Url,
     keys: Keys,
-    parameters: Parameters,
+    parameters: &Parameters,
     connector: Connector,
 ) -> Result<Box<dyn ObjectStore>, StoreError> {
     let mut builder = GoogleCloudStorageBuilder::from_env()
@@ -181,7 +185,7 @@ fn gcs(
 fn azure(
     url: Url,
     keys: Keys,
-    parameters: Parameters,
+    parameters: &Parameters,
     connector: Connector,
 ) -> Result<Box<dyn ObjectStore>, StoreError> {
     let mut builder = MicrosoftAzureBuilder::from_env()
@@ -197,7 +201,7 @@ fn azure(
     if parameters.plain() {
         builder = builder.with_allow_http(true);
     }
-    if let Some(account) = parameters.account {
+    if let Some(account) = &parameters.account {
         builder = builder.with_account(account);
     }
     Ok(Box::new(builder.build()?))

@@ -5,7 +5,7 @@ use reqwest::{
     Method, Request, Response, StatusCode,
     header::{ACCEPT, HeaderMap, HeaderValue},
 };
-use sha2::{Digest as _, Sha256};
+use tokio::task::spawn_blocking;
 
 use super::{
     address::Address,
@@ -13,10 +13,7 @@ use super::{
     manifest::{self, Blob, Found},
     session::{Session, expect},
 };
-use crate::{
-    digest::hex,
-    services::{Client, ServiceError, place, redirected},
-};
+use crate::services::{Client, ServiceError, place, redirected};
 
 /// What was pulled.
 #[derive(Debug)]
@@ -130,7 +127,10 @@ impl Session<'_> {
                 expected: blob.size,
             });
         }
-        let actual = format!("sha256:{}", hex(&Sha256::digest(&bytes)));
+        let hashed = bytes.clone();
+        // Long enough to be in the way of others.
+        let actual = spawn_blocking(move || manifest::digest(&hashed)).await;
+        let actual = actual.map_err(ServiceError::Internal)?;
         if actual != blob.digest {
             return Err(RegistryError::Digest {
                 place: shown,

@@ -83,11 +83,11 @@ fn other_digests_and_other_documents_are_refused() {
     let mut layer = entry(LAYER, b"one");
     layer["digest"] = json!(format!("sha512:{}", "0".repeat(128)));
     assert!(reason(&manifest(&[layer.clone()])).contains("which is not sha256"));
-    for digest in ["sha256:../../etc", "sha256:", "", "sha256:ABC"] {
-        layer["digest"] = json!(digest);
+    for wrong in ["sha256:../../etc", "sha256:", "", "sha256:ABC"] {
+        layer["digest"] = json!(wrong);
         assert!(reason(&manifest(&[layer.clone()])).contains("not a readable manifest"));
     }
-    layer["digest"] = json!(super::digest(b"one"));
+    layer["digest"] = json!(digest(b"one"));
     layer["size"] = json!(-1);
     assert!(reason(&manifest(&[layer])).contains("not a readable manifest"));
     for text in ["", "{", "[]", "null", "{\"layers\":7}"] {
