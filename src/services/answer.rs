@@ -24,8 +24,21 @@ pub struct Answer {
 pub(super) struct Bounds {
     /// The longest time between two pieces.
     pub(super) idle: Duration,
+    /// The longest time for all of it.
+    pub(super) whole: Duration,
     /// The most bytes.
     pub(super) most: u64,
+}
+
+impl Bounds {
+    /// At most so many bytes, and so long between two pieces.
+    pub(super) const fn new(idle: Duration, most: u64) -> Self {
+        Self {
+            idle,
+            whole: LONGEST_BODY,
+            most,
+        }
+    }
 }
 
 /// The longest time for a whole body: a gigabyte at less than one megabyte a second.
@@ -41,8 +54,8 @@ pub(super) async fn read(
     bounds: Bounds,
 ) -> Result<Answer, ServiceError> {
     let (status, headers) = (response.status(), response.headers().clone());
-    let whole = timeout(LONGEST_BODY, body(response, place, bounds)).await;
-    let body = whole.unwrap_or_else(|_| Err(timed_out(place, "the whole answer", LONGEST_BODY)))?;
+    let whole = timeout(bounds.whole, body(response, place, bounds)).await;
+    let body = whole.unwrap_or_else(|_| Err(timed_out(place, "the whole answer", bounds.whole)))?;
     Ok(Answer {
         status,
         headers,
@@ -97,5 +110,44 @@ pub(super) fn timed_out(place: &str, what: &'static str, after: Duration) -> Ser
         place: place.to_owned(),
         what,
         after,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use futures_util::stream;
+    use http_body_util::StreamBody;
+    use hyper::body::Frame;
+
+    use super::*;
+
+    /// A body of so many pieces, or without an end, which come one after the other at once.
+    fn answering(pieces: Option<usize>) -> Response {
+        let pieces = stream::unfold(pieces, |left| async move {
+            if left == Some(0) {
+                return None;
+            }
+            tokio::task::yield_now().await;
+            let piece = Ok::<_, Infallible>(Frame::data(Bytes::from_static(b".")));
+            Some((piece, left.map(|left| left - 1)))
+        });
+        let body = reqwest::Body::wrap(StreamBody::new(pieces));
+        http::Response::new(body).into()
+    }
+
+    #[tokio::test]
+    async fn a_body_that_never_ends_is_given_up() {
+        let bounds = Bounds {
+            whole: Duration::from_millis(50),
+            ..Bounds::new(Duration::from_mins(1), u64::MAX)
+        };
+        let error = read(answering(None), "there", bounds).await.unwrap_err();
+        assert!(error.to_string().starts_with("the whole answer of `there`"));
+        let bounds = Bounds::new(Duration::from_mins(1), 1000);
+        let answer = read(answering(Some(1000)), "there", bounds).await.unwrap();
+        assert_eq!(answer.body.len(), 1000);
+        assert!(read(answering(Some(1001)), "there", bounds).await.is_err());
     }
 }

@@ -17,6 +17,7 @@ use super::{
     proof::{Proof, headers_of},
     tls::{Clients, Peer},
 };
+use crate::clock::Clock;
 
 /// Asks one service: with its headers and credentials, within its times.
 ///
@@ -70,13 +71,18 @@ struct Hop<'a> {
 impl Client {
     /// A client for `service`. Nothing is read or sent yet.
     pub fn new(service: Arc<Service>) -> Self {
+        Self::with_clock(service, Clock::System)
+    }
+
+    /// The same with another clock, by which tokens expire.
+    pub fn with_clock(service: Arc<Service>, clock: Clock) -> Self {
         let patience = match service.response_header_timeout {
             Duration::ZERO => LONGEST_HEAD,
             some => some.min(LONGEST_HEAD),
         };
         Self {
             clients: Clients::new(&service),
-            proof: Proof::new(&service, patience),
+            proof: Proof::new(&service, patience, clock),
             patience,
             service,
         }
@@ -180,10 +186,7 @@ impl Client {
                 body: Bytes::new(),
             });
         }
-        let bounds = Bounds {
-            idle: self.patience,
-            most,
-        };
+        let bounds = Bounds::new(self.patience, most);
         answer::read(response, &place(url), bounds).await
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! Promises that at most one token is asked for at a time, and that redirects are not followed.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use reqwest::{
@@ -11,10 +11,7 @@ use reqwest::{
     header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue},
 };
 use serde::Deserialize;
-use tokio::{
-    sync::Mutex,
-    time::{Instant, timeout},
-};
+use tokio::{sync::Mutex, time::timeout};
 
 use super::{
     ClientCredentials,
@@ -24,13 +21,14 @@ use super::{
     proof::{header_of, headers_of},
     tls::{Clients, Peer},
 };
-use crate::redact::Secret;
+use crate::{clock::Clock, redact::Secret};
 
 /// Gets tokens and keeps one.
 #[derive(Debug)]
 pub(super) struct Tokens {
     credentials: ClientCredentials,
     patience: Duration,
+    clock: Clock,
     kept: Mutex<Option<Kept>>,
 }
 
@@ -43,10 +41,11 @@ struct Kept {
 }
 
 impl Tokens {
-    pub(super) fn new(credentials: ClientCredentials, patience: Duration) -> Self {
+    pub(super) fn new(credentials: ClientCredentials, patience: Duration, clock: Clock) -> Self {
         Self {
             credentials,
             patience,
+            clock,
             kept: Mutex::default(),
         }
     }
@@ -56,7 +55,7 @@ impl Tokens {
         // Whoever waits here gets what the one before asked for.
         let mut kept = self.kept.lock().await;
         if let Some(kept) = kept.as_mut()
-            && Instant::now() < kept.until
+            && self.clock.instant() < kept.until
         {
             kept.used = true;
             return Ok(kept.header.expose().clone());
@@ -112,12 +111,11 @@ impl Tokens {
         let header = header_of(&format!("Bearer {text}"))
             .ok_or_else(|| wrong("holds a token that cannot stand in a header"))?;
         let life = Duration::from_secs(token.expires_in).min(LONGEST_LIFE);
-        let until = Instant::now()
-            .checked_add(life.saturating_sub(LEAST_LIFE))
-            .unwrap_or_else(Instant::now);
+        let now = self.clock.instant();
+        let until = now.checked_add(life.saturating_sub(LEAST_LIFE));
         Ok(Kept {
             header: Secret::new(header),
-            until,
+            until: until.unwrap_or(now),
             used: false,
         })
     }
@@ -135,10 +133,7 @@ impl Tokens {
         let head = timeout(self.patience, client.execute(request)).await;
         let head = head.map_err(|_| timed_out(&place, "the head of the answer", self.patience))?;
         let response = head.map_err(|source| broken(&place, source))?;
-        let bounds = Bounds {
-            idle: self.patience,
-            most: MOST_ANSWER,
-        };
+        let bounds = Bounds::new(self.patience, MOST_ANSWER);
         answer::read(response, &place, bounds).await
     }
 

@@ -13,7 +13,7 @@ use super::{
     Credentials, Service, Token, aws::Signer, error::ServiceError, files, oauth2::Tokens,
     tls::Clients,
 };
-use crate::redact::Secret;
+use crate::{clock::Clock, redact::Secret};
 
 /// What is added to each request.
 #[derive(Debug)]
@@ -28,13 +28,13 @@ pub(super) enum Proof {
         encoded: bool,
     },
     /// A token that somebody else gives.
-    OAuth2(Tokens),
+    OAuth2(Box<Tokens>),
     /// A signature.
     Aws(Signer),
 }
 
 impl Proof {
-    pub(super) fn new(service: &Service, patience: Duration) -> Self {
+    pub(super) fn new(service: &Service, patience: Duration, clock: Clock) -> Self {
         match &service.credentials {
             Credentials::None | Credentials::ClientTls(_) => Self::Nothing,
             Credentials::Bearer { token, scheme } => Self::Bearer {
@@ -43,7 +43,7 @@ impl Proof {
                 encoded: service.oci,
             },
             Credentials::OAuth2(credentials) => {
-                Self::OAuth2(Tokens::new(credentials.clone(), patience))
+                Self::OAuth2(Box::new(Tokens::new(credentials.clone(), patience, clock)))
             }
             Credentials::S3Signing(signing) => Self::Aws(Signer::new(signing.clone(), patience)),
         }
@@ -136,3 +136,18 @@ pub(super) fn headers_of(
 
 /// Longest token in a file, in bytes.
 const MOST_TOKEN: u64 = 64 << 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_is_text_and_is_not_shown() {
+        let header = header_of("Bearer hidden").unwrap();
+        assert_eq!(header, "Bearer hidden");
+        assert!(!format!("{header:?}").contains("hidden"));
+        for text in ["a\nb", "a\0", "\u{e9}"] {
+            assert!(header_of(text).is_none(), "{text:?}");
+        }
+    }
+}
