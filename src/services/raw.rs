@@ -46,10 +46,7 @@ impl Client {
     /// What an answer holds, at most `most` bytes of it.
     pub(crate) async fn body(&self, response: Response, most: u64) -> Result<Bytes, ServiceError> {
         let place = place(response.url());
-        let bounds = Bounds {
-            idle: self.patience,
-            most,
-        };
+        let bounds = Bounds::new(self.patience, most);
         Ok(answer::read(response, &place, bounds).await?.body)
     }
 
