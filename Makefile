@@ -63,7 +63,7 @@ policies: $(OPA) ## Check and test the policy library with OPA
 	@"$(OPA)" test $(QUICKSTART) policies/quickstart/quickstart_test.rego
 
 opa-diff: $(OPA) ## Compare our evaluation with OPA's
-	PORTCULLIS_OPA="$(OPA)" $(CARGO) test --locked --all-features --test differential --test http_send --test commands -- --ignored
+	PORTCULLIS_OPA="$(OPA)" $(CARGO) test --locked --all-features --test differential --test http_send --test commands --test registry --test services -- --ignored
 
 deny: $(DENY) ## Check bans, licences and sources of the dependencies
 	"$(DENY)" check bans licenses sources

@@ -13,6 +13,9 @@ mod decide;
 mod demo;
 mod inspect;
 mod load;
+mod pull;
+mod push;
+mod registry;
 mod requests;
 mod run;
 mod sign;
@@ -46,6 +49,8 @@ pub fn main() -> ExitCode {
         Command::Inspect(inspect) => inspect::run(&inspect),
         Command::Sign(sign) => sign::run(&sign),
         Command::Verify(verify) => verify::run(&verify),
+        Command::Push(push) => push::run(&push),
+        Command::Pull(pull) => pull::run(&pull),
         Command::Version => print_version(),
     };
     result.unwrap_or_else(|error| {
@@ -80,6 +85,10 @@ enum Command {
     Sign(sign::Sign),
     /// Verify the signature of a bundle
     Verify(verify::Verify),
+    /// Put a bundle into an OCI registry
+    Push(push::Push),
+    /// Get a bundle out of an OCI registry
+    Pull(pull::Pull),
     /// Print the version
     Version,
 }

@@ -13,6 +13,7 @@ mod error;
 mod files;
 mod oauth2;
 mod proof;
+mod raw;
 mod tls;
 
 use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc, time::Duration};
@@ -21,9 +22,11 @@ use reqwest::Url;
 
 use crate::redact::Secret;
 
+pub(crate) use address::{is_loopback, place, redirected};
 pub use answer::Answer;
 pub use client::{Client, Get, Post};
 pub use error::ServiceError;
+pub(crate) use raw::Keys;
 
 /// One entry of `services`, with OPA's keys.
 #[derive(Clone, PartialEq, Eq)]
@@ -60,7 +63,7 @@ impl fmt::Debug for Service {
         // A URL may hold a password, and a key in its query.
         f.debug_struct("Service")
             .field("name", name)
-            .field("url", &address::place(url))
+            .field("url", &place(url))
             .field("oci", oci)
             .field("response_header_timeout", response_header_timeout)
             .field("headers", headers)
@@ -148,7 +151,7 @@ impl fmt::Debug for ClientCredentials {
             additional_parameters,
         } = self;
         f.debug_struct("ClientCredentials")
-            .field("token_url", &address::place(token_url))
+            .field("token_url", &place(token_url))
             .field("client_id", client_id)
             .field("client_secret", client_secret)
             .field("scopes", scopes)

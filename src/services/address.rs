@@ -32,7 +32,7 @@ pub(super) fn join(base: &Url, resource: &str) -> Result<Url, ServiceError> {
 }
 
 /// Where an answer with these headers from `from` says to go.
-pub(super) fn redirected(from: &Url, headers: &HeaderMap) -> Result<Url, ServiceError> {
+pub(crate) fn redirected(from: &Url, headers: &HeaderMap) -> Result<Url, ServiceError> {
     let invalid = |rule| ServiceError::Redirect {
         place: place(from),
         rule,
@@ -50,7 +50,7 @@ pub(super) fn redirected(from: &Url, headers: &HeaderMap) -> Result<Url, Service
 }
 
 /// A URL as people may see it: without user info, query and fragment.
-pub(super) fn place(url: &Url) -> String {
+pub(crate) fn place(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     let port = url.port().map(|port| format!(":{port}"));
     let (scheme, path) = (url.scheme(), url.path());
@@ -58,7 +58,7 @@ pub(super) fn place(url: &Url) -> String {
 }
 
 /// Whether this machine is meant, to which nothing goes over a proxy.
-pub(super) fn is_loopback(url: &Url) -> bool {
+pub(crate) fn is_loopback(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default();
     let host = host.trim_start_matches('[').trim_end_matches(']');
     host == "localhost"

@@ -76,7 +76,7 @@ impl Signer {
     }
 
     /// The keys of the first place that has some.
-    async fn keys(&self) -> Result<(Arc<AwsCredential>, &str), ServiceError> {
+    pub(super) async fn keys(&self) -> Result<(Arc<AwsCredential>, &str), ServiceError> {
         let chain = self.chain.get_or_try_init(|| self.links()).await?;
         let mut last = None;
         for link in chain {

@@ -27,10 +27,10 @@ use crate::clock::Clock;
 /// the environment, but never to this machine itself.
 #[derive(Debug)]
 pub struct Client {
-    service: Arc<Service>,
-    clients: Clients,
-    proof: Proof,
-    patience: Duration,
+    pub(super) service: Arc<Service>,
+    pub(super) clients: Clients,
+    pub(super) proof: Proof,
+    pub(super) patience: Duration,
 }
 
 /// A GET.

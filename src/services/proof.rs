@@ -1,7 +1,8 @@
 //! How a request is made to prove who sends it.
 
-use std::{collections::BTreeMap, path::Path, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use reqwest::{
     Request,
     header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue},
@@ -20,7 +21,12 @@ pub(super) enum Proof {
     /// Nothing; a client certificate is a matter of the connection.
     Nothing,
     /// A token as it is configured.
-    Bearer { token: Token, scheme: String },
+    Bearer {
+        token: Token,
+        scheme: String,
+        /// As OPA sends it to registries: in Base64, so that the scheme `Basic` takes `user:password`.
+        encoded: bool,
+    },
     /// A token that somebody else gives.
     OAuth2(Box<Tokens>),
     /// A signature.
@@ -34,6 +40,7 @@ impl Proof {
             Credentials::Bearer { token, scheme } => Self::Bearer {
                 token: token.clone(),
                 scheme: scheme.clone(),
+                encoded: service.oci,
             },
             Credentials::OAuth2(credentials) => {
                 Self::OAuth2(Box::new(Tokens::new(credentials.clone(), patience, clock)))
@@ -51,7 +58,11 @@ impl Proof {
         let header = match self {
             Self::Nothing => return Ok(()),
             Self::Aws(signer) => return signer.sign(request).await,
-            Self::Bearer { token, scheme } => bearer(token, scheme).await?,
+            Self::Bearer {
+                token,
+                scheme,
+                encoded,
+            } => bearer(token, scheme, *encoded).await?,
             Self::OAuth2(tokens) => tokens.header(clients).await?,
         };
         request.headers_mut().insert(AUTHORIZATION, header);
@@ -69,24 +80,36 @@ impl Proof {
     }
 }
 
-async fn bearer(token: &Token, scheme: &str) -> Result<HeaderValue, ServiceError> {
-    let (text, name) = match token {
-        Token::Given(text) => (text.expose().clone(), "`token`".to_owned()),
-        Token::File(path) => {
-            let reading = path.clone();
-            let bytes = spawn_blocking(move || files::read(&reading, MOST_TOKEN));
-            let bytes = bytes.await.map_err(ServiceError::Internal)??;
-            let text = String::from_utf8(bytes).map_err(|_| unusable(path))?;
-            (text, format!("`{}`", path.display()))
-        }
-    };
-    let text = text.trim();
-    let header = header_of(&format!("{scheme} {text}")).filter(|_| !text.is_empty());
-    header.ok_or(ServiceError::Token(name))
+async fn bearer(token: &Token, scheme: &str, encoded: bool) -> Result<HeaderValue, ServiceError> {
+    let mut text = text_of(token).await?;
+    if encoded {
+        text = STANDARD.encode(text);
+    }
+    header_of(&format!("{scheme} {text}")).ok_or_else(|| unusable(token))
 }
 
-fn unusable(path: &Path) -> ServiceError {
-    ServiceError::Token(format!("`{}`", path.display()))
+/// The token, which is not empty.
+pub(super) async fn text_of(token: &Token) -> Result<String, ServiceError> {
+    let text = match token {
+        Token::Given(text) => text.expose().clone(),
+        Token::File(path) => {
+            let path = path.clone();
+            let bytes = spawn_blocking(move || files::read(&path, MOST_TOKEN));
+            let bytes = bytes.await.map_err(ServiceError::Internal)??;
+            String::from_utf8(bytes).map_err(|_| unusable(token))?
+        }
+    };
+    match text.trim() {
+        "" => Err(unusable(token)),
+        text => Ok(text.to_owned()),
+    }
+}
+
+fn unusable(token: &Token) -> ServiceError {
+    ServiceError::Token(match token {
+        Token::Given(_) => "`token`".to_owned(),
+        Token::File(path) => format!("`{}`", path.display()),
+    })
 }
 
 /// A header of ASCII text that is not shown.

@@ -26,6 +26,9 @@ pub(super) fn read(
 ) -> Result<Contents, Vec<Diagnostic>> {
     let one = |problem| vec![problem];
     let attested = attested(name, bytes, reading).map_err(one)?;
+    let signed_by = attested
+        .as_ref()
+        .map(|attested| attested.key_id().to_owned());
     let mut gathered = Gathered {
         bundle: name,
         module_bytes: reading.limits.module_bytes,

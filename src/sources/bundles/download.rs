@@ -3,7 +3,7 @@
 mod file;
 mod http;
 mod object;
-mod oci;
+pub(crate) mod oci;
 
 use std::{io, path::PathBuf, time::Duration};
 
@@ -103,6 +103,15 @@ pub enum DownloadError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// What was answered is not what was asked for, or breaks a rule.
+    #[error("what `{place}` serves is refused")]
+    Unfit {
+        /// The address, without secrets.
+        place: String,
+        /// The rule.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
 }
 
 impl DownloadError {
@@ -113,7 +122,8 @@ impl DownloadError {
             Self::TooLarge { .. }
             | Self::Transport { .. }
             | Self::File { .. }
-            | Self::Prepare { .. } => None,
+            | Self::Prepare { .. }
+            | Self::Unfit { .. } => None,
         }
     }
 }
