@@ -168,14 +168,15 @@ fn deep_documents_are_refused() {
 
 #[test]
 fn aliases_that_multiply_are_refused() {
-    let mut text = format!("a: &a [{}]\n", vec!["x"; 100].join(","));
-    for name in ["b", "c", "d", "e", "f"] {
-        let of = char::from(name.as_bytes()[0] - 1);
-        text.push_str(&format!(
-            "{name}: &{name} [{}]\n",
-            vec![format!("*{of}"); 100].join(",")
-        ));
+    let mut lines = vec![format!("a: &a [{}]", vec!["x"; 100].join(","))];
+    for (of, name) in ["a", "b", "c", "d", "e"]
+        .iter()
+        .zip(["b", "c", "d", "e", "f"])
+    {
+        let uses = vec![format!("*{of}"); 100].join(",");
+        lines.push(format!("{name}: &{name} [{uses}]"));
     }
+    let text = lines.join("\n");
     let text = problem(&archive(&[("data.yaml", text.as_bytes())]));
     assert!(text.contains("invalid YAML"), "{text}");
     let few = "a: &a [1, 2]\nb: [*a, *a]\n";
