@@ -53,9 +53,9 @@ async fn who_may_hold_a_request_is_waited_for() {
     server.hold();
     let client = patient(&server, SHORT);
     let late = async {
-        // One has been given up by now, while the other is held.
+        server.requests(THING, 1).await;
+        // Another one that begins now is given up while the first is held.
         assert!(failure(ask(&client).await).contains("the head of the answer"));
-        server.requests(THING, 2).await;
         server.release();
     };
     let (held, ()) = tokio::join!(client.get(get(LONG, 2)), late);
@@ -66,14 +66,12 @@ async fn who_may_hold_a_request_is_waited_for() {
 async fn a_body_may_be_slow_but_not_stop() {
     let server = BundleServer::start().await;
     // Longer as a whole than the time for one piece.
-    server.set(
-        THING,
-        Answer::Drip(b"slowly".repeat(20), Duration::from_millis(5)),
-    );
-    let slow = ask(&patient(&server, Duration::from_millis(500))).await;
-    assert_eq!(slow.unwrap().body.len(), 120);
+    let slow = Answer::Drip(vec![b'.'; 24], Duration::from_millis(50));
+    server.set(THING, slow);
+    let slow = ask(&patient(&server, Duration::from_secs(1))).await;
+    assert_eq!(slow.unwrap().body.len(), 24);
     server.set(THING, Answer::StallAfter(b"begin".to_vec()));
-    let error = failure(ask(&patient(&server, SHORT)).await);
+    let error = failure(patient(&server, SHORT).get(get(LONG, 24)).await);
     assert!(error.contains("the next piece of the answer"), "{error}");
 }
 
