@@ -11,12 +11,12 @@ use tempfile::TempDir;
 
 use crate::{Done, capture, portcullis};
 
-const POLICY: &str = r#"package envoy.authz
+const POLICY: &str = r"package envoy.authz
 
 default allow := false
 
 allow if input.source.spiffe.namespace == data.envoy.ns
-"#;
+";
 
 /// A folder with a policy that allows the namespace `foo`.
 pub(crate) struct Folder(TempDir);
