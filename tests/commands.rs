@@ -12,6 +12,8 @@ mod authors;
 mod keys;
 #[path = "commands/opa.rs"]
 mod opa;
+#[path = "commands/signing.rs"]
+mod signing;
 #[path = "commands/tokens.rs"]
 mod tokens;
 
