@@ -61,7 +61,7 @@ pub fn main() -> ExitCode {
 
 /// Envoy ext_authz gRPC authorization server: SPIFFE identity, Rego policies, closed on every failure
 #[derive(Debug, Parser)]
-#[command(name = "portcullis", version, max_term_width = 100)]
+#[command(name = "portcullis", version, max_term_width = 100, after_help = EXIT_CODES)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -152,3 +152,10 @@ fn complain(text: &str) {
 }
 
 const USAGE: u8 = 64;
+
+/// For people, what the header of this file says.
+const EXIT_CODES: &str = "\
+Exit codes:
+  0   done; `decide --expect`: every verdict was the expected one
+  1   a start or an operation failed, a verdict was not the expected one, a bundle is not verified
+  64  the arguments, the configuration or the policy are wrong";

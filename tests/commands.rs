@@ -14,6 +14,8 @@ mod configured;
 mod keys;
 #[path = "commands/opa.rs"]
 mod opa;
+#[path = "commands/signing.rs"]
+mod signing;
 #[path = "commands/tokens.rs"]
 mod tokens;
 

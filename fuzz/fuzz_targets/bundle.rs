@@ -80,8 +80,8 @@ fuzz_target!(|bytes: &[u8]| {
     assert_eq!(files("b", &again, &lax).expect("our own"), sorted);
     let bundles = [Arc::new(bundle)];
     let set = PolicySet {
-        files: &[],
         bundles: &bundles,
+        ..PolicySet::default()
     };
     if let Err(error) = Policy::load_set(&set, &options()) {
         assert!(!error.0.is_empty(), "refused without a reason");

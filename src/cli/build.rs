@@ -22,6 +22,7 @@ use manifest::Wanted;
 
 /// Arguments of `build`. Those that `opa build` has keep its names.
 #[derive(Args, Clone, Debug)]
+#[command(after_help = super::EXIT_CODES)]
 pub(super) struct Build {
     /// Rego and data files, and folders of them; with `--bundle`, one bundle: its archive or folder
     #[arg(value_name = "PATHS", required = true)]

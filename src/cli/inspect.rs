@@ -18,6 +18,7 @@ use bundles::Inspected;
 
 /// Arguments of `inspect`.
 #[derive(Args, Clone, Debug)]
+#[command(after_help = super::EXIT_CODES)]
 pub(super) struct Inspect {
     #[command(flatten)]
     policy: PolicyArguments,

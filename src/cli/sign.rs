@@ -13,6 +13,7 @@ use crate::policy::bundle::SIGNATURES;
 
 /// Arguments of `sign`. Those that `opa sign` has keep its names.
 #[derive(Args, Clone, Debug)]
+#[command(after_help = super::EXIT_CODES)]
 pub(super) struct Sign {
     /// The bundle: an archive, which gets a new signature, or a folder laid out like one, which gets a
     /// `.signatures.json` for all its visible files

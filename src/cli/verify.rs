@@ -14,6 +14,7 @@ use crate::policy::{
 
 /// Arguments of `verify`.
 #[derive(Args, Clone, Debug)]
+#[command(after_help = super::EXIT_CODES)]
 pub(super) struct Verify {
     /// The bundle: an archive, or a folder laid out like one
     #[arg(value_name = "PATH")]

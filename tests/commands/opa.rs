@@ -19,11 +19,8 @@ fn opa(arguments: &[&str]) -> Output {
         clippy::disallowed_methods,
         reason = "only a test can be told where OPA is"
     )]
-    let opa = std::env::var("PORTCULLIS_OPA").expect("PORTCULLIS_OPA names an opa binary");
-    Command::new(opa)
-        .args(arguments)
-        .output()
-        .expect("opa runs")
+    let opa = std::env::var("PORTCULLIS_OPA").unwrap();
+    Command::new(opa).args(arguments).output().unwrap()
 }
 
 /// A folder with everything that a hash could stumble over.

@@ -1,6 +1,6 @@
 //! The data files of one folder as its `data.json`.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
 use anyhow::Result;
 use serde_json::value::{RawValue, to_raw_value};
@@ -10,9 +10,11 @@ use crate::{cli::Usage, policy::PolicyFile};
 /// Names and contents of what a bundle has in the place of these files of one folder. A file that is
 /// alone stays as it is; of several, objects are merged, and the texts of numbers are kept.
 pub(super) fn merged(documents: Vec<PolicyFile>) -> Result<Vec<(&'static str, Vec<u8>)>> {
-    let (json, yaml): (Vec<_>, Vec<_>) = documents
-        .into_iter()
-        .partition(|document| document.name.ends_with(".json"));
+    let (json, yaml): (Vec<_>, Vec<_>) = documents.into_iter().partition(|document| {
+        Path::new(&document.name)
+            .extension()
+            .is_some_and(|it| it == "json")
+    });
     let mut merged = Vec::new();
     // A gate reads both names in one folder, but not two files of one name.
     if let [_, _, ..] = yaml.as_slice() {
@@ -27,7 +29,7 @@ pub(super) fn merged(documents: Vec<PolicyFile>) -> Result<Vec<(&'static str, Ve
         [first, others @ ..] => {
             let mut whole = parse(first)?;
             for file in others {
-                whole = merge(&whole, &*parse(file)?, &file.name)?;
+                whole = merge(&whole, &parse(file)?, &file.name)?;
             }
             merged.push(("data.json", whole.get().as_bytes().to_vec()));
         }

@@ -69,9 +69,19 @@ pub(super) fn plain(paths: &[String], ignore: &[String]) -> Result<Gathered> {
         given.add_path(argument).map_err(usage)?;
         let root = argument
             .strip_prefix("file://")
-            .or(argument.split_once(':').map(|(_, path)| path));
+            .or_else(|| argument.split_once(':').map(|(_, path)| path));
         let root = Path::new(root.unwrap_or(argument));
         for file in given.read().map_err(usage)?.files {
+            if [".tar.gz", ".tgz"]
+                .iter()
+                .any(|end| file.name.ends_with(end))
+            {
+                let name = file.name;
+                let problem = format!(
+                    "`{name}` is a bundle: leave it out, or build of it alone with `--bundle`"
+                );
+                return Err(Usage(problem).into());
+            }
             if !is_module(&file.name) {
                 data.entry(file.data_path.clone()).or_default().push(file);
                 continue;

@@ -16,7 +16,7 @@ pub(super) fn of(path: &str) -> Option<String> {
     let folder = folder.filter(|folder| !folder.as_os_str().is_empty());
     let described = Command::new("git")
         .arg("-C")
-        .arg(folder.unwrap_or(Path::new(".")))
+        .arg(folder.unwrap_or_else(|| Path::new(".")))
         .args(["describe", "--always", "--dirty"])
         .stdin(Stdio::null())
         .stderr(Stdio::null())

@@ -26,9 +26,6 @@ pub(super) fn read(
 ) -> Result<Contents, Vec<Diagnostic>> {
     let one = |problem| vec![problem];
     let attested = attested(name, bytes, reading).map_err(one)?;
-    let signed_by = attested
-        .as_ref()
-        .map(|attested| attested.key_id().to_owned());
     let mut gathered = Gathered {
         bundle: name,
         module_bytes: reading.limits.module_bytes,
@@ -46,8 +43,12 @@ pub(super) fn read(
         gathered.file(path, body)
     })
     .map_err(one)?;
+    let mut signed_by = None;
     match (gathered.attested.take(), reading.verification) {
-        (Some(attested), _) => attested.finish().map_err(one)?,
+        (Some(attested), _) => {
+            signed_by = Some(attested.key_id().to_owned());
+            attested.finish().map_err(one)?;
+        }
         (None, Verification::None) => {
             let signatures = gathered.signatures.take();
             let opened = reading.verification.open(name, signatures.as_deref());

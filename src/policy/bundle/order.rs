@@ -60,16 +60,15 @@ impl RevisionOrder {
             Self::Semver => {
                 let version = |text: &str| Version::parse(text.strip_prefix('v').unwrap_or(text));
                 let rule = "a semantic version";
-                self.both(from, to, rule, |text| version(text).ok())
+                both(from, to, rule, |text| version(text).ok())
                     .map(|(from, to)| to.cmp_precedence(&from))
             }
-            Self::Number => self
-                .both(from, to, "a whole number", whole_number)
-                .map(|(from, to)| to.cmp(&from)),
+            Self::Number => {
+                both(from, to, "a whole number", whole_number).map(|(from, to)| to.cmp(&from))
+            }
             Self::Time => {
                 let time = |text: &str| DateTime::parse_from_rfc3339(text).ok();
-                self.both(from, to, "a time of RFC 3339", time)
-                    .map(|(from, to)| to.cmp(&from))
+                both(from, to, "a time of RFC 3339", time).map(|(from, to)| to.cmp(&from))
             }
             Self::Text => Ok(to.as_bytes().cmp(from.as_bytes())),
         }?;
@@ -81,22 +80,22 @@ impl RevisionOrder {
             }),
         }
     }
+}
 
-    fn both<T>(
-        self,
-        from: &str,
-        to: &str,
-        rule: &'static str,
-        parse: impl Fn(&str) -> Option<T>,
-    ) -> Result<(T, T), OrderError> {
-        let parsed = |text: &str| {
-            parse(text).ok_or_else(|| OrderError::NotComparable {
-                revision: text.to_owned(),
-                rule,
-            })
-        };
-        Ok((parsed(from)?, parsed(to)?))
-    }
+/// Both revisions, if both have a place in the order.
+fn both<T>(
+    from: &str,
+    to: &str,
+    rule: &'static str,
+    parse: impl Fn(&str) -> Option<T>,
+) -> Result<(T, T), OrderError> {
+    let parsed = |text: &str| {
+        parse(text).ok_or_else(|| OrderError::NotComparable {
+            revision: text.to_owned(),
+            rule,
+        })
+    };
+    Ok((parsed(from)?, parsed(to)?))
 }
 
 /// Digits and nothing else: no sign, no white space.

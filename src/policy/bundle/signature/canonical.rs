@@ -8,6 +8,8 @@
 //! bounded time. Each level is scanned for its members before they are gone through, so that the
 //! text is read as often as it is deep; on average, weighed by length, that is bounded.
 
+mod yaml;
+
 use std::borrow::Cow;
 
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
@@ -28,7 +30,7 @@ pub(super) enum NotCanonical {
     Json(serde_json::Error),
     #[error("cannot be hashed: not valid YAML: {0}")]
     Yaml(yaml_serde::Error),
-    #[error("cannot be hashed: a YAML file is at most {MAX_YAML_BYTES} bytes")]
+    #[error("cannot be hashed: a YAML file is at most {max} bytes", max = yaml::MAX_BYTES)]
     LongYaml,
 }
 
@@ -51,13 +53,7 @@ pub(super) fn write(
 ) -> Result<(), NotCanonical> {
     let is_json = || serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok();
     if form == Form::Yaml && !is_json() {
-        if bytes.len() > MAX_YAML_BYTES {
-            return Err(NotCanonical::LongYaml);
-        }
-        let value = yaml_serde::from_slice(bytes).map_err(NotCanonical::Yaml)?;
-        let mut text = String::new();
-        from_yaml(&value, &mut text);
-        out(text.as_bytes());
+        out(yaml::canonical(bytes)?.as_bytes());
         return Ok(());
     }
     let text: &RawValue = serde_json::from_slice(bytes).map_err(NotCanonical::Json)?;
@@ -221,50 +217,6 @@ fn quoted(text: &str) -> String {
     json
 }
 
-/// YAML has no number texts to keep: `serde_json` orders the names and drops all but the last.
-fn from_yaml(value: &serde_json::Value, text: &mut String) {
-    match value {
-        serde_json::Value::Null => text.push_str("null"),
-        serde_json::Value::Bool(value) => text.push_str(if *value { "true" } else { "false" }),
-        serde_json::Value::Number(number) => text.push_str(&number_text(number)),
-        serde_json::Value::String(string) => text.push_str(&quoted(string)),
-        serde_json::Value::Array(elements) => {
-            let mut separator = '[';
-            for element in elements {
-                text.push(separator);
-                from_yaml(element, text);
-                separator = ',';
-            }
-            text.push_str(if elements.is_empty() { "[]" } else { "]" });
-        }
-        serde_json::Value::Object(members) => {
-            let mut members: Vec<_> = members.iter().collect();
-            members.sort_by_key(|(name, _)| *name);
-            let mut separator = '{';
-            for (name, value) in &members {
-                text.push(separator);
-                text.push_str(&quoted(name));
-                text.push(':');
-                from_yaml(value, text);
-                separator = ',';
-            }
-            text.push_str(if members.is_empty() { "{}" } else { "}" });
-        }
-    }
-}
-
-/// A number as Go's JSON encoder writes it: very large and very small ones with an exponent.
-fn number_text(number: &serde_json::Number) -> String {
-    let Some(float) = number.as_f64().filter(|_| number.is_f64()) else {
-        return number.to_string();
-    };
-    let size = float.abs();
-    if size == 0.0 || (1e-6..1e21).contains(&size) {
-        return float.to_string();
-    }
-    format!("{float:e}").replace('e', if size < 1.0 { "e" } else { "e+" })
-}
-
 /// How deep a structured file nests.
 const MAX_DEPTH: usize = 128;
 
@@ -273,9 +225,6 @@ const MEAN_DEPTH: usize = 16;
 
 /// What may be scanned of a small file, whatever its depth.
 const MIN_SCANS: usize = 16 << 20;
-
-/// As for data files.
-const MAX_YAML_BYTES: usize = 8 << 20;
 
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::{HashAlgorithm, Key, Refused, shown};
+use super::refused::{Refused, shown};
+use super::{HashAlgorithm, Key};
 use crate::identity::jose::{Algorithm, Jws};
 
 /// `.signatures.json`.
@@ -86,7 +87,7 @@ impl<'t> Token<'t> {
             Some(_) => return Err(Refused::Header("kid")),
         };
         let named = header.filter(|id| !id.is_empty());
-        Ok(named.or(self.payload.keyid.as_ref().filter(|id| !id.is_empty())))
+        Ok(named.or_else(|| self.payload.keyid.as_ref().filter(|id| !id.is_empty())))
     }
 
     /// Verifies the signature with the key's algorithm, which the header has to name as well.
