@@ -165,12 +165,10 @@ fn load(
     let old = active.load_full();
     active.publish(Arc::new(next));
     let old_bundle = last.replace(bundle);
-    // Whoever comes last ends a tree of a million entries: that must not be a check.
-    if let Some(old) = old {
-        while Arc::strong_count(&old) > 1 {
-            thread::yield_now();
-        }
-    }
+    // The bundle first: the policy holds its data, and ends here.
     drop(old_bundle);
+    if let Some(old) = old {
+        Active::retire(old);
+    }
     (read, compile)
 }
