@@ -13,7 +13,11 @@ pub mod lane;
 mod attempt;
 mod service;
 
-use std::time::Duration;
+use std::{
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
 
 use crate::{
     decision::Decision,
@@ -65,6 +69,18 @@ impl Active {
         self
     }
 
+    /// Ends a policy that has been replaced here and not in a check: waits, at most some seconds,
+    /// until no check holds it. To free the data of a large policy takes longer than a check may.
+    ///
+    /// For a thread that may block; whoever else holds the policy or its bundles ends them then.
+    pub fn retire(replaced: Arc<Self>) {
+        let begun = Instant::now();
+        while Arc::strong_count(&replaced) > 1 && begun.elapsed() < LONGEST_CHECK {
+            thread::sleep(Duration::from_millis(1));
+        }
+        drop(replaced);
+    }
+
     /// The policy.
     pub fn policy(&self) -> &Policy {
         &self.policy
@@ -73,6 +89,9 @@ impl Active {
 
 /// A check as Envoy sends it for an HTTP/1.1 request with mTLS and a token.
 const SAMPLE: &[u8] = include_bytes!("check/sample.pb");
+
+/// No check holds a policy longer than its budget, which is far less.
+const LONGEST_CHECK: Duration = Duration::from_secs(30);
 
 /// How far the evaluations before the first check may go.
 const WARM_LIMITS: Limits = Limits {
@@ -188,6 +207,19 @@ mod tests {
         };
         let policy = Policy::load(&[file], &options).unwrap_or_else(|e| panic!("{e}"));
         Active::new(policy, &input::Options::default())
+    }
+
+    #[test]
+    fn a_policy_that_is_retired_ends_when_the_last_check_lets_go_of_it() {
+        let held = Arc::new(active("allow := true"));
+        let (check, weak) = (Arc::clone(&held), Arc::downgrade(&held));
+        thread::scope(|scope| {
+            let retiring = scope.spawn(|| Active::retire(held));
+            assert!(weak.upgrade().is_some());
+            drop(check);
+            retiring.join().unwrap();
+            assert!(weak.upgrade().is_none());
+        });
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Bundles with many entries, as an exporter of users would write them.
 
-use std::{fmt::Write as _, io::Write as _};
+use std::{fmt::Write as _, fs, io::Write as _, path::Path};
 
 use flate2::{Compression, write::GzEncoder};
 
@@ -17,15 +17,38 @@ pub(crate) enum Shape {
 #[derive(Clone, Copy)]
 pub(crate) struct Revision {
     /// Entries of two generations are never equal.
-    pub(crate) generation: usize,
+    generation: usize,
     /// Whether one entry of a hundred is of the generation that follows.
-    pub(crate) patched: bool,
+    patched: bool,
 }
 
-/// An archive, and how long the data in it is as JSON.
-pub(crate) struct Archive {
-    pub(crate) bytes: Vec<u8>,
-    pub(crate) json: usize,
+/// In the order in which they are swapped: from one to the next changes little, then everything.
+pub(crate) const REVISIONS: [Revision; 4] = [
+    Revision {
+        generation: 0,
+        patched: false,
+    },
+    Revision {
+        generation: 0,
+        patched: true,
+    },
+    Revision {
+        generation: 2,
+        patched: false,
+    },
+    Revision {
+        generation: 2,
+        patched: true,
+    },
+];
+
+/// Writes the archive of every revision, and beside it how long its JSON is.
+pub(crate) fn write(shape: Shape, entries: usize, folder: &Path) {
+    for (at, revision) in REVISIONS.into_iter().enumerate() {
+        let (bytes, json) = archive(shape, entries, revision);
+        fs::write(folder.join(format!("{at}.tar.gz")), bytes).unwrap();
+        fs::write(folder.join(format!("{at}.length")), json.to_string()).unwrap();
+    }
 }
 
 impl Shape {
@@ -84,8 +107,8 @@ fn quoted_name(user: usize) -> String {
     format!("\"{}\"", name(user))
 }
 
-/// A bundle of `revision`.
-pub(crate) fn archive(shape: Shape, entries: usize, revision: Revision) -> Archive {
+/// A bundle of `revision`, and the length of its JSON.
+fn archive(shape: Shape, entries: usize, revision: Revision) -> (Vec<u8>, usize) {
     let mut json = String::from(r#"{"users":{"#);
     for user in 0..entries {
         if user > 0 {
@@ -113,10 +136,7 @@ pub(crate) fn archive(shape: Shape, entries: usize, revision: Revision) -> Archi
     }
     let mut gzip = tar.into_inner().unwrap();
     gzip.flush().unwrap();
-    Archive {
-        bytes: gzip.finish().unwrap(),
-        json: json.len(),
-    }
+    (gzip.finish().unwrap(), json.len())
 }
 
 /// Lets users in who read.

@@ -1,6 +1,8 @@
 //! Loading and swapping: the new policy is made beside the old one, as the publisher does.
 
 use std::{
+    fs,
+    path::Path,
     sync::Arc,
     thread,
     time::{Duration, Instant},
@@ -17,7 +19,7 @@ use portcullis::{
 };
 
 use crate::{
-    archive::{Archive, Revision, Shape, archive},
+    archive::{REVISIONS, Shape},
     checks::Load,
     memory,
 };
@@ -35,47 +37,35 @@ struct Step {
     after: usize,
 }
 
-/// Loads data of `shape` and swaps it several times, in this process.
-pub(crate) fn measure(shape: Shape, entries: usize, brief: bool) {
-    let folder = tempfile::tempdir().unwrap();
-    let store = |generation, patched| {
-        let revision = Revision {
-            generation,
-            patched,
-        };
-        let Archive { bytes, json } = archive(shape, entries, revision);
-        let path = folder.path().join(format!("{generation}{patched}"));
-        std::fs::write(&path, bytes).unwrap();
-        (path, json)
-    };
-    let revisions = [(0, false), (0, true), (2, false), (2, true)].map(|(g, p)| store(g, p));
-    memory::settle();
+/// Loads the data of `shape` in `folder` and swaps it several times, in this process.
+pub(crate) fn measure(shape: Shape, entries: usize, folder: &Path, brief: bool) {
     let rounds = if brief { 1 } else { 3 };
     let idle = Duration::from_millis(if brief { 50 } else { 3_000 });
     let active = Snapshot::empty();
     let mut last: Option<Arc<Bundle>> = None;
-    let mut swap = |name, (path, json): &(std::path::PathBuf, usize)| {
+    let mut swap = |name, revision: usize| {
+        let path = folder.join(format!("{revision}.tar.gz"));
+        let json = fs::read_to_string(folder.join(format!("{revision}.length"))).unwrap();
         memory::forget_peak();
         let (read, compile) = thread::scope(|scope| {
             let load = || {
                 // Where this is not allowed the priority is as good as any.
                 let _unchanged = rustix::process::setpriority_process(None, NICE);
-                load(&std::fs::read(path).unwrap(), &mut last, &active)
+                load(&fs::read(path).unwrap(), &mut last, &active)
             };
             scope.spawn(load).join().unwrap()
         });
-        let peak = memory::peak();
         Step {
             name,
-            json: *json,
+            json: json.parse().unwrap(),
             read,
             compile,
-            peak,
+            peak: memory::peak(),
             after: 0,
         }
     };
     let base = memory::resident();
-    let mut first = swap("first load", &revisions[0]);
+    let mut first = swap("first load", 0);
     memory::settle();
     first.after = memory::resident();
     println!(
@@ -96,7 +86,7 @@ pub(crate) fn measure(shape: Shape, entries: usize, brief: bool) {
             "all changed"
         };
         load.enter(step * 2 + 1);
-        let mut swapped = swap(name, &revisions[(step + 1) % 4]);
+        let mut swapped = swap(name, (step + 1) % REVISIONS.len());
         load.enter((step * 2 + 2).min(steps * 2 - 1));
         memory::settle();
         swapped.after = memory::resident();
@@ -165,12 +155,10 @@ fn load(
     let old = active.load_full();
     active.publish(Arc::new(next));
     let old_bundle = last.replace(bundle);
-    // Whoever comes last ends a tree of a million entries: that must not be a check.
-    if let Some(old) = old {
-        while Arc::strong_count(&old) > 1 {
-            thread::yield_now();
-        }
-    }
+    // The bundle first: the policy holds its data, and ends here.
     drop(old_bundle);
+    if let Some(old) = old {
+        Active::retire(old);
+    }
     (read, compile)
 }

@@ -63,18 +63,17 @@ fn constant(expr: &ExprRef) -> Option<String> {
     if let Some(text) = refs::string_literal(expr) {
         return Some(regorus::Value::from(text).to_string());
     }
-    match expr.as_ref() {
-        Expr::Null { .. } => Some("null".to_owned()),
-        Expr::Array { items, .. } => {
-            let items: Option<Vec<String>> = items
-                .iter()
-                .map(|item| refs::string_literal(item))
-                .map(|item| Some(regorus::Value::from(item?).to_string()))
-                .collect();
-            Some(format!("[{}]", items?.join(",")))
-        }
-        _ => None,
+    if let Expr::Null { .. } = expr.as_ref() {
+        return Some("null".to_owned());
     }
+    let Expr::Array { items, .. } = expr.as_ref() else {
+        return None;
+    };
+    let texts: Option<Vec<String>> = items
+        .iter()
+        .map(|item| Some(regorus::Value::from(refs::string_literal(item)?).to_string()))
+        .collect();
+    Some(format!("[{}]", texts?.join(",")))
 }
 
 /// How many patterns are worth it: the caches hold no more.

@@ -150,5 +150,5 @@ const VALUES_PER_LOOK: u32 = 256;
 /// Longer texts are not expected to come again.
 const MOST_BYTES: usize = 64;
 
-/// How many texts, and how many trees, are known at once.
-const MOST_KNOWN: usize = 1 << 16;
+/// How many texts, and how many trees, are known at once: some ten megabytes each.
+const MOST_KNOWN: usize = 1 << 18;

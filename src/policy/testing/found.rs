@@ -45,7 +45,7 @@ impl Test {
     pub(super) fn result(self, outcome: Outcome, time: Duration) -> TestResult {
         let mut name = self.name.join(".");
         if self.number > 0 {
-            name.push_str(&format!("#{:02}", self.number));
+            name = format!("{name}#{:02}", self.number);
         }
         TestResult {
             file: self.file,

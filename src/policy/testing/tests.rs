@@ -282,6 +282,6 @@ fn bundle_with_a_test(name: &str) -> std::sync::Arc<Bundle> {
     };
     match bundle::read(name, &archive, reading).unwrap() {
         Contents::Snapshot(bundle) => bundle.into(),
-        Contents::Delta(_) => unreachable!("it has no patches"),
+        Contents::Delta(_) => panic!("it has no patches"),
     }
 }
