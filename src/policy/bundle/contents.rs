@@ -43,8 +43,12 @@ pub(super) fn read(
         gathered.file(path, body)
     })
     .map_err(one)?;
+    let mut signed_by = None;
     match (gathered.attested.take(), reading.verification) {
-        (Some(attested), _) => attested.finish().map_err(one)?,
+        (Some(attested), _) => {
+            signed_by = Some(attested.key_id().to_owned());
+            attested.finish().map_err(one)?;
+        }
         (None, Verification::None) => {
             let signatures = gathered.signatures.take();
             let opened = reading.verification.open(name, signatures.as_deref());

@@ -26,7 +26,11 @@ fn bundle(name: &str, files: &[(&str, &str)]) -> Arc<Bundle> {
 }
 
 fn load(files: &[PolicyFile], bundles: &[Arc<Bundle>], rule: &str) -> Result<Policy, String> {
-    let set = PolicySet { files, bundles };
+    let set = PolicySet {
+        files,
+        bundles,
+        verification: None,
+    };
     Policy::load_set(&set, &at(rule)).map_err(|error| error.to_string())
 }
 
