@@ -5,6 +5,7 @@
 //! for and then goes step by step: not ready, grace, GOAWAY, drain, end.
 
 pub mod build;
+pub mod discovery;
 pub mod listen;
 pub mod raw;
 pub mod tls;

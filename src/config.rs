@@ -288,7 +288,7 @@ impl PolicySections {
             services,
             keys: &keys,
             ours,
-            persistence: persistence.unwrap_or(Path::new(OPAS_FOLDER)),
+            persistence: persistence.unwrap_or_else(|| Path::new(OPAS_FOLDER)),
             discovery: root.raw("discovery").is_some(),
             manual: discovery::is_manual(root),
         };

@@ -6,6 +6,7 @@
 
 pub mod bundles;
 pub mod connection;
+pub mod discovery;
 pub mod event;
 pub mod http_send;
 pub mod jwks;
@@ -13,6 +14,7 @@ pub mod lifecycle;
 pub mod log;
 pub mod metrics;
 mod per;
+pub mod reports;
 
 pub use bundles::{
     BundleActivated, BundleDownloaded, BundleFollowed, BundleForgotten, BundleHeard,
@@ -23,6 +25,7 @@ pub use connection::{
     AcceptFailed, CallerRefused, CertificateRejected, CertificateReplaced, ConnectionAccepted,
     HandshakeFailed,
 };
+pub use discovery::{ConfigurationDiscovered, ConfigurationRejected};
 pub use event::{ActivePolicy, CheckAbandoned, CheckDecided, Seen, SeenToken, StageTimes};
 pub use jwks::{
     KeySkipped, KeysFetched, KeysFollowed, KeysGiven, KeysNotPersisted, KeysNotRestored,
@@ -32,3 +35,4 @@ pub use lifecycle::{
     PolicyActivated, PolicyRejected, ServerDraining, ServerStarted, ServerStopped,
 };
 pub use metrics::{InFlight, Metrics};
+pub use reports::{ReportFailed, ReportLogged, ReportSent};

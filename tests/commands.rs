@@ -7,6 +7,8 @@
 
 #[path = "commands/authors.rs"]
 mod authors;
+#[path = "commands/configured.rs"]
+mod configured;
 #[path = "support/keys.rs"]
 #[expect(dead_code, reason = "other tests use the rest")]
 mod keys;

@@ -10,7 +10,11 @@ use prost_reflect::DescriptorPool;
 use serde_json::json;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{App, Bound, StartError, Stopped, memory};
+use super::{
+    App, Bound, StartError, Stopped,
+    discovery::{Keeper, Kept},
+    memory,
+};
 use crate::{
     admin::{Health, Views},
     chain::Chain,
@@ -23,7 +27,6 @@ use crate::{
     response, shutdown,
     sources::{
         self,
-        bundles::Followers,
         file::{Digest, Files, SourceError},
         jwks::Follower,
         publish::{self, ActivationError, Publisher},
@@ -75,7 +78,7 @@ pub enum DescriptorError {
 pub struct Running {
     bound: Bound,
     _keys: Vec<AbortOnDropHandle<()>>,
-    _bundles: Followers,
+    _bundles: Kept,
     _watch: Option<AbortOnDropHandle<()>>,
 }
 
@@ -93,7 +96,14 @@ pub async fn build(config: &Config, files: Files) -> Result<Running, BuildError>
     let callers = Arc::new(callers(config));
     let keys = follow_keys(config, &callers.tokens, &ready, &metrics, clock);
     let app = App::start(config, views, Arc::clone(&metrics)).await?;
-    let bundles = follow_bundles(config, &publisher, &ready, &metrics, clock).await;
+    let keeper = Keeper {
+        config: config.clone(),
+        publisher: Arc::clone(&publisher),
+        ready: ready.clone(),
+        metrics: Arc::clone(&metrics),
+        clock,
+    };
+    let bundles = keeper.start().await;
     let digest = publish_first(config, &files, &publisher).await?;
     publisher.activated().await;
     policy.done();
@@ -157,20 +167,6 @@ async fn publish_first(
 /// Whether policy comes, or may come, from bundles.
 fn has_bundles(config: &Config) -> bool {
     !config.bundles.is_empty() || config.discovery.is_some()
-}
-
-/// Keeps every bundle that is configured, from now on.
-async fn follow_bundles(
-    config: &Config,
-    publisher: &Arc<Publisher>,
-    ready: &Ready,
-    metrics: &Arc<Metrics>,
-    clock: Clock,
-) -> Followers {
-    let (publisher, metrics) = (Arc::clone(publisher), Arc::clone(metrics));
-    let mut followers = Followers::new(publisher, ready.clone(), metrics, clock);
-    followers.follow(config.bundles.clone()).await;
-    followers
 }
 
 /// Keeps the keys of every provider fresh, from now on.

@@ -1,14 +1,26 @@
 //! From arguments to a configuration and to the files of a policy: the same way for every command.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use anyhow::Result;
+use bytes::Bytes;
+use tokio::runtime::Builder;
 
-use super::{ConfigArguments, PolicyArguments, Usage};
+use super::{ConfigArguments, PolicyArguments, Usage, complain};
 use crate::{
     config::{Config, Given},
-    policy::{Entrypoint, Policy, PolicySet},
-    sources::{self, bundles::Kind, file::Files},
+    policy::{
+        Entrypoint, Policy, PolicySet,
+        bundle::{self, Bundle, Contents, Reading},
+    },
+    sources::{
+        self,
+        bundles::{
+            Kind, Source,
+            download::{Ask, Download, Downloader},
+        },
+        file::Files,
+    },
 };
 
 /// The configuration that the arguments name.
@@ -41,28 +53,91 @@ pub(super) fn files(arguments: &PolicyArguments) -> Result<Files> {
     Ok(files.verified(arguments.verification.verification()?))
 }
 
-/// The same with the bundles of the configuration that are files.
+/// Compiles the policy that arguments and configuration name.
+pub(super) fn policy(arguments: &PolicyArguments, config: &Config) -> Result<Policy> {
+    let given = files(arguments)?;
+    check_remote(config, !given.is_empty())?;
+    let bundles = bundles(config)?;
+    let files = if given.is_empty() && !bundles.is_empty() {
+        Vec::new()
+    } else {
+        sources::read(&given).map_err(usage)?
+    };
+    let set = PolicySet {
+        files: &files,
+        bundles: &bundles,
+        verification: Some(given.verification()),
+    };
+    let mut options = config.load_options();
+    options.v0_compatible |= arguments.v0_compatible;
+    Policy::load_set(&set, &options).map_err(usage)
+}
+
+/// What would have to be fetched is an error, unless other policy is `given` in its place.
+fn check_remote(config: &Config, given: bool) -> Result<()> {
+    let remote = |source: &&Source| match source.kind {
+        Kind::File(_) => false,
+        Kind::Http { .. } | Kind::Oci { .. } | Kind::Object { .. } => true,
+    };
+    let bundles = config.bundles.iter().filter(remote);
+    let discovery = config.discovery.iter().map(|_| "discovery");
+    let missing = bundles.map(|source| &*source.name).chain(discovery);
+    let missing: Vec<String> = missing.map(|name| format!("`{name}`")).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let missing = missing.join(", ");
+    if given {
+        complain(&format!("note: the configuration's {missing} is left out"));
+        return Ok(());
+    }
+    let text = format!(
+        "the configuration's {missing} would have to be fetched: give the bundle's archive"
+    );
+    Err(Usage(text).into())
+}
+
+/// The bundles of the configuration that are in files, verified as it says.
+fn bundles(config: &Config) -> Result<Vec<Arc<Bundle>>> {
+    let in_file = |source: &&Source| match source.kind {
+        Kind::File(_) => true,
+        Kind::Http { .. } | Kind::Oci { .. } | Kind::Object { .. } => false,
+    };
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let read = |source| runtime.block_on(read(source));
+    config.bundles.iter().filter(in_file).map(read).collect()
+}
+
+async fn read(source: &Source) -> Result<Arc<Bundle>> {
+    let asked = Downloader::new(source).download(Ask::default()).await;
+    let archive = match asked.map_err(usage)? {
+        Download::Archive(archive) => archive.bytes,
+        Download::Unchanged { .. } => Bytes::new(),
+    };
+    let reading = Reading {
+        limits: &source.limits,
+        verification: &source.verification,
+        last: None,
+    };
+    match bundle::read(&source.name, &archive, reading).map_err(usage)? {
+        Contents::Snapshot(bundle) => Ok(Arc::new(bundle)),
+        Contents::Delta(_) => {
+            let text = format!("the bundle `{}` is a delta to another one", source.name);
+            Err(Usage(text).into())
+        }
+    }
+}
+
+/// The policy paths of the arguments with the bundles of the configuration that are in files.
 pub(super) fn files_and_bundles(arguments: &PolicyArguments, config: &Config) -> Result<Files> {
     let mut files = files(arguments)?;
+    check_remote(config, !files.is_empty())?;
     for bundle in &config.bundles {
         if let Kind::File(path) = &bundle.kind {
             files.add_bundle(path);
         }
     }
     Ok(files)
-}
-
-/// Compiles the policy that the arguments name.
-pub(super) fn policy(arguments: &PolicyArguments, config: &Config) -> Result<Policy> {
-    let files = files_and_bundles(arguments, config)?;
-    let mut options = config.load_options();
-    options.v0_compatible |= arguments.v0_compatible;
-    let set = PolicySet {
-        files: &sources::read(&files).map_err(usage)?,
-        verification: Some(files.verification()),
-        ..PolicySet::default()
-    };
-    Policy::load_set(&set, &options).map_err(usage)
 }
 
 /// An error of the user's making, with its causes.

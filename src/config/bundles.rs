@@ -19,10 +19,7 @@ use super::{
     services::Services,
     value::{integer, text},
 };
-use crate::{
-    policy::bundle::Limits,
-    sources::bundles::{Kind, MaxAge, Source},
-};
+use crate::sources::bundles::{Kind, MaxAge, Source};
 
 /// What the sections before have given.
 #[derive(Clone, Copy, Debug)]
@@ -105,20 +102,16 @@ fn source(
     let wishes = given.ours.of(name);
     let persist = section.flag("persist");
     let file_bytes = section.value("size_limit_bytes", integer(1..=ours::MOST_BYTES));
+    let mut limits = wishes.limits();
+    // What `named` says of this bundle is nearer than what OPA's key says, and that nearer than the rest.
+    let own = wishes.named.limits.file_bytes.or(file_bytes);
+    limits.file_bytes = own.unwrap_or(limits.file_bytes);
     Some(Source {
         name: name.into(),
         polling: polling(section),
         manual: trigger(section).unwrap_or(given.manual),
         persist: persist.then(|| given.persistence.to_owned()),
-        limits: Limits {
-            file_bytes: wishes
-                .named
-                .limits
-                .file_bytes
-                .or(file_bytes)
-                .unwrap_or(wishes.limits().file_bytes),
-            ..wishes.limits()
-        },
+        limits,
         verification: given.keys.verification(section),
         monotonic: wishes.named.monotonic,
         run_tests: wishes.run_tests(),

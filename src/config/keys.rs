@@ -41,11 +41,6 @@ impl Keys {
         self.usable.is_empty() && !self.wrong
     }
 
-    /// The keys by their ids.
-    pub(super) fn into_usable(self) -> BTreeMap<String, Key> {
-        self.usable
-    }
-
     /// What makes a bundle genuine whose section `source` is.
     pub(super) fn verification(&self, source: &mut Section<'_>) -> Arc<Verification> {
         let signing = source.optional_section("signing", Signing::read);

@@ -87,17 +87,14 @@ impl Services {
 
     /// The service at `key`, or the default one; `None` when it is reported as wrong already.
     pub(super) fn of(&self, section: &mut Section<'_>, key: &'static str) -> Option<Arc<Service>> {
-        match section.value(key, |value| self.named(value)) {
-            Some(service) => service,
-            None if section.raw(key).is_some() => None,
-            None => match &self.default {
-                Some(name) => self.named.get(name).cloned().flatten(),
-                None => {
-                    section.problem(key, self.no_default());
-                    None
-                }
-            },
+        if section.raw(key).is_some() {
+            return section.value(key, |value| self.named(value)).flatten();
         }
+        if self.default.is_none() {
+            section.problem(key, self.no_default());
+        }
+        let name = self.default.as_deref()?;
+        self.named.get(name).cloned().flatten()
     }
 
     /// What is meant where no service is named.
@@ -236,4 +233,5 @@ fn tls(section: &mut Section<'_>) -> Tls {
 const WEB: [&str; 2] = ["http", "https"];
 const BUCKETS: [&str; 8] = ["s3", "s3a", "gs", "az", "azure", "adl", "abfs", "abfss"];
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
-const SECONDS: RangeInclusive<u64> = 1..=3600;
+/// Zero is as long as the client waits at most.
+const SECONDS: RangeInclusive<u64> = 0..=3600;

@@ -19,7 +19,7 @@ fn status(section: &mut Section<'_>, services: &Services, manual: bool) -> Optio
     let console = section.flag("console");
     let prometheus = section.flag("prometheus");
     if section.raw("prometheus_config").is_some() {
-        let text = "has no effect: the metrics of bundles are always there";
+        let text = "has no effect: the metrics of bundles have no buckets to choose";
         section.warn("prometheus_config", text);
     }
     if section.raw("plugin").is_some() {
@@ -45,10 +45,8 @@ fn status(section: &mut Section<'_>, services: &Services, manual: bool) -> Optio
         section.warn("trigger", text);
     }
     let service = service.filter(|_| !manual);
-    if service.is_none() && !console && !prometheus {
-        return None;
-    }
-    Some(Options {
+    let wanted = service.is_some() || console || prometheus;
+    wanted.then(|| Options {
         service,
         partition: partition.to_owned(),
         console,

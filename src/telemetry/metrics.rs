@@ -11,6 +11,7 @@ mod histogram;
 mod http_send;
 mod jwks;
 mod performance;
+mod reports;
 mod tokens;
 
 use std::{sync::atomic::AtomicU64, time::Duration};
@@ -23,7 +24,7 @@ use prometheus_client::{
 
 use self::{
     bundles::Bundles, checks::Checks, connections::Connections, http_send::HttpSend, jwks::Jwks,
-    performance::Performance, tokens::Tokens,
+    performance::Performance, reports::Reports, tokens::Tokens,
 };
 use super::event::CheckDecided;
 use crate::{
@@ -51,6 +52,7 @@ pub struct Metrics {
     pub(super) jwks: Jwks,
     pub(super) bundles: Bundles,
     pub(super) http_send: HttpSend,
+    pub(super) reports: Reports,
     performance: Option<Performance>,
     policy_info: Family<[Label; 2], Gauge>,
     policy_activated_at: Gauge<f64, AtomicU64>,
@@ -100,6 +102,7 @@ impl Metrics {
             jwks: Jwks::register(ours),
             bundles: Bundles::register(ours),
             http_send: HttpSend::register(ours),
+            reports: Reports::register(ours),
             performance,
             policy_info: registered(
                 ours,

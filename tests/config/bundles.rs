@@ -30,6 +30,8 @@ pub(super) fn every_wish() -> Bundles {
             unpacked_bytes: Some(8192),
             file_bytes: Some(2048),
             entries: Some(7),
+            module_bytes: Some(1024),
+            data_bytes: Some(16_384),
         },
     };
     Bundles {
@@ -44,6 +46,8 @@ pub(super) fn every_wish() -> Bundles {
                 unpacked_bytes: Some(400_000_000),
                 file_bytes: Some(200_000_000),
                 entries: Some(500),
+                module_bytes: Some(3_000_000),
+                data_bytes: Some(900_000_000),
             },
         },
         named: [("authz".to_owned(), authz)].into(),
@@ -57,6 +61,8 @@ pub(super) fn every_bundle(config: &Config) -> Vec<Source> {
         unpacked_bytes: 400_000_000,
         file_bytes: 200_000_000,
         entries: 500,
+        module_bytes: 3_000_000,
+        data_bytes: 900_000_000,
     };
     let of_all = |name: &str, kind| Source {
         name: name.into(),
@@ -74,21 +80,10 @@ pub(super) fn every_bundle(config: &Config) -> Vec<Source> {
         }),
     };
     vec![
-        Source {
-            limits: Limits {
-                archive_bytes: 4096,
-                unpacked_bytes: 8192,
-                file_bytes: 2048,
-                entries: 7,
-            },
-            monotonic: Some(RevisionOrder::Semver),
-            run_tests: false,
-            max_age: Some(MaxAge {
-                age: Duration::from_mins(1),
-                unready: true,
-            }),
-            ..of_all("authz", Kind::File("/policies/bundle.tar.gz".into()))
-        },
+        authz(of_all(
+            "authz",
+            Kind::File("/policies/bundle.tar.gz".into()),
+        )),
         of_all(
             "images",
             Kind::Oci {
@@ -109,28 +104,54 @@ pub(super) fn every_bundle(config: &Config) -> Vec<Source> {
                 },
             )
         },
-        Source {
-            polling: Polling {
-                min_delay: Duration::from_secs(10),
-                max_delay: Duration::from_secs(20),
-                long_polling_timeout: Some(Duration::from_secs(30)),
+        shop(of_all(
+            "shop",
+            Kind::Http {
+                service: service(config, "acmecorp"),
+                resource: "shop/bundle.tar.gz".to_owned(),
             },
-            manual: true,
-            persist: Some("/var/lib/portcullis".into()),
-            limits: Limits {
-                file_bytes: 1_000_000,
-                ..limits
-            },
-            verification: signed(Some("release"), Some("shop"), &["README.md"]),
-            ..of_all(
-                "shop",
-                Kind::Http {
-                    service: service(config, "acmecorp"),
-                    resource: "shop/bundle.tar.gz".to_owned(),
-                },
-            )
-        },
+        )),
     ]
+}
+
+/// What OPA's keys say of this one.
+fn shop(of_all: Source) -> Source {
+    Source {
+        polling: Polling {
+            min_delay: Duration::from_secs(10),
+            max_delay: Duration::from_secs(20),
+            long_polling_timeout: Some(Duration::from_secs(30)),
+        },
+        manual: true,
+        persist: Some("/var/lib/portcullis".into()),
+        limits: Limits {
+            file_bytes: 1_000_000,
+            ..of_all.limits
+        },
+        verification: signed(Some("release"), Some("shop"), &["README.md"]),
+        ..of_all
+    }
+}
+
+/// What `named` says of this one.
+fn authz(of_all: Source) -> Source {
+    Source {
+        limits: Limits {
+            archive_bytes: 4096,
+            unpacked_bytes: 8192,
+            file_bytes: 2048,
+            entries: 7,
+            module_bytes: 1024,
+            data_bytes: 16_384,
+        },
+        monotonic: Some(RevisionOrder::Semver),
+        run_tests: false,
+        max_age: Some(MaxAge {
+            age: Duration::from_mins(1),
+            unready: true,
+        }),
+        ..of_all
+    }
 }
 
 pub(super) fn signed(
@@ -155,9 +176,11 @@ fn http(config: &Config) -> Vec<(&str, &str, &str)> {
     config
         .bundles
         .iter()
-        .map(|source| match &source.kind {
-            Kind::Http { service, resource } => (&*source.name, &*service.name, resource.as_str()),
-            other => panic!("{other:?}"),
+        .filter_map(|source| match &source.kind {
+            Kind::Http { service, resource } => {
+                Some((&*source.name, &*service.name, resource.as_str()))
+            }
+            Kind::File(_) | Kind::Oci { .. } | Kind::Object { .. } => None,
         })
         .collect()
 }
@@ -268,7 +291,7 @@ fn reports_go_where_opa_sends_them() {
         ("{console: true}", to(None, true, "")),
         ("{console: true, service: s}", to(Some("s"), true, "")),
         ("{partition_name: /a/b/}", to(Some("s"), false, "a/b")),
-        ("{prometheus: true}", None),
+        ("{prometheus: true}", to(None, false, "")),
         ("{trigger: manual}", None),
         (
             "{trigger: manual, console: true, service: s}",

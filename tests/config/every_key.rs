@@ -33,6 +33,7 @@ fn every_key_arrives_where_it_belongs() {
         service: Some(bundles::service(&config, "mutual")),
         partition: "edge/1".to_owned(),
         console: true,
+        prometheus: true,
     };
     assert_eq!(config.status, Some(status));
     assert_eq!(config.labels["pod"], "authz-0");

@@ -108,7 +108,7 @@ fn secret(text: &str) -> Secret<String> {
 pub(super) fn problems_of(texts: &[&str]) -> String {
     let mut said = String::new();
     for text in texts {
-        let problems = yaml(text).expect_err(text);
+        let problems = yaml(text).unwrap_err();
         let problems = problems.split_once('\n').unwrap().1;
         writeln!(said, "{text}\n{problems}\n").unwrap();
     }
@@ -198,7 +198,7 @@ const MISTAKES: &[&str] = &[
     "services: {a: {url: 'https://x?sig=y'}}",
     "services: {a: {url: 'https://x', type: git}}",
     "services: {a: {url: 's3://x', type: oci}}",
-    "services: {a: {url: 'https://x', response_header_timeout_seconds: 0}}",
+    "services: {a: {url: 'https://x', response_header_timeout_seconds: -1}}",
     "services: {a: {url: 'https://x', headers: {'a b': c, d: \"e\\nf\", g: 1}}}",
     "services: {a: {url: 'https://x', tls: {ca_crt: y}}}",
     "services: {a: {url: 'https://x', credentials: {bearer: {}}}}",
