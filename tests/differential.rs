@@ -18,6 +18,8 @@
 
 #[path = "differential/builtins.rs"]
 mod builtins;
+#[path = "differential/bundles.rs"]
+mod bundles;
 #[path = "differential/generate.rs"]
 mod generate;
 #[path = "differential/opa.rs"]
@@ -398,4 +400,16 @@ fn replaced_built_ins_fail_above_their_caps_whichever_evaluator_runs_them() {
 #[ignore = "needs PORTCULLIS_OPA"]
 fn replaced_built_ins_mean_what_they_mean_to_opa() {
     opa::compare_builtins();
+}
+
+#[test]
+#[ignore = "needs PORTCULLIS_OPA"]
+fn bundles_of_opa_mean_here_what_they_mean_there() {
+    bundles::opas_load_here();
+}
+
+#[test]
+#[ignore = "needs PORTCULLIS_OPA"]
+fn bundles_of_ours_mean_there_what_they_mean_here() {
+    bundles::ours_load_in_opa();
 }

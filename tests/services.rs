@@ -43,7 +43,7 @@ use portcullis::services::{Answer, Client, Credentials, Get, Service, ServiceErr
 use reqwest::header::HeaderMap;
 
 /// A time that nothing of these tests takes.
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 
 /// Where [`ask`] asks.
 const THING: &str = "/v1/thing";

@@ -22,13 +22,17 @@ pub fn load(name: &str, bytes: &[u8]) -> Result<Policy, LoadError> {
         data_path: Vec::new(),
         bytes: bytes.to_vec(),
     };
+    Policy::load(&[file], &options())
+}
+
+/// The default entrypoint.
+pub fn options() -> LoadOptions {
     let path = ["envoy", "authz", "allow"].map(str::to_owned);
-    let options = LoadOptions {
+    LoadOptions {
         entrypoint: Entrypoint::Path(path.to_vec()),
         v0_compatible: false,
         strict_builtin_errors: false,
-    };
-    Policy::load(&[file], &options)
+    }
 }
 
 /// One module, ready to decide.
@@ -78,7 +82,10 @@ pub fn answer(outcome: &Outcome) -> CheckResponse {
         panic!("a gRPC error without being asked for one");
     };
     let answer = CheckResponse::decode(bytes).expect("prost reads what we write");
-    assert!(answer.status.is_some(), "Envoy reads a missing status as an allow");
+    assert!(
+        answer.status.is_some(),
+        "Envoy reads a missing status as an allow"
+    );
     let metadata = answer.dynamic_metadata.as_ref().expect("always there");
     assert!(metadata.fields.contains_key("decision_id"));
     answer

@@ -57,6 +57,13 @@ fn yaml(file: &str, text: &str, budget: &mut Budget) -> Result<Value, Diagnostic
         )
         .hinting("use JSON for large data"));
     }
+    let brackets = text.bytes().filter(|byte| matches!(byte, b'[' | b'{'));
+    if brackets.count().saturating_mul(text.len()) > MAX_YAML_WORK {
+        return Err(
+            Diagnostic::of_file(file, "too many brackets for a YAML file of this length")
+                .hinting("use JSON for large data"),
+        );
+    }
     let reader = yaml_serde::Deserializer::from_str(text);
     budget.yaml_seed().deserialize(reader).map_err(|error| {
         let message = format!("invalid YAML: {}", without_place(&error.to_string()));
@@ -91,6 +98,10 @@ fn without_place(message: &str) -> &str {
 
 /// An alias in YAML multiplies what it names, so that the text is bounded closer than JSON.
 pub(super) const MAX_YAML_BYTES: usize = 8 << 20;
+
+/// The scanner looks at every open bracket for each token: bytes times brackets bound its work, to
+/// about a second.
+const MAX_YAML_WORK: usize = 1 << 31;
 
 #[cfg(test)]
 mod tests;

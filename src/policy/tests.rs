@@ -91,6 +91,7 @@ fn the_published_skeleton_reads_two_paths_and_runs_on_the_machine() {
     }
 }
 
+mod bundles;
 mod entrypoints;
 mod exhaustion;
 mod hostile;

@@ -64,7 +64,7 @@ pub enum ServiceError {
         source: Box<Self>,
     },
     /// The token server refused.
-    #[error("`{place}` answered {status}{} and gave no token", reason(.code))]
+    #[error("`{place}` answered {status}{} and gave no token", reason(.code.as_deref()))]
     TokenRefused {
         /// The token server.
         place: String,
@@ -133,10 +133,8 @@ pub enum ServiceError {
     Internal(#[source] tokio::task::JoinError),
 }
 
-fn reason(code: &Option<String>) -> String {
-    code.as_ref()
-        .map(|code| format!(" (`{code}`)"))
-        .unwrap_or_default()
+fn reason(code: Option<&str>) -> String {
+    code.map(|code| format!(" (`{code}`)")).unwrap_or_default()
 }
 
 impl ServiceError {

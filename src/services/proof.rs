@@ -22,7 +22,7 @@ pub(super) enum Proof {
     /// A token as it is configured.
     Bearer { token: Token, scheme: String },
     /// A token that somebody else gives.
-    OAuth2(Tokens),
+    OAuth2(Box<Tokens>),
     /// A signature.
     Aws(Signer),
 }
@@ -36,7 +36,7 @@ impl Proof {
                 scheme: scheme.clone(),
             },
             Credentials::OAuth2(credentials) => {
-                Self::OAuth2(Tokens::new(credentials.clone(), patience, clock))
+                Self::OAuth2(Box::new(Tokens::new(credentials.clone(), patience, clock)))
             }
             Credentials::S3Signing(signing) => Self::Aws(Signer::new(signing.clone(), patience)),
         }
@@ -113,3 +113,18 @@ pub(super) fn headers_of(
 
 /// Longest token in a file, in bytes.
 const MOST_TOKEN: u64 = 64 << 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_is_text_and_is_not_shown() {
+        let header = header_of("Bearer hidden").unwrap();
+        assert_eq!(header, "Bearer hidden");
+        assert!(!format!("{header:?}").contains("hidden"));
+        for text in ["a\nb", "a\0", "\u{e9}"] {
+            assert!(header_of(text).is_none(), "{text:?}");
+        }
+    }
+}

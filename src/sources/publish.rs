@@ -466,11 +466,11 @@ fn workers() -> usize {
 /// How many tests fail, then each of them.
 fn failed_tests(results: &[TestResult]) -> String {
     let plural = if results.len() == 1 { "" } else { "s" };
-    let mut text = format!("{} failed test{plural} in the policy", results.len());
-    for result in results {
-        text.push_str(&format!("\n{result}"));
-    }
-    text
+    let listed: String = results.iter().map(|result| format!("\n{result}")).collect();
+    format!(
+        "{} failed test{plural} in the policy{listed}",
+        results.len()
+    )
 }
 
 fn problem_of_test(result: &TestResult) -> Diagnostic {

@@ -39,6 +39,14 @@ async fn a_head_that_does_not_come_is_given_up() {
 }
 
 #[tokio::test]
+async fn without_a_time_there_is_more_than_enough() {
+    let server = BundleServer::start().await;
+    server.set(THING, Answer::Drip(b"it".to_vec(), SHORT));
+    let client = patient(&server, Duration::ZERO);
+    assert_eq!(ask(&client).await.unwrap().body, "it");
+}
+
+#[tokio::test]
 async fn who_may_hold_a_request_is_waited_for() {
     let server = BundleServer::start().await;
     server.set(THING, Answer::ok("it"));
@@ -128,4 +136,15 @@ async fn no_more_is_read_than_may_be() {
             "announced: {announced}"
         );
     }
+}
+
+#[tokio::test]
+async fn what_is_announced_too_long_is_not_waited_for() {
+    let server = BundleServer::start().await;
+    server.set(THING, Answer::Drip(b"12345".to_vec(), LONG));
+    let client = patient(&server, SHORT);
+    let error = failure(client.get(get(LONG, 4)).await);
+    assert!(error.contains("is longer than 4 bytes"), "{error}");
+    let error = failure(client.get(get(LONG, 5)).await);
+    assert!(error.contains("the next piece of the answer"), "{error}");
 }

@@ -12,9 +12,9 @@ use portcullis::{
 };
 
 use crate::{
-    LONG,
+    LONG, ask,
     bundles::{Answer, BundleServer, LONG_POLL, Version, archive},
-    service, told,
+    client, service, told,
 };
 
 const AT: &str = "/v1/bundles/authz";
@@ -130,10 +130,12 @@ async fn a_delta_comes_to_those_who_take_it() {
 async fn a_long_poll_ends_with_the_next_version() {
     let server = BundleServer::start().await;
     server.set(AT, Version::new("1", b"one".to_vec()).held());
-    let mut downloader = downloader(Service {
+    server.set("/v1/thing", Answer::Stall);
+    let hasty = Service {
         response_header_timeout: Duration::from_millis(50),
         ..service(&server)
-    });
+    };
+    let mut downloader = downloader(hasty.clone());
     let wait = |validator| Ask {
         validator,
         delta: true,
@@ -142,6 +144,8 @@ async fn a_long_poll_ends_with_the_next_version() {
     assert!(whole(downloader.download(wait(None)).await).long_poll);
     let next = async {
         server.requests(AT, 2).await;
+        // It is held for longer than any other request.
+        assert!(ask(&client(hasty)).await.is_err());
         server.set(AT, Version::new("2", b"two".to_vec()).held());
     };
     let (second, ()) = tokio::join!(downloader.download(wait(Some("\"1\""))), next);

@@ -55,16 +55,16 @@ async fn a_redirect_is_followed_with_credentials_only_to_the_same_origin() {
 
 #[tokio::test]
 async fn who_was_elsewhere_comes_back_as_a_stranger() {
+    const BACK: &str = "/back";
     let (server, other) = (BundleServer::start().await, BundleServer::start().await);
     let (there, back) = (other.origin(), server.origin());
     server.set(THING, Answer::redirect(302, &format!("{there}{ELSEWHERE}")));
-    other.set(
-        ELSEWHERE,
-        Answer::redirect(302, &format!("{back}{ELSEWHERE}")),
-    );
+    other.set(ELSEWHERE, Answer::redirect(302, &format!("{back}{BACK}")));
+    server.set(BACK, Answer::redirect(302, ELSEWHERE));
     server.set(ELSEWHERE, Answer::ok("it"));
     assert_eq!(ask(&secretive(&server)).await.unwrap().body, "it");
-    assert_eq!(server.seen(ELSEWHERE)[0].header("authorization"), None);
+    let proof = |path| server.seen(path)[0].header("authorization").is_some();
+    assert_eq!([THING, BACK, ELSEWHERE].map(proof), [true, false, false]);
 }
 
 #[tokio::test]

@@ -19,7 +19,8 @@ use crate::{
 const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let digits: Vec<_> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    digits.concat()
 }
 
 fn sha256(text: &[u8]) -> String {
@@ -68,17 +69,17 @@ fn is_signed(seen: &Seen, scope: &str) -> bool {
     let (credential, rest) = rest.split_once(", SignedHeaders=").unwrap();
     let (names, found) = rest.split_once(", Signature=").unwrap();
     let time = seen.header("x-amz-date").unwrap();
-    let scope = format!("{}/{scope}/aws4_request", &time[..8]);
+    let (day, _) = time.split_once('T').unwrap();
+    let scope = format!("{day}/{scope}/aws4_request");
     assert_eq!(credential, scope);
     let all: Vec<_> = names.split(';').collect();
     assert!(all.contains(&"host") && all.contains(&"x-amz-date"));
-    for name in seen.headers.keys().map(|name| name.as_str()) {
+    for name in seen.headers.keys() {
+        let name = name.as_str();
         assert!(!name.starts_with("x-amz-") || all.contains(&name), "{name}");
     }
-    let headers: String = all
-        .iter()
-        .map(|name| format!("{name}:{}\n", seen.header(name).unwrap()))
-        .collect();
+    let line = |name: &&str| format!("{name}:{}\n", seen.header(name).unwrap());
+    let headers = all.iter().map(line).collect::<Vec<_>>().concat();
     let (method, path, query) = (&seen.method, &seen.path, seen.query.as_deref());
     let query = query.unwrap_or_default();
     let body = sha256(&seen.body);

@@ -72,7 +72,7 @@ async fn a_token_file_is_read_for_each_request() {
         (&b" \n"[..], "holds no usable token"),
         (b"hid\nden", "holds no usable token"),
         (b"hid\xffden", "holds no usable token"),
-        (&[b'h'; 70_000], "is longer than 65536 bytes"),
+        (&vec![b'h'; 70_000], "is longer than 65536 bytes"),
     ] {
         std::fs::write(&path, bytes).unwrap();
         let answer = ask(&client).await;

@@ -107,9 +107,10 @@ impl Walk<'_, '_> {
             let mut header = Header::new_old();
             let block = self.unpacked.block(header.as_mut_bytes());
             if !block.map_err(|error| unreadable(self.bundle, &error))? {
-                return match extensions.is_empty() {
-                    true => Ok(None),
-                    false => Err(unreadable(self.bundle, &"a header that belongs to no file")),
+                return if extensions.is_empty() {
+                    Ok(None)
+                } else {
+                    Err(unreadable(self.bundle, &"a header that belongs to no file"))
                 };
             }
             self.entries = self.entries.saturating_add(1);

@@ -31,6 +31,7 @@ pub(super) fn read(
         module_bytes: reading.limits.module_bytes,
         budget: Budget::new(reading.limits.data_bytes),
         attested,
+        signatures: None,
         manifest: None,
         modules: Vec::new(),
         tree: DataTree::new(),
@@ -43,9 +44,17 @@ pub(super) fn read(
     })
     .map_err(one)?;
     let mut signed_by = None;
-    if let Some(attested) = gathered.attested.take() {
-        signed_by = Some(attested.key_id().to_owned());
-        attested.finish().map_err(one)?;
+    match (gathered.attested.take(), reading.verification) {
+        (Some(attested), _) => {
+            signed_by = Some(attested.key_id().to_owned());
+            attested.finish().map_err(one)?;
+        }
+        (None, Verification::None) => {
+            let signatures = gathered.signatures.take();
+            let opened = reading.verification.open(name, signatures.as_deref());
+            opened.map_err(one)?;
+        }
+        (None, Verification::Skip | Verification::Signed(_)) => {}
     }
     let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
     let mut contents = gathered.into_contents(size, reading.last)?;
@@ -63,23 +72,20 @@ fn attested(
     reading: Reading<'_>,
 ) -> Result<Option<Attested>, Diagnostic> {
     let mut signatures = None;
-    if needs_signatures(reading.verification) {
-        archive::each_file(name, bytes, reading.limits, &mut |path, body| {
-            if path == SIGNATURES {
-                signatures = Some(small(name, path, body)?);
-            }
-            Ok(())
-        })?;
+    match reading.verification {
+        // Told at the end whether it is signed after all.
+        Verification::None => return Ok(None),
+        Verification::Skip => {}
+        Verification::Signed(_) => {
+            archive::each_file(name, bytes, reading.limits, &mut |path, body| {
+                if path == SIGNATURES {
+                    signatures = Some(small(name, path, body)?);
+                }
+                Ok(())
+            })?;
+        }
     }
     reading.verification.open(name, signatures.as_deref())
-}
-
-fn needs_signatures(verification: &Verification) -> bool {
-    match verification {
-        Verification::Skip => false,
-        // A signed bundle that nobody verifies is told from an unsigned one.
-        Verification::None | Verification::Signed(_) => true,
-    }
 }
 
 /// What was found so far.
@@ -89,6 +95,8 @@ struct Gathered<'g> {
     module_bytes: u64,
     budget: Budget,
     attested: Option<Attested>,
+    /// The text of the signature.
+    signatures: Option<Vec<u8>>,
     manifest: Option<Manifest>,
     modules: Vec<(String, String)>,
     tree: DataTree,
@@ -142,6 +150,7 @@ impl Gathered<'_> {
             Diagnostic::of_file(self.bundle, format!("entry `{path}`: {rule}")).hinting(hint)
         })?;
         if matches!(kind, Kind::Signatures) {
+            self.signatures = Some(small(self.bundle, path, body)?);
             return Ok(());
         }
         if matches!(kind, Kind::Module) {

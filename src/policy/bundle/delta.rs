@@ -323,3 +323,6 @@ const MAX_SEGMENTS: usize = 64;
 
 /// How many problems are told.
 const MAX_LISTED: usize = 20;
+
+#[cfg(test)]
+mod tests;

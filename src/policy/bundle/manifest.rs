@@ -265,3 +265,6 @@ const KEYS: [&str; 6] = [
     "metadata",
     "wasm",
 ];
+
+#[cfg(test)]
+mod tests;

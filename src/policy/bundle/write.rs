@@ -120,3 +120,6 @@ const LONG_NAME: &str = "././@LongLink";
 
 /// RFC 1952: 255 is an unknown operating system.
 const UNKNOWN_SYSTEM: u8 = 255;
+
+#[cfg(test)]
+mod tests;

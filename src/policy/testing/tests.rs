@@ -241,6 +241,7 @@ fn only_the_tests_of_the_bundles_asked_for_run() {
     let set = PolicySet {
         files: &files,
         bundles: &bundles,
+        verification: None,
     };
     for (of, expected) in [
         (

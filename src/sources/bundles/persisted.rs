@@ -23,7 +23,7 @@ use crate::{digest::Digest, sources::disk};
 
 /// Why a bundle on disk is not used, or not written.
 #[derive(Debug, thiserror::Error)]
-pub enum PersistedError {
+pub(super) enum PersistedError {
     /// It cannot be read.
     #[error("`{}` cannot be read", path.display())]
     Read {

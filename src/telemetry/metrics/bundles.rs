@@ -48,7 +48,8 @@ pub(in crate::telemetry) struct Bundles {
 
 impl Bundles {
     pub(super) fn register(registry: &mut Registry) -> Self {
-        let duration = Family::new_with_constructor(durations as fn() -> Histogram);
+        let made: fn() -> Histogram = durations;
+        let duration = Family::new_with_constructor(made);
         registry.register(
             "bundle_duration_seconds",
             "Time that the steps from a source to the active policy take",

@@ -28,9 +28,12 @@ impl<'a> Unpacked<'a> {
 
     /// Reads one block of a header; `false` at the mark that ends the archive.
     pub(super) fn block(&mut self, block: &mut [u8; BLOCK]) -> io::Result<bool> {
-        self.read_exact(block).map_err(|error| match error.kind() {
-            io::ErrorKind::UnexpectedEof => cut_off(),
-            _ => error,
+        self.read_exact(block).map_err(|error| {
+            if error.kind() == io::ErrorKind::UnexpectedEof {
+                cut_off()
+            } else {
+                error
+            }
         })?;
         Ok(block.iter().any(|byte| *byte != 0))
     }

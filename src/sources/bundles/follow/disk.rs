@@ -18,7 +18,7 @@ impl Follower {
                 validator: None,
                 long_poll: false,
             },
-            Err(error) => return self.not_restored(error, Stage::Read),
+            Err(error) => return self.not_restored(&error, Stage::Read),
         };
         let begun = self.clock.instant();
         let taken = self.take(archive, begun, std::time::Duration::ZERO).await;
@@ -27,7 +27,7 @@ impl Follower {
             Err(trouble) => {
                 let stage = trouble.failure.stage;
                 let source = trouble.text.to_string().into();
-                self.not_restored(PersistedError::Unusable { path, source }, stage);
+                self.not_restored(&PersistedError::Unusable { path, source }, stage);
             }
         }
     }
@@ -46,13 +46,13 @@ impl Follower {
         }
     }
 
-    fn not_restored(&mut self, error: PersistedError, stage: Stage) {
+    fn not_restored(&mut self, error: &PersistedError, stage: Stage) {
         BundleNotRestored {
             bundle: &self.source.name,
-            error: &error,
+            error,
         }
         .emit(&self.metrics);
-        let failure = Trouble::of_disk(stage, &error).failure;
+        let failure = Trouble::of_disk(stage, error).failure;
         self.note(|status| status.failure = Some(failure));
     }
 

@@ -58,8 +58,14 @@ impl Follower {
         };
         let (bundle, form) = match read {
             Read::Known => return self.known(digest, archive.validator),
-            Read::Snapshot(bundle) => (self.tagged(bundle, &archive.validator), Form::Snapshot),
-            Read::Patched(bundle) => (self.tagged(bundle, &archive.validator), Form::Delta),
+            Read::Snapshot(bundle) => (
+                self.tagged(bundle, archive.validator.as_deref()),
+                Form::Snapshot,
+            ),
+            Read::Patched(bundle) => (
+                self.tagged(bundle, archive.validator.as_deref()),
+                Form::Delta,
+            ),
             Read::Baseless => return Err(Trouble::no_base()),
             Read::Broken(stage, error) => {
                 let trouble = Trouble::of_archive(stage, &error);
@@ -120,7 +126,7 @@ impl Follower {
     }
 
     /// As OPA, tells policies the entity tag that a bundle came with.
-    fn tagged(&self, bundle: Bundle, validator: &Option<String>) -> Bundle {
+    fn tagged(&self, bundle: Bundle, validator: Option<&str>) -> Bundle {
         match (&self.source.kind, validator) {
             (Kind::Http { .. }, Some(tag)) => bundle.with_etag(tag),
             (Kind::Http { .. }, None)

@@ -34,7 +34,8 @@ pub(super) struct AsOpa {
 
 impl AsOpa {
     pub(super) fn register(registry: &mut Registry) -> Self {
-        let duration = Family::new_with_constructor(durations as fn() -> Histogram);
+        let made: fn() -> Histogram = durations;
+        let duration = Family::new_with_constructor(made);
         registry.register(
             "bundle_loading_duration_ns",
             "Time that the steps of loading a bundle take",
