@@ -122,7 +122,7 @@ impl OfOne {
     pub(in crate::config) fn limits(&self) -> bundle::Limits {
         let (all, named) = (&self.all.limits, &self.named.limits);
         let default = bundle::Limits::default();
-        let bytes = |of: fn(&LimitWishes) -> Option<u64>| of(named).or(of(all));
+        let bytes = |of: fn(&LimitWishes) -> Option<u64>| of(named).or_else(|| of(all));
         bundle::Limits {
             archive_bytes: bytes(|limits| limits.archive_bytes).unwrap_or(default.archive_bytes),
             unpacked_bytes: bytes(|limits| limits.unpacked_bytes).unwrap_or(default.unpacked_bytes),
