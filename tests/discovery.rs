@@ -23,6 +23,7 @@ use portcullis::{
     telemetry::Metrics,
 };
 use serde_json::{Value, json};
+use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
 /// A gate without its ports.
@@ -31,26 +32,39 @@ struct Gate {
     ready: Ready,
     metrics: Arc<Metrics>,
     started: JoinHandle<Kept>,
+    _folder: TempDir,
 }
 
 fn gate(server: &BundleServer, more: &str) -> Gate {
+    server.set("/status", Answer::status(200));
+    reporting(server, server, more)
+}
+
+/// A gate that reports to another server.
+fn reporting(server: &BundleServer, reports: &BundleServer, more: &str) -> Gate {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("config.yaml");
     let text = format!(
-        "services: {{s: {{url: '{}'}}}}\n\
+        "services: [{{name: s, url: '{}'}}, {{name: r, url: '{}'}}]\n\
          labels: {{zone: a}}\n\
-         status: {{service: s}}\n\
-         discovery: {{resource: d, decision: gate, polling: {{long_polling_timeout_seconds: 60}}}}\n\
+         status: {{service: r}}\n\
+         discovery: {{resource: d, decision: gate, persist: true,\
+         \x20polling: {{long_polling_timeout_seconds: 60}}}}\n\
          {more}",
-        server.origin()
+        server.origin(),
+        reports.origin()
     );
+    let text = if text.contains("persistence_directory") {
+        text
+    } else {
+        format!("{text}\npersistence_directory: {}", folder.path().display())
+    };
     fs::write(&file, text).unwrap();
     let given = Given {
         file: Some(&file),
         ..Given::default()
     };
     let config = Config::load(given, &|_| None).unwrap();
-    server.set("/status", Answer::status(200));
     let (metrics, ready) = (Arc::new(Metrics::new(None)), Ready::new());
     let publisher = Arc::new(Publisher::new(
         config.load_options(),
@@ -71,6 +85,7 @@ fn gate(server: &BundleServer, more: &str) -> Gate {
         ready,
         metrics,
         started: tokio::spawn(keeper.start()),
+        _folder: folder,
     }
 }
 
@@ -265,4 +280,53 @@ async fn a_policy_decides_by_the_labels_which_bundles_there_are() {
     let _kept = (&mut gate.started).await.unwrap();
     gate.has(&[("authz", "a-1")]).await;
     assert!(gate.counts("success") && !gate.counts("failure"));
+}
+
+/// opa#7492.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_status_service_that_hangs_holds_up_no_activation() {
+    let (server, reports) = (BundleServer::start().await, BundleServer::start().await);
+    reports.set("/status", Answer::Stall);
+    bundle(&server, "/authz", "envoy.authz", "authz-1");
+    discover(
+        &server,
+        "1",
+        &json!({"bundles": {"authz": polled("authz")}}),
+    );
+    let mut gate = reporting(&server, &reports, "");
+    reports.requests("/status", 1).await;
+    let _kept = (&mut gate.started).await.unwrap();
+    gate.has(&[("authz", "authz-1")]).await;
+    bundle(&server, "/authz", "envoy.authz", "authz-2");
+    gate.has(&[("authz", "authz-2")]).await;
+    assert!(gate.ready.current().is_ready());
+    // All the while it has held the first report.
+    assert_eq!(reports.seen("/status").len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gate_starts_with_the_configuration_on_disk_while_the_source_is_away() {
+    let server = BundleServer::start().await;
+    bundle(&server, "/authz", "envoy.authz", "authz-1");
+    discover(
+        &server,
+        "1",
+        &json!({"bundles": {"authz": polled("authz")}}),
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let kept_at = format!("persistence_directory: {}", folder.path().display());
+    let mut first = gate(&server, &kept_at);
+    let kept = (&mut first.started).await.unwrap();
+    first.has(&[("authz", "authz-1")]).await;
+    // Written after it became active, before the source is asked again.
+    server.requests("/d", 2).await;
+    drop(kept);
+    server.set("/d", Answer::status(503));
+    let mut second = gate(&server, &kept_at);
+    let _kept = (&mut second.started).await.unwrap();
+    second.has(&[("authz", "authz-1")]).await;
+    reported(&server, |discovery| {
+        discovery["http_code"] == 503 && discovery["active_revision"] == "1"
+    })
+    .await;
 }

@@ -147,6 +147,7 @@ fn load(
     let set = PolicySet {
         files: &[],
         bundles: &[Arc::clone(&bundle)],
+        verification: None,
     };
     let policy = Policy::load_set(&set, &options).unwrap_or_else(|e| panic!("{e}"));
     assert_eq!(policy.engine(), Engine::Rvm);

@@ -466,11 +466,12 @@ fn workers() -> usize {
 /// How many tests fail, then each of them.
 fn failed_tests(results: &[TestResult]) -> String {
     let plural = if results.len() == 1 { "" } else { "s" };
-    let listed: String = results.iter().map(|result| format!("\n{result}")).collect();
-    format!(
-        "{} failed test{plural} in the policy{listed}",
-        results.len()
-    )
+    let head = format!("{} failed test{plural} in the policy", results.len());
+    let listed = results.iter().map(ToString::to_string);
+    std::iter::once(head)
+        .chain(listed)
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 fn problem_of_test(result: &TestResult) -> Diagnostic {

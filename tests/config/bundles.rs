@@ -30,6 +30,8 @@ pub(super) fn every_wish() -> Bundles {
             unpacked_bytes: Some(8192),
             file_bytes: Some(2048),
             entries: Some(7),
+            module_bytes: Some(1024),
+            data_bytes: Some(16_384),
         },
     };
     Bundles {
@@ -44,6 +46,8 @@ pub(super) fn every_wish() -> Bundles {
                 unpacked_bytes: Some(400_000_000),
                 file_bytes: Some(200_000_000),
                 entries: Some(500),
+                module_bytes: Some(3_000_000),
+                data_bytes: Some(900_000_000),
             },
         },
         named: [("authz".to_owned(), authz)].into(),
@@ -57,6 +61,8 @@ pub(super) fn every_bundle(config: &Config) -> Vec<Source> {
         unpacked_bytes: 400_000_000,
         file_bytes: 200_000_000,
         entries: 500,
+        module_bytes: 3_000_000,
+        data_bytes: 900_000_000,
     };
     let of_all = |name: &str, kind| Source {
         name: name.into(),
@@ -135,6 +141,8 @@ fn authz(of_all: Source) -> Source {
             unpacked_bytes: 8192,
             file_bytes: 2048,
             entries: 7,
+            module_bytes: 1024,
+            data_bytes: 16_384,
         },
         monotonic: Some(RevisionOrder::Semver),
         run_tests: false,

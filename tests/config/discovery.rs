@@ -36,6 +36,8 @@ pub(super) fn every_key(config: &Config) -> Discovery {
                 unpacked_bytes: 400_000_000,
                 file_bytes: 200_000_000,
                 entries: 500,
+                module_bytes: 3_000_000,
+                data_bytes: 900_000_000,
             },
             verification: signed(Some("release"), Some("discovery"), &["*.md"]),
             monotonic: None,

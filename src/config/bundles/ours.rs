@@ -46,6 +46,10 @@ pub struct LimitWishes {
     pub file_bytes: Option<u64>,
     /// `entries`.
     pub entries: Option<usize>,
+    /// `module_bytes`.
+    pub module_bytes: Option<u64>,
+    /// `data_bytes`.
+    pub data_bytes: Option<u64>,
 }
 
 /// What is wished of one bundle.
@@ -107,6 +111,8 @@ impl Wishes {
                 unpacked_bytes: section.value("unpacked_bytes", integer(BYTES)),
                 file_bytes: section.value("file_bytes", integer(BYTES)),
                 entries: section.value("entries", integer(ENTRIES)),
+                module_bytes: section.value("module_bytes", integer(BYTES)),
+                data_bytes: section.value("data_bytes", integer(BYTES)),
             }),
         }
     }
@@ -116,21 +122,14 @@ impl OfOne {
     pub(in crate::config) fn limits(&self) -> bundle::Limits {
         let (all, named) = (&self.all.limits, &self.named.limits);
         let default = bundle::Limits::default();
+        let bytes = |of: fn(&LimitWishes) -> Option<u64>| of(named).or_else(|| of(all));
         bundle::Limits {
-            archive_bytes: named
-                .archive_bytes
-                .or(all.archive_bytes)
-                .unwrap_or(default.archive_bytes),
-            unpacked_bytes: named
-                .unpacked_bytes
-                .or(all.unpacked_bytes)
-                .unwrap_or(default.unpacked_bytes),
-            file_bytes: named
-                .file_bytes
-                .or(all.file_bytes)
-                .unwrap_or(default.file_bytes),
+            archive_bytes: bytes(|limits| limits.archive_bytes).unwrap_or(default.archive_bytes),
+            unpacked_bytes: bytes(|limits| limits.unpacked_bytes).unwrap_or(default.unpacked_bytes),
+            file_bytes: bytes(|limits| limits.file_bytes).unwrap_or(default.file_bytes),
             entries: named.entries.or(all.entries).unwrap_or(default.entries),
-            ..default
+            module_bytes: bytes(|limits| limits.module_bytes).unwrap_or(default.module_bytes),
+            data_bytes: bytes(|limits| limits.data_bytes).unwrap_or(default.data_bytes),
         }
     }
 
