@@ -6,6 +6,7 @@
 
 mod describe;
 mod parts;
+mod refused;
 
 use std::{
     collections::BTreeSet,
@@ -20,17 +21,14 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use self::parts::{Key, Part, Parts, Selection};
-use super::{
-    bundles::status::{Failure, Stage, Statuses},
-    loader::Loader,
-};
+use super::{bundles::status::Statuses, loader::Loader};
 use crate::{
     check::Active,
     clock::Clock,
     digest::Digest,
     input,
     policy::{
-        Diagnostic, LoadError, LoadOptions, Policy, PolicyFile, PolicySet,
+        LoadOptions, Policy, PolicyFile, PolicySet,
         bundle::{Bundle, Verification},
         testing::{self, TestResult},
     },
@@ -39,6 +37,7 @@ use crate::{
 };
 
 pub use describe::{bundles, describe};
+pub use refused::ActivationError;
 
 /// Compiles policies and makes them the active one.
 #[derive(Debug)]
@@ -100,57 +99,6 @@ pub struct Took {
     pub compile: Option<Duration>,
     /// Running the bundles' own tests.
     pub tests: Option<Duration>,
-}
-
-/// Why an offer did not become part of the policy. It is kept, and tried again with later ones.
-#[derive(Debug, thiserror::Error)]
-pub enum ActivationError {
-    /// It does not compile with the others.
-    #[error(transparent)]
-    Load(#[from] LoadError),
-    /// Tests that come with it fail.
-    #[error("{}", failed_tests(.0))]
-    Tests(Vec<TestResult>),
-    /// No bundle of this name is configured, or not any more.
-    #[error("no bundle `{0}` is configured")]
-    Unexpected(Arc<str>),
-}
-
-impl ActivationError {
-    /// Where it ended.
-    pub fn stage(&self) -> Stage {
-        match self {
-            Self::Load(_) => Stage::Compile,
-            Self::Tests(_) => Stage::Tests,
-            Self::Unexpected(_) => Stage::Internal,
-        }
-    }
-
-    /// The problems of the policy, each with its place.
-    pub fn problems(&self) -> Vec<Diagnostic> {
-        match self {
-            Self::Load(LoadError(problems)) => problems.clone(),
-            Self::Tests(results) => results.iter().map(problem_of_test).collect(),
-            Self::Unexpected(_) => Vec::new(),
-        }
-    }
-
-    /// What a bundle's status says about it.
-    pub(super) fn failure(&self) -> Failure {
-        let mut errors = self.problems();
-        errors.truncate(Failure::MAX_ERRORS);
-        Failure {
-            stage: self.stage(),
-            message: self
-                .to_string()
-                .chars()
-                .take(MOST_TEXT)
-                .collect::<String>()
-                .into(),
-            errors: errors.into(),
-            http_status: None,
-        }
-    }
 }
 
 impl Publisher {
@@ -405,7 +353,7 @@ impl Publisher {
         self.activations
             .send_modify(|count| *count = count.wrapping_add(1));
         if let Some(old) = old {
-            Active::retire(old);
+            drop(self.loader.run(move || Active::retire(old)));
         }
     }
 
@@ -477,41 +425,12 @@ fn workers() -> usize {
     thread::available_parallelism().map_or(1, NonZero::get)
 }
 
-/// How many tests fail, then each of them.
-fn failed_tests(results: &[TestResult]) -> String {
-    let plural = if results.len() == 1 { "" } else { "s" };
-    let head = format!("{} failed test{plural} in the policy", results.len());
-    let listed = results.iter().map(ToString::to_string);
-    std::iter::once(head)
-        .chain(listed)
-        .collect::<Vec<_>>()
-        .join("\n")
-}
-
-fn problem_of_test(result: &TestResult) -> Diagnostic {
-    let outcome = match &result.outcome {
-        testing::Outcome::Error(why) => format!("error: {why}"),
-        testing::Outcome::Failed => "failed".to_owned(),
-        testing::Outcome::Passed | testing::Outcome::Skipped => "did not fail".to_owned(),
-    };
-    Diagnostic {
-        file: result.file.clone(),
-        position: Some((result.line, 1)),
-        message: format!("{}.{}: {outcome}", result.package, result.name),
-        excerpt: None,
-        hint: None,
-    }
-}
-
 fn described(active: &Active) -> ActivePolicy<'_> {
     ActivePolicy {
         revision: active.policy().revision(),
         engine: active.policy().engine(),
     }
 }
-
-/// The most characters of an error that a status shows.
-const MOST_TEXT: usize = 2_000;
 
 #[cfg(test)]
 mod tests;

@@ -1,3 +1,5 @@
+//! Which tests are found and run, and what each of them comes to.
+
 use super::*;
 use crate::policy::bundle::{self, Bundle, Contents, Reading, Verification};
 use crate::policy::{Entrypoint, PolicyFile};

@@ -3,6 +3,7 @@
 use flate2::{Compression, write::GzEncoder};
 
 use super::*;
+use crate::sources::bundles::status::Stage;
 use crate::{
     digest,
     policy::{

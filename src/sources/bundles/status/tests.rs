@@ -1,3 +1,5 @@
+//! What is told of each bundle, to whoever looks and whoever waits.
+
 use futures_util::FutureExt as _;
 use serde_json::json;
 
