@@ -21,7 +21,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use self::parts::{Key, Part, Parts, Selection};
-use super::bundles::status::Statuses;
+use super::{bundles::status::Statuses, loader::Loader};
 use crate::{
     check::Active,
     clock::Clock,
@@ -58,6 +58,7 @@ pub struct Publisher {
     statuses: Statuses,
     /// How many policies became active.
     activations: watch::Sender<u64>,
+    loader: Loader,
 }
 
 /// How the last attempts went.
@@ -122,6 +123,7 @@ impl Publisher {
             last: Mutex::default(),
             statuses: Statuses::new(),
             activations: watch::Sender::new(0),
+            loader: Loader::default(),
         }
     }
 
@@ -140,6 +142,11 @@ impl Publisher {
     /// What is known of each bundle.
     pub fn statuses(&self) -> &Statuses {
         &self.statuses
+    }
+
+    /// Where to call what blocks here.
+    pub fn loader(&self) -> &Loader {
+        &self.loader
     }
 
     /// Tells each time a policy became active.
@@ -314,6 +321,7 @@ impl Publisher {
     fn publish(&self, next: Active, selection: &Selection) {
         let next = Arc::new(next);
         let at = self.clock.now().unix;
+        let old = self.active.load_full();
         self.active.publish(Arc::clone(&next));
         let replaced = self.parts().activate(selection);
         *self.last() = Last {
@@ -344,6 +352,9 @@ impl Publisher {
         }
         self.activations
             .send_modify(|count| *count = count.wrapping_add(1));
+        if let Some(old) = old {
+            drop(self.loader.run(move || Active::retire(old)));
+        }
     }
 
     /// Tells why nothing changed. Before there is any policy that concerns every bundle.
