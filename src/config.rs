@@ -61,7 +61,11 @@ use self::{
     services::{AwsEnvironment, Services},
 };
 use crate::{
-    input, policy::LoadOptions, services::Service, sources::bundles::Source, status::Options,
+    input,
+    policy::{LoadOptions, bundle::Verification},
+    services::Service,
+    sources::bundles::Source,
+    status::Options,
 };
 
 /// A valid configuration. Its default is that of no file at all.
@@ -75,6 +79,8 @@ pub struct Config {
     pub services: Vec<Arc<Service>>,
     /// `bundles`, in the order of their names, with what `keys` and `portcullis.bundles` say of each.
     pub bundles: Vec<Source>,
+    /// `keys`, for the bundles that the command line names: with one key they must be signed too.
+    pub verification: Arc<Verification>,
     /// `discovery`: where more of these sections come from.
     pub discovery: Option<Discovery>,
     /// `status`: who is told about the bundles; `None`: nobody.
@@ -256,6 +262,7 @@ impl Config {
                 portcullis,
                 services: services.all(),
                 bundles: policy.bundles,
+                verification: policy.verification,
                 discovery: policy.discovery,
                 status: policy.status,
                 labels: labels.into_iter().collect(),
@@ -272,6 +279,7 @@ impl Config {
 /// The sections about where policy comes from, and who is told.
 struct PolicySections {
     bundles: Vec<Source>,
+    verification: Arc<Verification>,
     discovery: Option<Discovery>,
     status: Option<Options>,
 }
@@ -294,6 +302,7 @@ impl PolicySections {
         };
         Self {
             bundles: bundles::read(root, given),
+            verification: keys.of_paths(),
             discovery: discovery::read(root, given),
             status: status::read(root, services, given.manual),
         }

@@ -11,7 +11,7 @@ use crate::{
     config::{Config, Given},
     policy::{
         Entrypoint, Policy, PolicySet,
-        bundle::{self, Bundle, Contents, Reading},
+        bundle::{self, Bundle, Contents, Reading, Verification},
     },
     sources::{
         self,
@@ -41,8 +41,9 @@ fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-/// The policy paths of the arguments; the bundles of the configuration are followed beside them.
-pub(super) fn files(arguments: &PolicyArguments) -> Result<Files> {
+/// The policy paths of the arguments; the bundles of the configuration are followed beside them. What
+/// the arguments do not say of verification the configuration's `keys` say.
+pub(super) fn files(arguments: &PolicyArguments, config: &Config) -> Result<Files> {
     let mut files = Files::new(&arguments.ignore).map_err(usage)?;
     for path in &arguments.paths {
         files.add_path(path).map_err(usage)?;
@@ -50,12 +51,20 @@ pub(super) fn files(arguments: &PolicyArguments) -> Result<Files> {
     for bundle in &arguments.bundle {
         files.add_bundle(Path::new(bundle));
     }
-    Ok(files.verified(arguments.verification.verification()?))
+    let verification = match arguments.verification.verification()? {
+        Verification::None => Arc::clone(&config.verification),
+        Verification::Skip if config.portcullis.bundles.requires_signatures() => {
+            let text = "`--skip-verify` stands against `portcullis.bundles.require_signature`";
+            return Err(Usage(text.to_owned()).into());
+        }
+        asked @ (Verification::Skip | Verification::Signed(_)) => Arc::new(asked),
+    };
+    Ok(files.verified(verification))
 }
 
 /// Compiles the policy that arguments and configuration name.
 pub(super) fn policy(arguments: &PolicyArguments, config: &Config) -> Result<Policy> {
-    let given = files(arguments)?;
+    let given = files(arguments, config)?;
     check_remote(config, !given.is_empty())?;
     let bundles = bundles(config)?;
     let files = if given.is_empty() && !bundles.is_empty() {
@@ -130,7 +139,7 @@ async fn read(source: &Source) -> Result<Arc<Bundle>> {
 
 /// The policy paths of the arguments with the bundles of the configuration that are in files.
 pub(super) fn files_and_bundles(arguments: &PolicyArguments, config: &Config) -> Result<Files> {
-    let mut files = files(arguments)?;
+    let mut files = files(arguments, config)?;
     check_remote(config, !files.is_empty())?;
     for bundle in &config.bundles {
         if let Kind::File(path) = &bundle.kind {

@@ -48,7 +48,7 @@ pub(super) struct Run {
 /// Loads everything, serves, and ends with success when every check was answered.
 pub(super) fn run(arguments: &Run) -> Result<ExitCode> {
     let config = config(arguments)?;
-    let files = load::files(&arguments.policy)?;
+    let files = load::files(&arguments.policy, &config)?;
     log::init(config.portcullis.log.level, config.portcullis.log.format)
         .context("logging cannot be set up")?;
     if arguments.addr.is_some() {

@@ -29,7 +29,8 @@ pub(super) struct Test {
 
 /// Runs every test; one that does not pass is exit code 1.
 pub(super) fn run(arguments: &Test) -> Result<ExitCode> {
-    let files = load::files(&arguments.policy)?;
+    let config = Config::default();
+    let files = load::files(&arguments.policy, &config)?;
     if files.is_empty() {
         return Err(Usage("what is to be tested? Give a path".to_owned()).into());
     }
@@ -39,7 +40,7 @@ pub(super) fn run(arguments: &Test) -> Result<ExitCode> {
         verification: Some(files.verification()),
         ..PolicySet::default()
     };
-    let mut options = Config::default().load_options();
+    let mut options = config.load_options();
     options.v0_compatible = arguments.policy.v0_compatible;
     let results =
         testing::run(&set, &options, Of::Everything, Bounds::default()).map_err(load::usage)?;

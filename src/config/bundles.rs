@@ -66,6 +66,11 @@ pub(super) fn read(root: &mut Section<'_>, given: Given<'_>) -> Vec<Source> {
     }
     check_names(root, given, &names);
     check_signatures(root, given);
+    if given.keys.verify_nothing() && (given.discovery || !sources.is_empty()) {
+        let complaint = Complaint::new("none of them verifies bundles")
+            .hint("give one its public `key`, or remove the section");
+        root.problem("keys", complaint);
+    }
     sources
 }
 

@@ -21,6 +21,8 @@ pub(super) struct Keys {
     usable: BTreeMap<String, Key>,
     /// Whether there are others, which are reported.
     wrong: bool,
+    /// Whether there are some that verify nothing.
+    private: bool,
 }
 
 impl Keys {
@@ -30,7 +32,7 @@ impl Keys {
         for (id, key) in entries {
             match key {
                 Entry::Usable(key) => drop(keys.usable.insert(id, key)),
-                Entry::PrivateOnly => {}
+                Entry::PrivateOnly => keys.private = true,
                 Entry::Wrong => keys.wrong = true,
             }
         }
@@ -40,6 +42,21 @@ impl Keys {
     /// Whether there are none.
     pub(super) fn are_empty(&self) -> bool {
         self.usable.is_empty() && !self.wrong
+    }
+
+    /// Whether there are keys, and none that a bundle could be verified with.
+    pub(super) fn verify_nothing(&self) -> bool {
+        self.private && self.are_empty()
+    }
+
+    /// What makes a bundle genuine that has no section of its own: one given on the command line.
+    pub(super) fn of_paths(&self) -> Arc<Verification> {
+        let verifier = Verifier::new(self.usable.clone(), None, None, &[]);
+        // Without keys there is nothing to verify with; whatever else is wrong is reported.
+        verifier.map_or_else(
+            |_| Arc::default(),
+            |all| Arc::new(Verification::Signed(all)),
+        )
     }
 
     /// What makes a bundle genuine whose section `source` is.

@@ -224,6 +224,21 @@ mod tests {
     }
 
     #[test]
+    fn what_is_wrong_with_data_is_told_without_its_text() {
+        for (file, text) in [
+            ("a.json", "{\"token\": \"s3cret\" \"b\": 1}"),
+            ("a.json", "{\"s3cret\": 1,, \"s3cret\"}"),
+            ("a.yaml", "token: s3cret: [\n  s3cret"),
+            ("a.yaml", "token: \"s3cret"),
+        ] {
+            let problem = parse(file, text.as_bytes()).unwrap_err();
+            let text = problem.to_string();
+            assert!(text.starts_with(&format!("{file}:")), "{text}");
+            assert!(!text.contains("s3cret"), "{text}");
+        }
+    }
+
+    #[test]
     fn deep_nesting_is_an_error_and_not_a_crash() {
         let deep = "[".repeat(10_000);
         assert!(parse("a.json", deep.as_bytes()).is_err());

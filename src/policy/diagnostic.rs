@@ -53,13 +53,17 @@ impl Diagnostic {
         }
     }
 
+    /// A problem at a line and column of a data file. Its text is not shown: data may hold secrets,
+    /// and what is wrong with a bundle is told to whoever asks how it is.
+    pub(super) fn in_data(file: &str, position: (u32, u32), message: impl Into<String>) -> Self {
+        Self {
+            position: Some(position),
+            ..Self::of_file(file, message)
+        }
+    }
+
     /// A problem at a line and column of `text`.
-    pub(super) fn in_text(
-        file: &str,
-        text: &str,
-        position: (u32, u32),
-        message: impl Into<String>,
-    ) -> Self {
+    fn in_text(file: &str, text: &str, position: (u32, u32), message: impl Into<String>) -> Self {
         Self {
             position: Some(position),
             excerpt: line_of(text, position.0),

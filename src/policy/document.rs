@@ -33,7 +33,7 @@ pub(super) fn parse(
     let value = budget.seed(last).deserialize(&mut reader);
     value
         .and_then(|value| reader.end().map(|()| value))
-        .map_err(|error| Diagnostic::in_text(file, text, place(&error), invalid_json(&error)))
+        .map_err(|error| Diagnostic::in_data(file, place(&error), invalid_json(&error)))
 }
 
 /// Reads one JSON document as [`parse`] does, without ever holding more of its text than a buffer.
@@ -48,9 +48,9 @@ pub(super) fn stream(
     let value = budget.seed(last).deserialize(&mut reader);
     value
         .and_then(|value| reader.end().map(|()| value))
-        .map_err(|error| Diagnostic {
-            position: (!error.is_io()).then(|| place(&error)),
-            ..Diagnostic::of_file(file, invalid_json(&error))
+        .map_err(|error| match error.is_io() {
+            true => Diagnostic::of_file(file, invalid_json(&error)),
+            false => Diagnostic::in_data(file, place(&error), invalid_json(&error)),
         })
 }
 
@@ -84,9 +84,8 @@ fn yaml(
     value.map_err(|error| {
         let message = format!("invalid YAML: {}", without_place(&error.to_string()));
         match error.location() {
-            Some(place) => Diagnostic::in_text(
+            Some(place) => Diagnostic::in_data(
                 file,
-                text,
                 (narrow(place.line()), narrow(place.column())),
                 message,
             ),

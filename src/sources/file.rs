@@ -143,8 +143,8 @@ impl Files {
 
     /// The same with what makes the bundles among them genuine.
     #[must_use]
-    pub fn verified(mut self, verification: Verification) -> Self {
-        self.verification = Arc::new(verification);
+    pub fn verified(mut self, verification: Arc<Verification>) -> Self {
+        self.verification = verification;
         self
     }
 

@@ -258,3 +258,37 @@ fn commands_that_read_bundles_take_the_same_keys() {
         json!({"signed": true, "verified": true, "key_id": "main"})
     );
 }
+
+#[test]
+fn keys_of_the_configuration_hold_for_bundles_of_the_command_line() {
+    let folder = Folder::new();
+    let pair = Pair::new(&folder, "mine", "ES256");
+    let unsigned = folder.built(&["-r", "r1"]);
+    let key = format!("keys.default.key={}", pair.public);
+    let keys = ["--set-file", &key, "--set", "keys.default.algorithm=ES256"];
+    let required = ["--set", "portcullis.bundles.require_signature=true"];
+    let capture = capture("http1-mtls-get.pb");
+    let decide = |bundle: &str, arguments: &[&str]| {
+        let request = capture.to_str().unwrap();
+        portcullis(&[&["decide", "-p", bundle][..], arguments, &[request]].concat())
+    };
+    assert_eq!(decide(&unsigned, &[]).code, 0);
+    let done = decide(&unsigned, &keys);
+    assert_eq!(done.code, 64);
+    assert!(done.err.contains(".signatures.json"), "{}", done.err);
+    let skipping = [&keys[..], &["--skip-verify"]].concat();
+    assert_eq!(decide(&unsigned, &skipping).code, 0);
+    let done = decide(&unsigned, &[&skipping[..], &required].concat());
+    assert_eq!(done.code, 64);
+    assert!(done.err.contains("require_signature"), "{}", done.err);
+    let signing = [
+        "--signing-key",
+        &pair.private,
+        "--signing-alg",
+        "ES256",
+        "-r",
+        "r1",
+    ];
+    let signed = folder.built(&signing);
+    assert_eq!(decide(&signed, &[&keys[..], &required].concat()).code, 0);
+}

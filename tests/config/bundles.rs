@@ -247,17 +247,20 @@ fn one_key_makes_every_bundle_prove_itself() {
 }
 
 #[test]
-fn a_private_key_alone_verifies_nothing_and_is_told() {
-    let bundle = "bundles: {a: {resource: 'file://a'}}\n";
-    let config = yaml(&format!("{bundle}keys: {{k: {{private_key: s3cret}}}}")).unwrap();
-    assert_eq!(*config.bundles[0].verification, Verification::None);
+fn a_private_key_alone_verifies_nothing_and_lets_no_bundle_in() {
+    let keys = "keys: {k: {private_key: s3cret}}\n";
+    let config = yaml(keys).unwrap();
     let told = |text: &String| text.contains("`keys.k.private_key`") && !text.contains("s3cret");
     assert!(config.warnings.iter().any(told), "{:?}", config.warnings);
-    let required = "portcullis: {bundles: {require_signature: true}}\n";
-    yaml(&format!(
-        "{bundle}{required}keys: {{k: {{private_key: s3cret}}}}"
-    ))
-    .unwrap_err();
+    let bundle = "bundles: {a: {resource: 'file://a'}}\n";
+    for section in [bundle, "discovery: {resource: 'file://d'}\n"] {
+        let problems = yaml(&format!("{section}{keys}")).unwrap_err();
+        assert!(problems.contains("none of them verifies"), "{problems}");
+    }
+    let both = "keys: {k: {private_key: s3cret}, l: {key: x, algorithm: HS256}}\n";
+    let config = yaml(&format!("{bundle}{both}")).unwrap();
+    let verification = &*config.bundles[0].verification;
+    assert!(matches!(verification, Verification::Signed(_)));
     yaml(&format!("{bundle}keys: {{k: {{}}}}")).unwrap_err();
 }
 

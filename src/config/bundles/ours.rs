@@ -60,6 +60,11 @@ pub(in crate::config) struct OfOne {
 }
 
 impl Bundles {
+    /// Whether every bundle must be signed, whatever the command line says.
+    pub fn requires_signatures(&self) -> bool {
+        self.all.require_signature == Some(true)
+    }
+
     pub(in crate::config) fn read(section: &mut Section<'_>) -> Self {
         let all = Wishes::read(section);
         if all.unready_when_old == Some(true) && all.max_age.is_none() {
