@@ -8,7 +8,8 @@
 
 use std::{
     collections::BTreeSet,
-    path::{Path, PathBuf},
+    ffi::{OsStr, OsString},
+    path::{self, Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -89,13 +90,16 @@ impl Watching {
     ) -> Self {
         let woken = Arc::new(Notify::new());
         let wake = Arc::clone(&woken);
+        let roots: Vec<&Path> = roots.collect();
+        let concerned = Concerned::of(&roots, folders);
         let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
-            if event.map_or(true, |event| changes_content(event.kind)) {
+            let wakes = |event: Event| changes_content(event.kind) && concerned.by(&event.paths);
+            if event.map_or(true, wakes) {
                 wake.notify_one();
             }
         });
         let mut watcher = watcher.ok();
-        let of_roots = roots.flat_map(folders_of_root);
+        let of_roots = roots.into_iter().flat_map(folders_of_root);
         let wanted: BTreeSet<PathBuf> = of_roots.chain(folders.iter().cloned()).collect();
         if let Some(watcher) = &mut watcher {
             for folder in wanted {
@@ -148,6 +152,44 @@ impl<F: FnMut(Result<Vec<PolicyFile>, SourceError>)> Content<F> {
             (self.on_change)(result);
         }
         folders
+    }
+}
+
+/// Whose changes matter: beside a root lie things that are none of ours, a log that is written all the
+/// time perhaps.
+#[derive(Debug)]
+struct Concerned {
+    /// The folders whose content is read, as absolute paths.
+    folders: BTreeSet<PathBuf>,
+    /// The names on the way to a root, and to what it leads to.
+    names: BTreeSet<OsString>,
+}
+
+impl Concerned {
+    fn of(roots: &[&Path], folders: &BTreeSet<PathBuf>) -> Self {
+        let targets = roots.iter().filter_map(|root| root.canonicalize().ok());
+        let ways = roots.iter().map(|root| root.to_path_buf()).chain(targets);
+        let absolute = |folder: &PathBuf| path::absolute(folder).ok();
+        Self {
+            folders: folders.iter().filter_map(absolute).collect(),
+            names: ways
+                .flat_map(|way| way.iter().map(OsStr::to_owned).collect::<Vec<_>>())
+                .collect(),
+        }
+    }
+
+    fn by(&self, paths: &[PathBuf]) -> bool {
+        let concerns = |path: &PathBuf| {
+            let name = path.file_name().unwrap_or_default();
+            // `..data` and its like: Kubernetes swaps whole folders by them.
+            self.names.contains(name)
+                || name.as_encoded_bytes().starts_with(b"..")
+                || self.folders.contains(path)
+                || path
+                    .parent()
+                    .is_some_and(|folder| self.folders.contains(folder))
+        };
+        paths.is_empty() || paths.iter().any(concerns)
     }
 }
 

@@ -227,3 +227,30 @@ async fn shutdown_ends_the_watch() {
     let ended = watch(files, active, std::future::ready(()), |_| {});
     timeout(PATIENCE, ended).await.unwrap();
 }
+
+#[test]
+fn what_lies_beside_a_root_and_is_none_of_it_wakes_nobody() {
+    let folder = TempDir::new().unwrap();
+    let at = |path: &str| folder.path().join(path);
+    fs::create_dir_all(at("policy/sub")).unwrap();
+    fs::write(at("v1.rego"), "").unwrap();
+    std::os::unix::fs::symlink("v1.rego", at("current.rego")).unwrap();
+    let folders = BTreeSet::from([at("policy"), at("policy/sub")]);
+    let (policy, link) = (at("policy"), at("current.rego"));
+    let concerned = Concerned::of(&[&policy, &link], &folders);
+    for path in [
+        "policy",
+        "policy/a.rego",
+        "policy/sub",
+        "policy/sub/data.json",
+        "current.rego",
+        "v1.rego",
+        "..data",
+    ] {
+        assert!(concerned.by(&[at("gate.log"), at(path)]), "{path}");
+    }
+    assert!(concerned.by(&[]));
+    for path in ["gate.log", "other/policy.txt", "data"] {
+        assert!(!concerned.by(&[at(path)]), "{path}");
+    }
+}
