@@ -67,7 +67,7 @@ pub fn write(parts: Parts<'_>) -> Result<Vec<u8>, WriteError> {
     pack(&files).map_err(WriteError::Archive)
 }
 
-/// The bytes of a manifest, as [`write`] puts them into the archive: what a signature speaks for.
+/// The bytes of a manifest, as [`write()`] puts them into the archive: what a signature speaks for.
 pub fn manifest_bytes(manifest: &Manifest) -> Result<Vec<u8>, WriteError> {
     let mut bytes = serde_json::to_vec(manifest).map_err(WriteError::Manifest)?;
     bytes.push(b'\n');
