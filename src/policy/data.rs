@@ -13,6 +13,7 @@ use regorus::Value;
 
 use super::diagnostic::Diagnostic;
 use super::document::{self, Budget};
+pub(super) use pool::same;
 
 /// A document that was put into the tree, kept to name it when another one disagrees.
 #[derive(Debug)]

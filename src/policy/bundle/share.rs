@@ -2,6 +2,8 @@
 
 use regorus::{Rc, Value};
 
+use crate::policy::data;
+
 /// Puts the parts of `old` that are equal into `new`; tells whether all of it is.
 pub(super) fn equal_parts(new: &mut Value, old: &Value) -> bool {
     let equal = match (&mut *new, old) {
@@ -23,7 +25,8 @@ pub(super) fn equal_parts(new: &mut Value, old: &Value) -> bool {
             }
             equal
         }
-        _ => new == old,
+        // Not `==`: `1` and `1.0` are equal and written differently.
+        _ => data::same(new, old),
     };
     if equal {
         *new = old.clone();
@@ -59,5 +62,15 @@ mod tests {
         assert_eq!(address(ours, "k"), address(theirs, "k"));
         let mut same = old.clone();
         assert!(equal_parts(&mut same, &old));
+    }
+
+    #[test]
+    fn a_number_is_kept_as_the_new_text_has_it() {
+        for (old, new) in [("1", "1.0"), ("1.0", "1"), ("-0.0", "0.0"), ("0.0", "-0.0")] {
+            let mut shared = value(&format!(r#"{{"a":[{new}],"b":"x"}}"#));
+            let before = shared.to_string();
+            equal_parts(&mut shared, &value(&format!(r#"{{"a":[{old}],"b":"x"}}"#)));
+            assert_eq!(shared.to_string(), before, "{new} after {old}");
+        }
     }
 }
