@@ -3,7 +3,7 @@
 //! | exit code | meaning |
 //! |---|---|
 //! | 0 | done; for `decide` with `--expect`: every verdict was the expected one |
-//! | 1 | a start or an operation failed, a verdict was not the expected one, a bundle not verified |
+//! | 1 | a start or an operation failed, a verdict was not the expected one, a bundle not verified, a test failed |
 //! | 64 | the arguments, the configuration or the policy are wrong (`EX_USAGE`) |
 
 mod archive;
@@ -21,6 +21,7 @@ mod run;
 mod sign;
 mod signing;
 mod table;
+mod test;
 mod verify;
 
 use std::{io::Write, path::PathBuf, process::ExitCode};
@@ -48,6 +49,7 @@ pub fn main() -> ExitCode {
         Command::Demo(demo) => demo::run(&demo),
         Command::Inspect(inspect) => inspect::run(&inspect),
         Command::Sign(sign) => sign::run(&sign),
+        Command::Test(test) => test::run(&test),
         Command::Verify(verify) => verify::run(&verify),
         Command::Push(push) => push::run(&push),
         Command::Pull(pull) => pull::run(&pull),
@@ -83,6 +85,8 @@ enum Command {
     Inspect(inspect::Inspect),
     /// Sign a bundle
     Sign(sign::Sign),
+    /// Run the tests that come with a policy
+    Test(test::Test),
     /// Verify the signature of a bundle
     Verify(verify::Verify),
     /// Put a bundle into an OCI registry
@@ -157,5 +161,6 @@ const USAGE: u8 = 64;
 const EXIT_CODES: &str = "\
 Exit codes:
   0   done; `decide --expect`: every verdict was the expected one
-  1   a start or an operation failed, a verdict was not the expected one, a bundle is not verified
+  1   a start or an operation failed, a verdict was not the expected one, a bundle is not verified,
+      a test failed
   64  the arguments, the configuration or the policy are wrong";

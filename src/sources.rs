@@ -4,6 +4,7 @@ pub mod bundles;
 pub mod embedded;
 pub mod file;
 pub mod jwks;
+pub mod loader;
 pub mod publish;
 pub mod watch;
 

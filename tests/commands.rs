@@ -9,6 +9,8 @@
 mod authors;
 #[path = "commands/configured.rs"]
 mod configured;
+#[path = "commands/example.rs"]
+mod example;
 #[path = "support/keys.rs"]
 #[expect(dead_code, reason = "other tests use the rest")]
 mod keys;

@@ -46,9 +46,9 @@ fn main() {
         (Some(_), None) | (None, Some(_)) | (None, None) => {}
     }
     println!(
-        "| data | JSON | step | read s | compile s | peak × JSON | after × JSON | p99 µs before → during | ratio |"
+        "| data | JSON | step | read s | compile s | peak × JSON | after 1 s × JSON | after 4 s × JSON | p99 µs before → during | ratio |"
     );
-    println!("|---|---|---|---|---|---|---|---|---|");
+    println!("|---|---|---|---|---|---|---|---|---|---|");
     for shape in Shape::ALL {
         let folder = tempfile::tempdir().unwrap();
         let run = |step: &[&str]| {

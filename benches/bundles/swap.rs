@@ -2,8 +2,8 @@
 
 use std::{
     fs,
-    path::Path,
-    sync::Arc,
+    path::{Path, PathBuf},
+    sync::{Arc, mpsc},
     thread,
     time::{Duration, Instant},
 };
@@ -24,8 +24,8 @@ use crate::{
     memory,
 };
 
-/// The priority of the thread that loads, below that of all others (`setpriority(2)`).
-const NICE: i32 = 19;
+/// The priority of the thread that loads, as in the server.
+const NICE: i32 = 10;
 
 /// What one step took.
 struct Step {
@@ -35,6 +35,7 @@ struct Step {
     compile: Duration,
     peak: usize,
     after: usize,
+    later: usize,
 }
 
 /// Loads the data of `shape` in `folder` and swaps it several times, in this process.
@@ -42,19 +43,12 @@ pub(crate) fn measure(shape: Shape, entries: usize, folder: &Path, brief: bool) 
     let rounds = if brief { 1 } else { 3 };
     let idle = Duration::from_millis(if brief { 50 } else { 3_000 });
     let active = Snapshot::empty();
-    let mut last: Option<Arc<Bundle>> = None;
-    let mut swap = |name, revision: usize| {
+    let loader = Loader::start(active.clone());
+    let swap = |name, revision: usize| {
         let path = folder.join(format!("{revision}.tar.gz"));
         let json = fs::read_to_string(folder.join(format!("{revision}.length"))).unwrap();
         memory::forget_peak();
-        let (read, compile) = thread::scope(|scope| {
-            let load = || {
-                // Where this is not allowed the priority is as good as any.
-                let _unchanged = rustix::process::setpriority_process(None, NICE);
-                load(&fs::read(path).unwrap(), &mut last, &active)
-            };
-            scope.spawn(load).join().unwrap()
-        });
+        let (read, compile) = loader.load(path);
         Step {
             name,
             json: json.parse().unwrap(),
@@ -62,14 +56,14 @@ pub(crate) fn measure(shape: Shape, entries: usize, folder: &Path, brief: bool) 
             compile,
             peak: memory::peak(),
             after: 0,
+            later: 0,
         }
     };
     let base = memory::resident();
     let mut first = swap("first load", 0);
-    memory::settle();
-    first.after = memory::resident();
+    first.settle(idle);
     println!(
-        "| {} | base {:.0} MB | | | | | | | |",
+        "| {} | base {:.0} MB | | | | | | | | |",
         shape.name(),
         base as f64 / 1e6
     );
@@ -88,8 +82,7 @@ pub(crate) fn measure(shape: Shape, entries: usize, folder: &Path, brief: bool) 
         load.enter(step * 2 + 1);
         let mut swapped = swap(name, (step + 1) % REVISIONS.len());
         load.enter((step * 2 + 2).min(steps * 2 - 1));
-        memory::settle();
-        swapped.after = memory::resident();
+        swapped.settle(idle);
         done.push(swapped);
     }
     let times = load.stop();
@@ -104,10 +97,18 @@ pub(crate) fn measure(shape: Shape, entries: usize, folder: &Path, brief: bool) 
 }
 
 impl Step {
+    /// Gives the allocator time to return what is free, and more of it.
+    fn settle(&mut self, more: Duration) {
+        memory::settle();
+        self.after = memory::resident();
+        thread::sleep(more);
+        self.later = memory::resident();
+    }
+
     fn print(&self, shape: Shape, checks: &str) {
         let times_json = |bytes: usize| bytes as f64 / self.json as f64;
         println!(
-            "| {} | {:.0} MB | {} | {:.2} | {:.3} | {:.2} | {:.2} | {checks} |",
+            "| {} | {:.0} MB | {} | {:.2} | {:.3} | {:.2} | {:.2} | {:.2} | {checks} |",
             shape.name(),
             self.json as f64 / 1e6,
             self.name,
@@ -115,7 +116,37 @@ impl Step {
             self.compile.as_secs_f64(),
             times_json(self.peak),
             times_json(self.after),
+            times_json(self.later),
         );
+    }
+}
+
+/// The thread that loads, as the server has it: one that lives on.
+struct Loader {
+    paths: mpsc::Sender<PathBuf>,
+    times: mpsc::Receiver<(Duration, Duration)>,
+}
+
+impl Loader {
+    fn start(active: Snapshot<Active>) -> Self {
+        let (paths, asked) = mpsc::channel::<PathBuf>();
+        let (done, times) = mpsc::channel();
+        thread::spawn(move || {
+            // Where this is not allowed the priority is as good as any.
+            let _unchanged = rustix::process::setpriority_process(None, NICE);
+            let mut last: Option<Arc<Bundle>> = None;
+            for path in asked {
+                let archive = fs::read(path).unwrap();
+                done.send(load(&archive, &mut last, &active)).unwrap();
+            }
+        });
+        Self { paths, times }
+    }
+
+    /// How long reading and compiling took.
+    fn load(&self, path: PathBuf) -> (Duration, Duration) {
+        self.paths.send(path).unwrap();
+        self.times.recv().unwrap()
     }
 }
 

@@ -59,7 +59,7 @@ pub enum BuildError {
     Start(#[from] StartError),
     /// The compiler panicked.
     #[error("the policy compiler failed")]
-    Compiler(#[from] tokio::task::JoinError),
+    Compiler(#[from] tokio::sync::oneshot::error::RecvError),
 }
 
 /// Why a descriptor file is of no use.
@@ -139,7 +139,7 @@ impl Running {
     }
 }
 
-/// Reads and compiles the plain files on a thread that may block: the admin port answers meanwhile.
+/// Reads and compiles the plain files on the loader's thread: the admin port answers meanwhile.
 /// `None`: there are none. Beside bundles, files that do not compile are no reason to give up.
 async fn publish_first(
     config: &Config,
@@ -150,18 +150,19 @@ async fn publish_first(
     if files.is_empty() && bundles {
         return Ok(None);
     }
-    let (files, publisher) = (files.clone(), Arc::clone(publisher));
+    let files = files.clone();
+    let setting = Arc::clone(publisher);
     let publish = move || {
         let initial = sources::read(&files)?;
         let digest = Digest::of(&initial);
-        match publisher.set_files(initial) {
+        match setting.set_files(initial) {
             Ok(_) => Ok(Some(digest)),
             // The publisher has counted, logged and kept what went wrong.
             Err(_) if bundles => Ok(Some(digest)),
             Err(error) => Err(error.into()),
         }
     };
-    tokio::task::spawn_blocking(publish).await?
+    publisher.loader().run(publish).await?
 }
 
 /// Whether policy comes, or may come, from bundles.
@@ -203,7 +204,11 @@ fn follow_keys(
 fn follow(files: Files, digest: Digest, publisher: Arc<Publisher>) -> AbortOnDropHandle<()> {
     let on_change = move |read: Result<Vec<PolicyFile>, SourceError>| match read {
         // The publisher has counted, logged and kept what went wrong.
-        Ok(files) => drop(publisher.set_files(files)),
+        Ok(files) => {
+            let setting = Arc::clone(&publisher);
+            let set = move || setting.set_files(files);
+            drop(publisher.loader().run(set).blocking_recv());
+        }
         Err(error) => publisher.reject(&Chain(&error)),
     };
     AbortOnDropHandle::new(tokio::spawn(watch(

@@ -29,8 +29,9 @@ impl Keys {
         let entries = root.entries("keys", |id, entry| (id.to_owned(), key(entry)));
         for (id, key) in entries {
             match key {
-                Some(key) => drop(keys.usable.insert(id, key)),
-                None => keys.wrong = true,
+                Entry::Usable(key) => drop(keys.usable.insert(id, key)),
+                Entry::PrivateOnly => {}
+                Entry::Wrong => keys.wrong = true,
             }
         }
         keys
@@ -99,24 +100,41 @@ fn refused(error: &InvalidVerifier) -> Complaint {
     }
 }
 
-fn key(section: &mut Section<'_>) -> Option<Key> {
+/// One entry of `keys`.
+#[derive(Debug)]
+enum Entry {
+    /// It verifies bundles.
+    Usable(Key),
+    /// It has a `private_key` alone, which verifies nothing.
+    PrivateOnly,
+    /// What is wrong with it is reported.
+    Wrong,
+}
+
+fn key(section: &mut Section<'_>) -> Entry {
     // For those who sign with the same file; nothing is signed here.
-    section.value("private_key", text);
+    let private = section.value("private_key", text);
     let algorithm = section.value("algorithm", text);
     let scope = section.value("scope", text);
-    let given = section.required("key", text)?;
+    if private.is_some() && section.raw("key").is_none() {
+        section.warn("private_key", "signs nothing here, and verifies no bundle");
+        return Entry::PrivateOnly;
+    }
+    let Some(given) = section.required("key", text) else {
+        return Entry::Wrong;
+    };
     match Key::from_config(given, algorithm, scope) {
-        Ok(key) => Some(key),
+        Ok(key) => Entry::Usable(key),
         Err(error @ InvalidKey::Algorithm(_)) => {
             section.problem("algorithm", Complaint::new(error.to_string()));
-            None
+            Entry::Wrong
         }
         // Their texts name forms, never the key.
         Err(error @ (InvalidKey::Empty | InvalidKey::Unusable(_))) => {
             let complaint = Complaint::new(Chain(&error).to_string())
                 .hint("give the key itself: PEM, or the secret of an HS algorithm; `--set-file keys.ID.key=FILE` reads one");
             section.problem("key", complaint);
-            None
+            Entry::Wrong
         }
     }
 }

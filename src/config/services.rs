@@ -163,10 +163,13 @@ fn url(value: &Value) -> Result<Url, Complaint> {
     if !url.has_host() || url.host_str().is_some_and(str::is_empty) {
         return Err(complain("names no host"));
     }
-    if !url.username().is_empty() || url.password().is_some() {
+    // `abfss://container@account.dfs.core.windows.net` names a container, no user.
+    let names_container = matches!(url.scheme(), "abfs" | "abfss");
+    if url.password().is_some() || !(url.username().is_empty() || names_container) {
         return Err(complain("must have no user: use `credentials`"));
     }
-    if url.query().is_some() || url.fragment().is_some() {
+    // A bucket's query says where its store is: `?endpoint=http://minio:9000`.
+    if url.fragment().is_some() || url.query().is_some() && !is_bucket(&url) {
         return Err(complain("must have no query and no fragment"));
     }
     Ok(url)

@@ -10,7 +10,6 @@ mod limits;
 mod manifest;
 mod order;
 mod roots;
-mod share;
 mod signature;
 mod write;
 

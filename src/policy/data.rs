@@ -4,16 +4,10 @@
 //! different values are a problem that names both. A tree of any size exists once: what is put
 //! together shares it.
 
-mod json;
-mod pool;
-
-use std::io::Read;
-
 use regorus::Value;
 
 use super::diagnostic::Diagnostic;
 use super::document::{self, Budget};
-pub(super) use pool::same;
 
 /// A document that was put into the tree, kept to name it when another one disagrees.
 #[derive(Debug)]
@@ -92,6 +86,11 @@ impl DataTree {
         &self.root
     }
 
+    /// The whole tree without its files.
+    pub(super) fn into_root(self) -> Value {
+        self.root
+    }
+
     /// The first file with a value at `path`.
     pub(super) fn file_with(&self, path: &[Value]) -> Option<&str> {
         self.documents
@@ -103,62 +102,7 @@ impl DataTree {
 
 /// Reads one document; the name decides between JSON and YAML.
 pub(super) fn parse(file: &str, bytes: &[u8]) -> Result<Value, Diagnostic> {
-    document::parse(file, bytes, &mut Budget::new(MAX_DOCUMENT_BYTES))
-}
-
-/// Reads one document as [`parse`] does, JSON without ever holding its text. What is equal in
-/// `last`, which stood at the same path before, is shared with it.
-///
-/// How much there is to read is for the reader to bound.
-pub(super) fn parse_stream(
-    file: &str,
-    mut reader: impl Read,
-    last: Option<&Value>,
-) -> Result<Value, Diagnostic> {
-    if file_extension(file) == Some("json") {
-        return json::from_reader(reader, last).map_err(|error| invalid(file, &error));
-    }
-    let mut bytes = Vec::new();
-    let most = u64::try_from(document::MAX_YAML_BYTES).unwrap_or(u64::MAX);
-    (&mut reader)
-        .take(most.saturating_add(1))
-        .read_to_end(&mut bytes)
-        .map_err(|error| Diagnostic::of_file(file, format!("cannot be read: {error}")))?;
-    if bytes.len() > document::MAX_YAML_BYTES {
-        return Err(too_much_yaml(file));
-    }
-    parse(file, &bytes)
-}
-
-/// What is wrong with the JSON of `file`.
-fn invalid(file: &str, error: &serde_json::Error) -> Diagnostic {
-    if error.is_io() {
-        return Diagnostic::of_file(file, format!("cannot be read: {error}"));
-    }
-    let place = position(error.line(), error.column());
-    not_a_document(file, "JSON", &error.to_string(), Some(place))
-}
-
-fn not_a_document(
-    file: &str,
-    language: &str,
-    error: &str,
-    position: Option<(u32, u32)>,
-) -> Diagnostic {
-    let message = error.split(" at line ").next().unwrap_or(error);
-    let mut problem = Diagnostic::of_file(file, format!("invalid {language}: {message}"));
-    problem.position = position;
-    problem
-}
-
-fn position(line: usize, column: usize) -> (u32, u32) {
-    let part = |number| u32::try_from(number).unwrap_or(u32::MAX);
-    (part(line), part(column))
-}
-
-fn too_much_yaml(file: &str) -> Diagnostic {
-    let rule = format!("a YAML file is at most {} bytes", document::MAX_YAML_BYTES);
-    Diagnostic::of_file(file, rule).hinting("use JSON for large data")
+    document::parse(file, bytes, None, &mut Budget::new(MAX_DOCUMENT_BYTES))
 }
 
 /// The part of the file name behind its last dot.
@@ -200,6 +144,10 @@ fn conflict(left: &Value, right: &Value) -> Option<Vec<Value>> {
 
 /// Adds `right` to `left`, which does not disagree with it.
 fn merge(left: &mut Value, right: &Value) {
+    if left.as_object().is_ok_and(|left| left.is_empty()) {
+        *left = right.clone();
+        return;
+    }
     let (Ok(left), Ok(right)) = (left.as_object_mut(), right.as_object()) else {
         return;
     };

@@ -74,13 +74,6 @@ impl Diagnostic {
         self
     }
 
-    /// The same problem with the line of `text` that it is in.
-    #[must_use]
-    pub(super) fn shown_in(mut self, text: &str) -> Self {
-        self.excerpt = self.position.and_then(|(line, _)| line_of(text, line));
-        self
-    }
-
     /// Shows the line as the author wrote it, where the place was found in a rewritten text.
     pub(super) fn show_in(&mut self, sources: &[ModuleSource]) {
         let source = sources.iter().find(|source| source.name == self.file);

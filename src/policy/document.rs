@@ -5,8 +5,10 @@
 //! 128 levels, which is where both parsers stop.
 
 mod budget;
+mod compact;
+mod pool;
 
-use std::io::Read;
+use std::io::{BufReader, Read};
 
 use regorus::Value;
 use serde::de::DeserializeSeed as _;
@@ -14,28 +16,36 @@ use serde::de::DeserializeSeed as _;
 use super::diagnostic::Diagnostic;
 pub(super) use budget::Budget;
 
-/// Reads one document; the name decides between JSON and YAML.
-pub(super) fn parse(file: &str, bytes: &[u8], budget: &mut Budget) -> Result<Value, Diagnostic> {
+/// Reads one document; the name decides between JSON and YAML. What is equal in `last`, which stood
+/// in its place before, is shared with it.
+pub(super) fn parse(
+    file: &str,
+    bytes: &[u8],
+    last: Option<&Value>,
+    budget: &mut Budget,
+) -> Result<Value, Diagnostic> {
     let text = std::str::from_utf8(bytes)
         .map_err(|_| Diagnostic::of_file(file, "a data file must be UTF-8"))?;
     if !is_json(file) {
-        return yaml(file, text, budget);
+        return yaml(file, text, last, budget);
     }
     let mut reader = serde_json::Deserializer::from_str(text);
-    let value = budget.seed().deserialize(&mut reader);
+    let value = budget.seed(last).deserialize(&mut reader);
     value
         .and_then(|value| reader.end().map(|()| value))
         .map_err(|error| Diagnostic::in_text(file, text, place(&error), invalid_json(&error)))
 }
 
-/// Reads one JSON document without ever holding its text.
+/// Reads one JSON document as [`parse`] does, without ever holding more of its text than a buffer.
 pub(super) fn stream(
     file: &str,
     source: impl Read,
+    last: Option<&Value>,
     budget: &mut Budget,
 ) -> Result<Value, Diagnostic> {
-    let mut reader = serde_json::Deserializer::from_reader(std::io::BufReader::new(source));
-    let value = budget.seed().deserialize(&mut reader);
+    let buffered = BufReader::with_capacity(BUFFER, source);
+    let mut reader = serde_json::Deserializer::from_reader(buffered);
+    let value = budget.seed(last).deserialize(&mut reader);
     value
         .and_then(|value| reader.end().map(|()| value))
         .map_err(|error| Diagnostic {
@@ -49,7 +59,12 @@ pub(super) fn is_json(file: &str) -> bool {
     super::data::file_extension(file) == Some("json")
 }
 
-fn yaml(file: &str, text: &str, budget: &mut Budget) -> Result<Value, Diagnostic> {
+fn yaml(
+    file: &str,
+    text: &str,
+    last: Option<&Value>,
+    budget: &mut Budget,
+) -> Result<Value, Diagnostic> {
     if text.len() > MAX_YAML_BYTES {
         return Err(Diagnostic::of_file(
             file,
@@ -65,7 +80,8 @@ fn yaml(file: &str, text: &str, budget: &mut Budget) -> Result<Value, Diagnostic
         );
     }
     let reader = yaml_serde::Deserializer::from_str(text);
-    budget.yaml_seed().deserialize(reader).map_err(|error| {
+    let value = budget.yaml_seed(last).deserialize(reader);
+    value.map_err(|error| {
         let message = format!("invalid YAML: {}", without_place(&error.to_string()));
         match error.location() {
             Some(place) => Diagnostic::in_text(
@@ -96,8 +112,11 @@ fn without_place(message: &str) -> &str {
     message.split(" at line ").next().unwrap_or(message)
 }
 
+/// How much is read at a time.
+const BUFFER: usize = 64 * 1024;
+
 /// An alias in YAML multiplies what it names, so that the text is bounded closer than JSON.
-pub(super) const MAX_YAML_BYTES: usize = 8 << 20;
+const MAX_YAML_BYTES: usize = 8 << 20;
 
 /// The scanner looks at every open bracket for each token: bytes times brackets bound its work, to
 /// about a second.

@@ -5,6 +5,7 @@
 //! comes later; and that every attempt is counted, logged and shown, with the reason when it failed.
 
 mod describe;
+mod error;
 mod parts;
 
 use std::{
@@ -20,14 +21,14 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use self::parts::{Key, Part, Parts, Selection};
-use super::bundles::status::{Failure, Stage, Statuses};
+use super::{bundles::status::Statuses, loader::Loader};
 use crate::{
     check::Active,
     clock::Clock,
     digest::Digest,
     input,
     policy::{
-        Diagnostic, LoadError, LoadOptions, Policy, PolicyFile, PolicySet,
+        LoadOptions, Policy, PolicyFile, PolicySet,
         bundle::{Bundle, Verification},
         testing::{self, TestResult},
     },
@@ -36,6 +37,7 @@ use crate::{
 };
 
 pub use describe::{bundles, describe};
+pub use error::ActivationError;
 
 /// Compiles policies and makes them the active one.
 #[derive(Debug)]
@@ -56,6 +58,7 @@ pub struct Publisher {
     statuses: Statuses,
     /// How many policies became active.
     activations: watch::Sender<u64>,
+    loader: Loader,
 }
 
 /// How the last attempts went.
@@ -98,57 +101,6 @@ pub struct Took {
     pub tests: Option<Duration>,
 }
 
-/// Why an offer did not become part of the policy. It is kept, and tried again with later ones.
-#[derive(Debug, thiserror::Error)]
-pub enum ActivationError {
-    /// It does not compile with the others.
-    #[error(transparent)]
-    Load(#[from] LoadError),
-    /// Tests that come with it fail.
-    #[error("{}", failed_tests(.0))]
-    Tests(Vec<TestResult>),
-    /// No bundle of this name is configured, or not any more.
-    #[error("no bundle `{0}` is configured")]
-    Unexpected(Arc<str>),
-}
-
-impl ActivationError {
-    /// Where it ended.
-    pub fn stage(&self) -> Stage {
-        match self {
-            Self::Load(_) => Stage::Compile,
-            Self::Tests(_) => Stage::Tests,
-            Self::Unexpected(_) => Stage::Internal,
-        }
-    }
-
-    /// The problems of the policy, each with its place.
-    pub fn problems(&self) -> Vec<Diagnostic> {
-        match self {
-            Self::Load(LoadError(problems)) => problems.clone(),
-            Self::Tests(results) => results.iter().map(problem_of_test).collect(),
-            Self::Unexpected(_) => Vec::new(),
-        }
-    }
-
-    /// What a bundle's status says about it.
-    pub(super) fn failure(&self) -> Failure {
-        let mut errors = self.problems();
-        errors.truncate(Failure::MAX_ERRORS);
-        Failure {
-            stage: self.stage(),
-            message: self
-                .to_string()
-                .chars()
-                .take(MOST_TEXT)
-                .collect::<String>()
-                .into(),
-            errors: errors.into(),
-            http_status: None,
-        }
-    }
-}
-
 impl Publisher {
     /// A publisher into a new, empty snapshot. `source` tells where plain files come from.
     pub fn new(
@@ -171,6 +123,7 @@ impl Publisher {
             last: Mutex::default(),
             statuses: Statuses::new(),
             activations: watch::Sender::new(0),
+            loader: Loader::default(),
         }
     }
 
@@ -189,6 +142,11 @@ impl Publisher {
     /// What is known of each bundle.
     pub fn statuses(&self) -> &Statuses {
         &self.statuses
+    }
+
+    /// Where to call what blocks here.
+    pub fn loader(&self) -> &Loader {
+        &self.loader
     }
 
     /// Tells each time a policy became active.
@@ -363,6 +321,7 @@ impl Publisher {
     fn publish(&self, next: Active, selection: &Selection) {
         let next = Arc::new(next);
         let at = self.clock.now().unix;
+        let old = self.active.load_full();
         self.active.publish(Arc::clone(&next));
         let replaced = self.parts().activate(selection);
         *self.last() = Last {
@@ -393,6 +352,9 @@ impl Publisher {
         }
         self.activations
             .send_modify(|count| *count = count.wrapping_add(1));
+        if let Some(old) = old {
+            drop(self.loader.run(move || Active::retire(old)));
+        }
     }
 
     /// Tells why nothing changed. Before there is any policy that concerns every bundle.
@@ -463,41 +425,12 @@ fn workers() -> usize {
     thread::available_parallelism().map_or(1, NonZero::get)
 }
 
-/// How many tests fail, then each of them.
-fn failed_tests(results: &[TestResult]) -> String {
-    let plural = if results.len() == 1 { "" } else { "s" };
-    let head = format!("{} failed test{plural} in the policy", results.len());
-    let listed = results.iter().map(ToString::to_string);
-    std::iter::once(head)
-        .chain(listed)
-        .collect::<Vec<_>>()
-        .join("\n")
-}
-
-fn problem_of_test(result: &TestResult) -> Diagnostic {
-    let outcome = match &result.outcome {
-        testing::Outcome::Error(why) => format!("error: {why}"),
-        testing::Outcome::Failed => "failed".to_owned(),
-        testing::Outcome::Passed | testing::Outcome::Skipped => "did not fail".to_owned(),
-    };
-    Diagnostic {
-        file: result.file.clone(),
-        position: Some((result.line, 1)),
-        message: format!("{}.{}: {outcome}", result.package, result.name),
-        excerpt: None,
-        hint: None,
-    }
-}
-
 fn described(active: &Active) -> ActivePolicy<'_> {
     ActivePolicy {
         revision: active.policy().revision(),
         engine: active.policy().engine(),
     }
 }
-
-/// The most characters of an error that a status shows.
-const MOST_TEXT: usize = 2_000;
 
 #[cfg(test)]
 mod tests;

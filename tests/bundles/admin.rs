@@ -68,6 +68,7 @@ async fn shows(folder: &Path, path: &str, wanted: impl Fn(u16, &Value) -> bool) 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::too_many_lines, reason = "one life of one server")]
 async fn no_check_is_taken_before_the_bundles_are_active_and_all_is_shown_meanwhile() {
     let folder = TempDir::new().unwrap();
     let folder = folder.path();

@@ -227,7 +227,7 @@ impl Gate {
 
 /// Fails a test that would hang.
 pub(crate) async fn soon<F: Future>(future: F) -> F::Output {
-    tokio::time::timeout(Duration::from_secs(60), future)
+    tokio::time::timeout(Duration::from_mins(1), future)
         .await
         .expect("within a minute")
 }

@@ -247,6 +247,21 @@ fn one_key_makes_every_bundle_prove_itself() {
 }
 
 #[test]
+fn a_private_key_alone_verifies_nothing_and_is_told() {
+    let bundle = "bundles: {a: {resource: 'file://a'}}\n";
+    let config = yaml(&format!("{bundle}keys: {{k: {{private_key: s3cret}}}}")).unwrap();
+    assert_eq!(*config.bundles[0].verification, Verification::None);
+    let told = |text: &String| text.contains("`keys.k.private_key`") && !text.contains("s3cret");
+    assert!(config.warnings.iter().any(told), "{:?}", config.warnings);
+    let required = "portcullis: {bundles: {require_signature: true}}\n";
+    yaml(&format!(
+        "{bundle}{required}keys: {{k: {{private_key: s3cret}}}}"
+    ))
+    .unwrap_err();
+    yaml(&format!("{bundle}keys: {{k: {{}}}}")).unwrap_err();
+}
+
+#[test]
 fn a_discovered_bundle_may_have_wishes_before_it_is_known() {
     let wishes = "portcullis: {bundles: {named: {later: {max_age: 1m}}}}\n";
     assert!(

@@ -5,7 +5,8 @@ use std::{fmt::Write as _, fs, time::Duration};
 use portcullis::{
     redact::Secret,
     services::{
-        AwsCredentials, ClientCredentials, ClientTls, Credentials, S3Signing, Service, Tls, Token,
+        AwsCredentials, ClientCredentials, ClientTls, ContainerMetadata, Credentials, S3Signing,
+        Service, Tls, Token,
     },
 };
 
@@ -174,6 +175,67 @@ fn aws_keys_are_those_that_the_environment_has() {
         assert!(problems.contains("is not set"), "{problems}");
     }
     assert!(load(both, &keys).unwrap_err().contains("aws_region"));
+}
+
+#[test]
+fn a_container_asks_its_own_metadata_service_unless_a_role_is_named() {
+    let from = |way: &str, env: &[(&str, &str)]| {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("config.yaml");
+        let text = format!(
+            "services: {{a: {{url: 's3://b', credentials: {{s3_signing: {{metadata_credentials: {way}}}}}}}}}"
+        );
+        fs::write(&file, text).unwrap();
+        match load_file(&file, env).unwrap().services[0]
+            .credentials
+            .clone()
+        {
+            Credentials::S3Signing(signing) => signing.from[0].clone(),
+            other => panic!("{other:?}"),
+        }
+    };
+    let (plain, role) = ("{aws_region: r}", "{aws_region: r, iam_role: x}");
+    let task = [("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "/v2/c")];
+    let pod = [
+        (
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+            "http://169.254.170.23/v1",
+        ),
+        ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", "/token"),
+    ];
+    let container = |at| AwsCredentials::Container {
+        region: "r".to_owned(),
+        at,
+    };
+    let of_task = ContainerMetadata::Task("/v2/c".to_owned());
+    assert_eq!(from(plain, &task), container(of_task));
+    let of_pod = ContainerMetadata::Pod {
+        url: pod[0].1.to_owned(),
+        token_file: "/token".into(),
+    };
+    assert_eq!(from(plain, &pod), container(of_pod));
+    for (way, env) in [(role, &task[..]), (plain, &pod[..1]), (plain, &[])] {
+        assert!(matches!(from(way, env), AwsCredentials::Metadata { .. }));
+    }
+}
+
+#[test]
+fn a_bucket_says_where_it_is_in_its_url_and_a_server_does_not() {
+    for url in [
+        "s3://policies/prod?endpoint=http://127.0.0.1:9000&region=eu-west-1",
+        "abfss://policies@account.dfs.core.windows.net/prod",
+    ] {
+        yaml(&format!("services: {{a: {{url: '{url}'}}}}")).unwrap();
+    }
+    for url in [
+        "https://policies/prod?endpoint=x",
+        "https://policies@account/prod",
+        "s3://key:secret@policies",
+        "s3://key@policies",
+    ] {
+        let problems = yaml(&format!("services: {{a: {{url: '{url}'}}}}")).unwrap_err();
+        assert!(problems.contains("services.a.url"), "{problems}");
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
 
 use crate::{
     Sender,
@@ -158,9 +159,11 @@ async fn a_redirect_is_a_response_or_an_error_and_never_followed() {
 
 #[tokio::test]
 async fn a_failure_is_an_error_or_with_raise_error_off_a_response() {
-    let gone = Backend::start(text("")).await;
-    let (url, origin) = (gone.url("/?token=s3cret"), gone.origin());
-    drop(gone);
+    // A port that nobody has ever connected to refuses, as soon as its listener is gone.
+    let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let origin = format!("http://{}", free.local_addr().unwrap());
+    let url = format!("{origin}/?token=s3cret");
+    drop(free);
     let sender = Sender::to(&[&origin]);
     let error = sender.send(get(&url)).await.unwrap_err();
     assert!(error.starts_with(&format!("GET {origin}: ")), "{error}");

@@ -13,7 +13,7 @@ use super::super::{
 };
 use crate::{
     redact::Secret,
-    services::{AwsCredentials, S3Signing},
+    services::{AwsCredentials, ContainerMetadata, S3Signing},
 };
 
 /// What AWS' own tools read from the environment; empty variables count as not set.
@@ -25,6 +25,7 @@ pub(in crate::config) struct AwsEnvironment {
     region: Option<String>,
     role_arn: Option<String>,
     token_file: Option<PathBuf>,
+    container: Option<ContainerMetadata>,
 }
 
 impl AwsEnvironment {
@@ -38,8 +39,20 @@ impl AwsEnvironment {
             region: get("AWS_REGION"),
             role_arn: get("AWS_ROLE_ARN"),
             token_file: get("AWS_WEB_IDENTITY_TOKEN_FILE").map(PathBuf::from),
+            container: container(get),
         }
     }
+}
+
+/// A container's own metadata service, as ECS and EKS announce it.
+fn container(get: impl Fn(&str) -> Option<String>) -> Option<ContainerMetadata> {
+    if let Some(path) = get("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI") {
+        return Some(ContainerMetadata::Task(path));
+    }
+    Some(ContainerMetadata::Pod {
+        url: get("AWS_CONTAINER_CREDENTIALS_FULL_URI")?,
+        token_file: get("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE")?.into(),
+    })
 }
 
 pub(super) fn read(section: &mut Section<'_>, env: &AwsEnvironment) -> S3Signing {
@@ -125,9 +138,14 @@ fn web_identity(
 
 fn metadata(section: &mut Section<'_>, env: &AwsEnvironment) -> Option<AwsCredentials> {
     let iam_role = section.value("iam_role", |value| text(value).map(str::to_owned));
-    Some(AwsCredentials::Metadata {
-        region: region(section, env, true)?,
-        iam_role,
+    let region = region(section, env, true)?;
+    // As in OPA: who names a role means the instance's.
+    Some(match (iam_role, &env.container) {
+        (None, Some(at)) => AwsCredentials::Container {
+            region,
+            at: at.clone(),
+        },
+        (iam_role, _) => AwsCredentials::Metadata { region, iam_role },
     })
 }
 

@@ -13,7 +13,7 @@ use super::delta::{self, Delta};
 use super::manifest::Manifest;
 use super::roots::Roots;
 use super::signature::{Attested, SIGNATURES, Verification};
-use super::{Bundle, BundleModule, Contents, Reading, share};
+use super::{Bundle, BundleModule, Contents, Reading};
 use crate::policy::data::{self, DataTree};
 use crate::policy::diagnostic::Diagnostic;
 use crate::policy::document::{self, Budget};
@@ -28,6 +28,7 @@ pub(super) fn read(
     let attested = attested(name, bytes, reading).map_err(one)?;
     let mut gathered = Gathered {
         bundle: name,
+        last: reading.last.map(|last| &last.data),
         module_bytes: reading.limits.module_bytes,
         budget: Budget::new(reading.limits.data_bytes),
         attested,
@@ -57,7 +58,7 @@ pub(super) fn read(
         (None, Verification::Skip | Verification::Signed(_)) => {}
     }
     let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-    let mut contents = gathered.into_contents(size, reading.last)?;
+    let mut contents = gathered.into_contents(size)?;
     if let Contents::Snapshot(bundle) = &mut contents {
         bundle.signed_by = signed_by;
     }
@@ -91,6 +92,8 @@ fn attested(
 /// What was found so far.
 struct Gathered<'g> {
     bundle: &'g str,
+    /// The data of the bundle that it follows.
+    last: Option<&'g Value>,
     /// How many bytes of modules may still come.
     module_bytes: u64,
     budget: Budget,
@@ -164,8 +167,9 @@ impl Gathered<'_> {
         if self.attested.is_none() {
             match kind {
                 Kind::Data if is_large && document::is_json(path) => {
-                    let value = document::stream(&full, body, &mut self.budget);
-                    self.data(path, &full, value);
+                    self.data(path, &full, |last, budget| {
+                        document::stream(&full, body, last, budget)
+                    });
                     return Ok(());
                 }
                 Kind::Unused => {
@@ -197,10 +201,9 @@ impl Gathered<'_> {
         match kind {
             Kind::Manifest => self.manifest = Some(Manifest::parse(full, &bytes)?),
             Kind::Patch => self.patch = Some(delta::parse(full, &bytes, &mut self.budget)?),
-            Kind::Data => {
-                let value = document::parse(full, &bytes, &mut self.budget);
-                self.data(path, full, value);
-            }
+            Kind::Data => self.data(path, full, |last, budget| {
+                document::parse(full, &bytes, last, budget)
+            }),
             Kind::Module => {
                 self.others.push(path.to_owned());
                 match String::from_utf8(bytes) {
@@ -215,20 +218,25 @@ impl Gathered<'_> {
         Ok(())
     }
 
-    fn data(&mut self, path: &str, full: &str, value: Result<Value, Diagnostic>) {
+    /// Reads a data file, given what the last bundle has in its folder, into the tree.
+    fn data(
+        &mut self,
+        path: &str,
+        full: &str,
+        read: impl FnOnce(Option<&Value>, &mut Budget) -> Result<Value, Diagnostic>,
+    ) {
         self.others.push(path.to_owned());
         let (folder, _) = split(path);
         let folders = folder.split('/').filter(|segment| !segment.is_empty());
         let folders: Vec<String> = folders.map(str::to_owned).collect();
-        let added = value.and_then(|value| self.tree.add(full, &folders, value));
+        let keys: Vec<Value> = folders.iter().map(|key| key.as_str().into()).collect();
+        let last = self.last.and_then(|last| data::lookup(last, &keys));
+        let added =
+            read(last, &mut self.budget).and_then(|value| self.tree.add(full, &folders, value));
         self.problems.extend(added.err());
     }
 
-    fn into_contents(
-        mut self,
-        size: u64,
-        last: Option<&Bundle>,
-    ) -> Result<Contents, Vec<Diagnostic>> {
+    fn into_contents(mut self, size: u64) -> Result<Contents, Vec<Diagnostic>> {
         let name = self.bundle;
         let manifest = self.manifest.unwrap_or_default();
         let roots = Roots::new(name, manifest.roots()).map_err(|problem| vec![problem])?;
@@ -257,11 +265,6 @@ impl Gathered<'_> {
             text,
         };
         let modules = self.modules.into_iter().map(module).collect();
-        let mut data = self.tree.root().clone();
-        drop(self.tree);
-        if let Some(last) = last {
-            share::equal_parts(&mut data, &last.data);
-        }
         Ok(Contents::Snapshot(Bundle {
             name: name.into(),
             modules,
@@ -269,7 +272,7 @@ impl Gathered<'_> {
             etag: String::new(),
             signed_by: None,
             roots,
-            data,
+            data: self.tree.into_root(),
             size,
         }))
     }

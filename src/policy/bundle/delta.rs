@@ -139,7 +139,7 @@ pub(super) fn parse(
     budget: &mut Budget,
 ) -> Result<Vec<Operation>, Diagnostic> {
     let refuse = |rule: String| Diagnostic::of_file(file, rule);
-    let patch = document::parse(file, bytes, budget)?;
+    let patch = document::parse(file, bytes, None, budget)?;
     let list = field(&patch, "data").and_then(|data| data.as_array().ok());
     let list = list.ok_or_else(|| refuse("a patch is an object with a list `data`".to_owned()))?;
     let numbered = list.iter().enumerate();

@@ -8,6 +8,8 @@ use std::fmt;
 use regorus::Value;
 use serde::de::{DeserializeSeed, Deserializer, EnumAccess, Error, MapAccess, SeqAccess, Visitor};
 
+use super::compact::Document;
+
 /// What documents may still grow to, in bytes as they are estimated: [`VALUE_BYTES`] for each
 /// value, and the length of each string.
 #[derive(Debug)]
@@ -22,21 +24,27 @@ impl Budget {
         Self { limit, left: limit }
     }
 
-    /// Reads one value within the budget.
-    pub(super) fn seed<'de>(&mut self) -> impl DeserializeSeed<'de, Value = Value> {
+    /// Reads one value within the budget, shared with `last` where they are equal.
+    pub(super) fn seed<'de>(
+        &mut self,
+        last: Option<&Value>,
+    ) -> impl DeserializeSeed<'de, Value = Value> {
         Charged {
             budget: self,
             keys: false,
-            inner: std::marker::PhantomData::<Value>,
+            inner: Document::after(last),
         }
     }
 
     /// As [`seed`](Self::seed), with keys made strings.
-    pub(super) fn yaml_seed<'de>(&mut self) -> impl DeserializeSeed<'de, Value = Value> {
+    pub(super) fn yaml_seed<'de>(
+        &mut self,
+        last: Option<&Value>,
+    ) -> impl DeserializeSeed<'de, Value = Value> {
         Charged {
             budget: self,
             keys: true,
-            inner: std::marker::PhantomData::<Value>,
+            inner: Document::after(last),
         }
     }
 

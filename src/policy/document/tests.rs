@@ -6,7 +6,8 @@ use super::*;
 const SMALL: u64 = 64 << 10;
 
 fn read(file: &str, text: &str, limit: u64) -> Result<Value, String> {
-    parse(file, text.as_bytes(), &mut Budget::new(limit)).map_err(|problem| problem.to_string())
+    parse(file, text.as_bytes(), None, &mut Budget::new(limit))
+        .map_err(|problem| problem.to_string())
 }
 
 #[test]
@@ -24,8 +25,8 @@ fn a_document_grows_to_its_budget_and_no_further() {
 fn all_documents_of_a_budget_count_together() {
     let mut budget = Budget::new(SMALL);
     let text = format!("\"{}\"", "x".repeat(40_000));
-    assert!(parse("a.json", text.as_bytes(), &mut budget).is_ok());
-    assert!(parse("b.json", text.as_bytes(), &mut budget).is_err());
+    assert!(parse("a.json", text.as_bytes(), None, &mut budget).is_ok());
+    assert!(parse("b.json", text.as_bytes(), None, &mut budget).is_err());
 }
 
 #[test]
@@ -67,12 +68,12 @@ fn a_stream_means_what_its_text_means() {
         "\"\u{1}\"",
     ] {
         let whole = read("a.json", text, SMALL).ok();
-        let streamed = stream("a.json", text.as_bytes(), &mut Budget::new(SMALL)).ok();
+        let streamed = stream("a.json", text.as_bytes(), None, &mut Budget::new(SMALL)).ok();
         assert_eq!(whole, streamed, "{text}");
     }
     let deep = "[".repeat(10_000);
-    let problem = stream("a.json", deep.as_bytes(), &mut Budget::new(1 << 20)).unwrap_err();
+    let problem = stream("a.json", deep.as_bytes(), None, &mut Budget::new(1 << 20)).unwrap_err();
     assert!(problem.message.contains("recursion limit"), "{problem}");
-    let invalid = stream("a.json", &b"\"\xff\""[..], &mut Budget::new(SMALL)).unwrap_err();
+    let invalid = stream("a.json", &b"\"\xff\""[..], None, &mut Budget::new(SMALL)).unwrap_err();
     assert_eq!(invalid.position.map(|(line, _)| line), Some(1));
 }

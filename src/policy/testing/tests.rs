@@ -1,3 +1,5 @@
+//! Tests that come with policies, run as `opa test` runs them.
+
 use super::*;
 use crate::policy::bundle::{self, Bundle, Contents, Reading, Verification};
 use crate::policy::{Entrypoint, PolicyFile};

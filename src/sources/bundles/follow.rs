@@ -170,10 +170,16 @@ impl Follower {
     }
 
     fn hold(&mut self, held: Held) {
-        self.held = Some(held);
-        self.refused = None;
+        let ended = [self.held.replace(held), self.refused.take()];
+        self.end(ended);
         self.rejected = None;
         self.told = None;
+    }
+
+    /// Ends bundles that nobody wants any more where checks do not wait for it.
+    fn end(&self, held: impl IntoIterator<Item = Option<Held>>) {
+        let held: Vec<Held> = held.into_iter().flatten().collect();
+        drop(self.publisher.loader().run(move || drop(held)));
     }
 
     /// How long to wait after a round that went well. Files tell when they change.
@@ -187,5 +193,12 @@ impl Follower {
 
     fn note(&self, change: impl FnOnce(&mut Status)) {
         self.statuses.change(&self.source.name, change);
+    }
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        let ended = [self.held.take(), self.refused.take()];
+        self.end(ended);
     }
 }

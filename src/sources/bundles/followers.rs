@@ -2,7 +2,6 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use tokio::task::spawn_blocking;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
@@ -79,7 +78,8 @@ impl Followers {
         }
         let publisher = Arc::clone(&self.publisher);
         // The publisher has told what went wrong; what is active stays.
-        drop(spawn_blocking(move || drop(publisher.expect(names))).await);
+        let expect = move || publisher.expect(names);
+        drop(self.publisher.loader().run(expect).await);
         // Nothing is told of these any more: whoever made one of them active has ended.
         for name in gone {
             self.publisher.statuses().remove(&name);

@@ -9,7 +9,7 @@ use crate::{
         Entrypoint,
         bundle::{self, Contents, Limits, Reading, Verification},
     },
-    sources::bundles::status::Status,
+    sources::bundles::status::{Stage, Status},
 };
 
 fn publisher() -> Publisher {

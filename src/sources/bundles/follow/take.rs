@@ -7,7 +7,6 @@ use std::{
 };
 
 use bytes::Bytes;
-use tokio::task::spawn_blocking;
 
 use super::{Follower, Held, round::Trouble};
 use crate::{
@@ -121,8 +120,9 @@ impl Follower {
                 read(&source, &bytes, last.as_deref(), base.as_deref()),
             )
         };
-        let read = spawn_blocking(read).await;
-        read.map_err(|_panic| Trouble::internal("reading the bundle failed inside"))
+        let read = self.publisher.loader().run(read);
+        read.await
+            .map_err(|_panic| Trouble::internal("reading the bundle failed inside"))
     }
 
     /// As OPA, tells policies the entity tag that a bundle came with.
@@ -164,6 +164,7 @@ impl Follower {
     pub(super) async fn offer(&mut self, held: Held, timings: &mut Timings) -> Result<(), Trouble> {
         if let Err(trouble) = self.in_order(&held.bundle) {
             self.reject(held.archive, &trouble);
+            self.end([Some(held)]);
             return Err(trouble);
         }
         let candidate = Candidate {
@@ -174,8 +175,8 @@ impl Follower {
         };
         let publisher = Arc::clone(&self.publisher);
         let begun = self.clock.instant();
-        let offered = spawn_blocking(move || publisher.offer(candidate)).await;
-        match offered {
+        let offer = move || publisher.offer(candidate);
+        match self.publisher.loader().run(offer).await {
             Ok(Ok(Activated::Now(took))) => {
                 timings.compile = took.compile;
                 timings.tests = took.tests;
@@ -193,7 +194,8 @@ impl Follower {
                 match error {
                     ActivationError::Load(_) | ActivationError::Tests(_) => {
                         self.reject(held.archive, &trouble);
-                        self.refused = Some(held);
+                        let refused = self.refused.replace(held);
+                        self.end([refused]);
                     }
                     ActivationError::Unexpected(_) => {}
                 }

@@ -1,3 +1,5 @@
+//! What the status of bundles tells, and whom it wakes.
+
 use futures_util::FutureExt as _;
 use serde_json::json;
 

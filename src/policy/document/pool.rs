@@ -129,7 +129,7 @@ pub(super) fn same_items<'v>(
 }
 
 /// Whether nobody could tell the two apart; trees are told apart unless they are one and the same.
-pub(in crate::policy) fn same(left: &Value, right: &Value) -> bool {
+fn same(left: &Value, right: &Value) -> bool {
     match (left, right) {
         (Value::Array(left), Value::Array(right)) => Arc::ptr_eq(left, right),
         (Value::Object(left), Value::Object(right)) => Arc::ptr_eq(left, right),

@@ -1,7 +1,6 @@
-//! JSON of any size into values, straight from a reader: no text and no second tree beside what comes
-//! out of it.
+//! Whatever serde reads into values, straight from its source: no second tree beside what comes out.
 //!
-//! Gives the values that `serde_json` gives for [`Value`], in less memory: what is equal is kept once
+//! Gives the values that serde gives for [`Value`], in less memory: what is equal is kept once
 //! (see [`Pool`]), arrays and objects have no room to grow. Of a key that comes twice the last counts,
 //! as in the reference.
 
@@ -9,7 +8,6 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::hash::Hash;
-use std::io::{BufReader, Read};
 use std::iter::Peekable;
 
 use regorus::Value;
@@ -18,34 +16,14 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visi
 
 use super::pool::{Kept, Pool, same_items};
 
-/// The value that `text` is; what is equal to a part of `last` at the same path is shared with it.
-pub(super) fn from_text(text: &str, last: Option<&Value>) -> serde_json::Result<Value> {
-    whole(serde_json::Deserializer::from_str(text), last)
-}
-
-/// As [`from_text`], without ever holding more of the text than a buffer.
-pub(super) fn from_reader(reader: impl Read, last: Option<&Value>) -> serde_json::Result<Value> {
-    let buffered = BufReader::with_capacity(BUFFER, reader);
-    whole(serde_json::Deserializer::from_reader(buffered), last)
-}
-
-fn whole<'de, R: serde_json::de::Read<'de>>(
-    mut source: serde_json::Deserializer<R>,
-    last: Option<&Value>,
-) -> serde_json::Result<Value> {
-    let value = Document::after(last).deserialize(&mut source)?;
-    source.end()?;
-    Ok(value)
-}
-
 /// A whole document to come, from any source that has nothing but what JSON has.
-pub(in crate::policy) struct Document<'l> {
+pub(super) struct Document<'l> {
     last: Option<&'l Value>,
 }
 
 impl<'l> Document<'l> {
     /// One that shares with `last`, which stood in its place before.
-    pub(in crate::policy) fn after(last: Option<&'l Value>) -> Self {
+    pub(super) fn after(last: Option<&'l Value>) -> Self {
         Self { last }
     }
 }
@@ -98,6 +76,14 @@ impl<'de> Visitor<'de> for Node<'_, '_> {
         Ok(self.scalar(Value::Null, 'n'))
     }
 
+    fn visit_none<E: Error>(self) -> Result<Kept, E> {
+        self.visit_unit()
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, source: D) -> Result<Kept, D::Error> {
+        source.deserialize_any(self)
+    }
+
     fn visit_bool<E: Error>(self, value: bool) -> Result<Kept, E> {
         Ok(self.scalar(value, value))
     }
@@ -110,7 +96,18 @@ impl<'de> Visitor<'de> for Node<'_, '_> {
         Ok(self.scalar(value, ('i', value)))
     }
 
+    fn visit_u128<E: Error>(self, value: u128) -> Result<Kept, E> {
+        Ok(self.scalar(value, ('U', value)))
+    }
+
+    fn visit_i128<E: Error>(self, value: i128) -> Result<Kept, E> {
+        Ok(self.scalar(value, ('I', value)))
+    }
+
     fn visit_f64<E: Error>(self, value: f64) -> Result<Kept, E> {
+        if !value.is_finite() {
+            return Err(E::custom(format_args!("`{value}` is no number in JSON")));
+        }
         Ok(self.scalar(value, ('f', value.to_bits())))
     }
 
@@ -296,9 +293,6 @@ fn order(key: &Value, text: &str) -> Ordering {
     key.as_string()
         .map_or(Ordering::Less, |key| key.as_ref().cmp(text))
 }
-
-/// How much is read at a time.
-const BUFFER: usize = 64 * 1024;
 
 #[cfg(test)]
 mod tests;

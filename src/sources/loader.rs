@@ -1,0 +1,98 @@
+//! The one thread that reads archives, compiles policies, and ends what they have replaced.
+//!
+//! One thread for two reasons: two large bundles are never read at the same time, and what a thread has
+//! freed is there for the next load, while the allocator keeps the memory of threads that end.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc, Mutex, PoisonError,
+        mpsc::{Receiver, Sender, channel},
+    },
+    thread,
+};
+
+use tokio::sync::oneshot;
+
+/// Runs jobs one after the other, off the line of checks. The thread begins with the first job and
+/// ends with the last copy of this.
+#[derive(Clone, Debug, Default)]
+pub struct Loader(Arc<Mutex<Option<Sender<Job>>>>);
+
+type Job = Box<dyn FnOnce() + Send>;
+
+impl Loader {
+    /// Runs `job` after those that came before, whether or not anybody waits for its result. There is
+    /// none when it panicked, or when there is no thread to be had.
+    pub fn run<T: Send + 'static>(
+        &self,
+        job: impl FnOnce() -> T + Send + 'static,
+    ) -> oneshot::Receiver<T> {
+        let (done, result) = oneshot::channel();
+        self.push(Box::new(move || drop(done.send(job()))));
+        result
+    }
+
+    fn push(&self, job: Job) {
+        // A sender is whole whatever happened.
+        let mut jobs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if jobs.is_none() {
+            let (sender, receiver) = channel();
+            let started = thread::Builder::new()
+                .name("loader".to_owned())
+                .spawn(move || work(&receiver));
+            if started.is_ok() {
+                *jobs = Some(sender);
+            }
+        }
+        // It fails only without the thread, and then the job ends here.
+        let unsent = match &*jobs {
+            Some(jobs) => jobs.send(job).err().map(|unsent| unsent.0),
+            None => Some(job),
+        };
+        drop(jobs);
+        drop(unsent);
+    }
+}
+
+fn work(jobs: &Receiver<Job>) {
+    // Where this is not allowed the thread is as good as any.
+    let _unchanged = rustix::process::setpriority_process(None, NICE);
+    for job in jobs {
+        // Whoever waits for the result learns of a panic by its absence.
+        drop(catch_unwind(AssertUnwindSafe(job)));
+    }
+}
+
+/// The priority of the thread, below that of those that answer checks (`setpriority(2)`): it gets a
+/// tenth of a core that is busy with checks, so that a load comes to its end under overload too.
+const NICE: i32 = 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn jobs_run_in_their_order_on_one_thread_that_outlives_a_panic() {
+        let loader = Loader::default();
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let job = |at: u32| {
+            let order = Arc::clone(&order);
+            move || {
+                order.lock().unwrap().push(at);
+                thread::current().id()
+            }
+        };
+        drop(loader.run(job(1)));
+        let first = loader.run(job(2)).await.unwrap();
+        assert!(
+            loader
+                .run(|| -> u32 { panic!("on purpose") })
+                .await
+                .is_err()
+        );
+        assert_eq!(loader.clone().run(job(3)).await.unwrap(), first);
+        assert_eq!(*order.lock().unwrap(), [1, 2, 3]);
+        assert_ne!(first, thread::current().id());
+    }
+}
