@@ -9,11 +9,11 @@ use portcullis::policy::bundle::{
     Contents, Limits, Manifest, Parts, Reading, Verification, manifest_bytes, read, write,
 };
 
-/// Data below two roots, and modules in whose paths stars have much to choose from.
+/// Data below one root, and modules in whose paths stars have much to choose from.
 static FILES: LazyLock<Vec<(String, Vec<u8>)>> = LazyLock::new(|| {
     let long = format!("a/{}/{}.rego", "a".repeat(250), "a/".repeat(300) + "a");
     let module = |path: &str| (path.to_owned(), b"package a".to_vec());
-    let data = br#"{"a":{"b":1,"c":{"d":2}},"b":3}"#.to_vec();
+    let data = br#"{"a":{"b":1,"c":{"d":2}}}"#.to_vec();
     vec![
         ("data.json".to_owned(), data),
         module("a/b.rego"),
