@@ -1,5 +1,7 @@
 //! What the fuzz targets share: policies made of text, and answers read back with prost.
 
+pub mod archive;
+
 use std::time::Duration;
 
 use envoy_types::pb::envoy::service::auth::v3::{

@@ -253,14 +253,21 @@ impl Gathered<'_> {
         if !self.problems.is_empty() {
             return Err(self.problems);
         }
+        let versions = manifest.versions();
+        let paths = self.modules.iter().map(|(path, _)| path.len());
+        if versions.are_too_much_for(paths.sum()) {
+            let rule = "the patterns of `file_rego_versions` are too many for so many modules";
+            return Err(vec![Diagnostic::of_file(name, rule)]);
+        }
         let module = |(path, text): (String, String)| BundleModule {
-            v0: manifest.is_v0(&path),
+            v0: versions.is_v0(&path),
             name: format!("{name}/{path}"),
             text,
         };
+        let modules = self.modules.into_iter().map(module).collect();
         Ok(Contents::Snapshot(Bundle {
             name: name.into(),
-            modules: self.modules.into_iter().map(module).collect(),
+            modules,
             manifest,
             etag: String::new(),
             signed_by: None,

@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 
 use crate::policy::LoadError;
 use crate::policy::diagnostic::Diagnostic;
+pub(super) use versions::Versions;
 
 /// What a manifest says; as JSON it is what `opa build` writes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -151,12 +152,8 @@ impl Manifest {
                 });
             }
             "wasm" => no_wasm(typed(key, value)?)?,
-            _ => {
-                // OPA reads keys in any case: passing this one over would give it another meaning.
-                if let Some(known) = KEYS.iter().find(|known| known.eq_ignore_ascii_case(key)) {
-                    return Err(format!("`{key}` is written `{known}`"));
-                }
-            }
+            // The others are not kept.
+            _ => {}
         }
         Ok(())
     }
@@ -177,11 +174,9 @@ impl Manifest {
         Ok(())
     }
 
-    /// Whether the module at `path` is Rego v0; `None` when the manifest does not say.
-    pub(super) fn is_v0(&self, path: &str) -> Option<bool> {
-        versions::of_file(&self.file_rego_versions, path)
-            .or(self.rego_version)
-            .map(|version| version == 0)
+    /// Which modules are written in which version.
+    pub(super) fn versions(&self) -> Versions<'_> {
+        Versions::new(&self.file_rego_versions, self.rego_version)
     }
 }
 
@@ -204,15 +199,22 @@ impl<'de> Deserialize<'de> for Fields {
             ) -> Result<Fields, A::Error> {
                 let mut fields: Vec<(String, Box<RawValue>)> = Vec::new();
                 while let Some(key) = access.next_key::<String>()? {
-                    if fields.iter().any(|(known, _)| *known == key) {
+                    let mut known = KEYS.iter();
+                    let Some(known) = known.find(|known| known.eq_ignore_ascii_case(&key)) else {
+                        access.next_value::<IgnoredAny>()?;
+                        continue;
+                    };
+                    // OPA reads keys in any case: passing this one over would give it another
+                    // meaning.
+                    if key != *known {
+                        let problem = format_args!("`{key}` is written `{known}`");
+                        return Err(serde::de::Error::custom(problem));
+                    }
+                    if fields.iter().any(|(other, _)| *other == key) {
                         let problem = format_args!("the key `{key}` is there twice");
                         return Err(serde::de::Error::custom(problem));
                     }
-                    if KEYS.iter().any(|known| known.eq_ignore_ascii_case(&key)) {
-                        fields.push((key, access.next_value()?));
-                    } else {
-                        access.next_value::<IgnoredAny>()?;
-                    }
+                    fields.push((key, access.next_value()?));
                 }
                 Ok(Fields(fields))
             }

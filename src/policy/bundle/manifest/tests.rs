@@ -76,6 +76,26 @@ fn a_wrong_type_is_named_with_its_key() {
     }
 }
 
+/// There are 65,536 ways to write the longest key, and comparing each with all others takes long.
+#[test]
+fn a_key_in_another_case_is_refused_before_the_next_one_is_read() {
+    for text in [r#"{"Roots":null,"#, r#"{"roots":[],"rootS":[],"#] {
+        let problem = parse(text).unwrap_err();
+        assert!(problem.contains("is written `roots`"), "{problem}");
+    }
+}
+
+#[test]
+fn patterns_are_bounded_by_the_paths_that_they_are_held_against() {
+    let pattern = |stars: &str| format!("{}{stars}", "a".repeat(1 << 20));
+    let text = |name: String| format!(r#"{{"file_rego_versions":{{"{name}":0}}}}"#);
+    let manifest = |stars: &str| Manifest::parse("m", text(pattern(stars)).as_bytes()).unwrap();
+    let (patterns, exact) = (manifest("*"), manifest(""));
+    assert!(!patterns.versions().are_too_much_for(1 << 10));
+    assert!(patterns.versions().are_too_much_for(1 << 11));
+    assert!(!exact.versions().are_too_much_for(1 << 11));
+}
+
 #[test]
 fn deep_metadata_are_refused() {
     let text = |depth: usize| {

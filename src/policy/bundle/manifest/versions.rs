@@ -2,21 +2,46 @@
 
 use std::collections::BTreeMap;
 
-/// The version of the file at `path`, by the first pattern that fits; an exact path goes first.
-pub(super) fn of_file(versions: &BTreeMap<String, u8>, path: &str) -> Option<u8> {
-    let exact = versions
-        .get(path)
-        .or_else(|| versions.get(&format!("/{path}")));
-    exact.copied().or_else(|| {
-        let fits = |pattern: &str| {
-            pattern.contains(['*', '?'])
-                && glob(pattern.trim_start_matches('/').as_bytes(), path.as_bytes())
+/// What a manifest says about the versions of its modules.
+pub(in crate::policy::bundle) struct Versions<'m> {
+    files: &'m BTreeMap<String, u8>,
+    /// Those of `files` that are patterns, in its order.
+    patterns: Vec<(&'m str, u8)>,
+    otherwise: Option<u8>,
+}
+
+impl<'m> Versions<'m> {
+    pub(super) fn new(files: &'m BTreeMap<String, u8>, otherwise: Option<u8>) -> Self {
+        let patterns = files.iter().filter(|(path, _)| path.contains(['*', '?']));
+        let patterns = patterns.map(|(path, version)| (path.trim_start_matches('/'), *version));
+        Self {
+            files,
+            patterns: patterns.collect(),
+            otherwise,
+        }
+    }
+
+    /// Whether the patterns are too much for paths of so many bytes in all.
+    pub(in crate::policy::bundle) fn are_too_much_for(&self, bytes: usize) -> bool {
+        let patterns: usize = self.patterns.iter().map(|(it, _)| it.len()).sum();
+        patterns.saturating_mul(bytes) > MAX_WORK
+    }
+
+    /// Whether the module at `path` is Rego v0, by the first pattern that fits; an exact path goes
+    /// first. `None` when the manifest does not say.
+    pub(in crate::policy::bundle) fn is_v0(&self, path: &str) -> Option<bool> {
+        let exact = self.files.get(path);
+        let exact = exact
+            .or_else(|| self.files.get(&format!("/{path}")))
+            .copied();
+        let fitting = || {
+            let mut patterns = self.patterns.iter();
+            let fits = |pattern: &str| glob(pattern.as_bytes(), path.as_bytes());
+            patterns.find_map(|(pattern, version)| fits(pattern).then_some(*version))
         };
-        let mut versions = versions.iter();
-        versions
-            .find(|(pattern, _)| fits(pattern))
-            .map(|(_, version)| *version)
-    })
+        let version = exact.or_else(fitting).or(self.otherwise);
+        version.map(|version| version == 0)
+    }
 }
 
 /// Why a pattern is refused.
@@ -31,31 +56,54 @@ pub(super) fn problem(pattern: &str) -> Option<String> {
 }
 
 /// `*` and `?` stay inside a path segment, `**` crosses them.
-fn glob(pattern: &[u8], text: &[u8]) -> bool {
-    match pattern {
-        [] => text.is_empty(),
-        [b'*', b'*', rest @ ..] => {
-            let mut tails = (0..=text.len()).filter_map(|at| text.get(at..));
-            tails.any(|tail| glob(rest, tail))
+///
+/// Takes the length of the pattern times that of the text: all ways to share the text out among the
+/// stars are followed at once.
+fn glob(mut pattern: &[u8], text: &[u8]) -> bool {
+    // For each place in the text whether the pattern so far fits what is before it.
+    let mut reached: Vec<bool> = std::iter::once(true)
+        .chain(text.iter().map(|_| false))
+        .collect();
+    loop {
+        pattern = match pattern {
+            [] => return reached.last() == Some(&true),
+            [b'*', b'*', rest @ ..] => {
+                stretch(&mut reached, text, |_| true);
+                rest
+            }
+            [b'*', rest @ ..] => {
+                stretch(&mut reached, text, |byte| byte != b'/');
+                rest
+            }
+            [expected, rest @ ..] => {
+                let fits = |byte: u8| byte == *expected || (*expected == b'?' && byte != b'/');
+                let steps = reached.iter().zip(text);
+                let steps = steps.map(|(reached, byte)| *reached && fits(*byte));
+                reached = std::iter::once(false).chain(steps).collect();
+                rest
+            }
+        };
+        if !reached.contains(&true) {
+            return false;
         }
-        [b'*', rest @ ..] => {
-            let end = text.iter().position(|byte| *byte == b'/');
-            let mut tails = (0..=end.unwrap_or(text.len())).filter_map(|at| text.get(at..));
-            tails.any(|tail| glob(rest, tail))
-        }
-        [b'?', rest @ ..] => match text {
-            [byte, tail @ ..] if *byte != b'/' => glob(rest, tail),
-            _ => false,
-        },
-        [expected, rest @ ..] => match text {
-            [byte, tail @ ..] if byte == expected => glob(rest, tail),
-            _ => false,
-        },
     }
 }
 
-/// Matching tries every way to share a path out among the stars of a pattern.
+/// Reaches from each place the next ones, as far as the bytes between may be passed.
+fn stretch(reached: &mut [bool], text: &[u8], passes: impl Fn(u8) -> bool) {
+    let mut here = false;
+    let bytes = std::iter::once(None).chain(text.iter().copied().map(Some));
+    for (place, byte) in reached.iter_mut().zip(bytes) {
+        here = *place || (here && byte.is_some_and(&passes));
+        *place = here;
+    }
+}
+
+/// The most stars of a pattern.
 const MAX_STARS: usize = 4;
+
+/// Bytes of all patterns times bytes of all modules' paths: a few seconds.
+const MAX_WORK: usize = 1 << 31;
 
 #[cfg(test)]
 mod tests {
@@ -71,11 +119,32 @@ mod tests {
             ("x/**/a.rego", "x/y/z/a.rego", true),
             ("?.rego", "ab.rego", false),
             ("*/a.rego", "x/a.rego", true),
+            ("**/*.rego", "x/y/a.rego", true),
+            ("x/*/**b", "x/y/z/ab", true),
+            ("x/*b", "x/y/b", false),
+            ("a?", "a?", true),
+            ("a?", "a/", false),
+            ("", "", true),
+            ("*", "", true),
+            ("?", "", false),
         ] {
             assert_eq!(
                 glob(pattern.as_bytes(), text.as_bytes()),
                 matches,
                 "{pattern} {text}"
+            );
+        }
+    }
+
+    /// Sharing 1,000 letters out among four stars one way after the other takes minutes.
+    #[test]
+    fn a_pattern_is_matched_in_time_however_many_ways_there_are() {
+        let text = "a".repeat(1000);
+        for (pattern, matches) in [("*a*a*a*b", false), ("*a*a*a*a", true), ("**a**b", false)] {
+            assert_eq!(
+                glob(pattern.as_bytes(), text.as_bytes()),
+                matches,
+                "{pattern}"
             );
         }
     }

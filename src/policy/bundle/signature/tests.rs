@@ -271,6 +271,25 @@ fn the_list_of_hashes_is_read_strictly() {
 }
 
 #[test]
+fn a_list_is_not_taken_for_an_object_with_its_values() {
+    let verifier = verifier(public(Algorithm::Es256, 0));
+    let (header, payload) = parts();
+    let good = made_of(&header, &payload);
+    assert!(verify(&verifier, &good, &files()).is_ok());
+    let good: Value = serde_json::from_slice(&good).unwrap();
+    let listed = json!([good["signatures"]]).to_string();
+    refused(&verifier, listed.as_bytes(), &files(), "expected an object");
+    let values = json!([payload["files"], "main", ""]);
+    let because = "expected an object";
+    refused(&verifier, &made_of(&header, &values), &files(), because);
+    let mut entries = payload;
+    for file in entries["files"].as_array_mut().unwrap() {
+        *file = json!([file["name"], file["hash"], file["algorithm"]]);
+    }
+    refused(&verifier, &made_of(&header, &entries), &files(), because);
+}
+
+#[test]
 fn every_hash_algorithm_of_opa_is_read() {
     let verifier = verifier(public(Algorithm::Es256, 0));
     let (header, mut payload) = parts();

@@ -1,15 +1,18 @@
 //! `.signatures.json` and the token in it, read strictly; nothing is believed before it is verified.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::marker::PhantomData;
 
-use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
 use super::refused::{Refused, shown};
 use super::{HashAlgorithm, Key};
 use crate::identity::jose::{Algorithm, Jws};
 
 /// `.signatures.json`.
-#[derive(Deserialize)]
+#[derive(serde::Deserialize)]
 struct File {
     #[serde(default)]
     signatures: Vec<String>,
@@ -24,9 +27,9 @@ pub(super) struct Token<'t> {
 }
 
 /// What the token says.
-#[derive(Deserialize)]
+#[derive(serde::Deserialize)]
 pub(super) struct Payload {
-    files: Vec<Entry>,
+    files: Vec<Object<Entry>>,
     /// Deprecated: `kid` of the header goes before it.
     #[serde(default)]
     keyid: Option<String>,
@@ -34,11 +37,32 @@ pub(super) struct Payload {
     pub(super) scope: String,
 }
 
-#[derive(Deserialize)]
+#[derive(serde::Deserialize)]
 struct Entry {
     name: String,
     hash: String,
     algorithm: String,
+}
+
+/// What JSON must have as an object: serde takes a list of the fields' values as well.
+struct Object<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
+        struct Fields<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Fields<T> {
+            type Value = Object<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<Object<T>, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(fields)).map(Object)
+            }
+        }
+        source.deserialize_map(Fields(PhantomData))
+    }
 }
 
 /// The hash that a file must have.
@@ -54,7 +78,7 @@ impl<'t> Token<'t> {
         if text.len() > MAX_BYTES {
             return Err(Refused::TooLong(text.len()));
         }
-        let file: File = serde_json::from_slice(text).map_err(Refused::File)?;
+        let Object(file): Object<File> = serde_json::from_slice(text).map_err(Refused::File)?;
         // OPA writes `_default` when it builds.
         if let Some(other) = file
             .plugin
@@ -75,7 +99,8 @@ impl<'t> Token<'t> {
                 return Err(Refused::Unsupported(name));
             }
         }
-        let payload = serde_json::from_slice(&jws.payload).map_err(Refused::Payload)?;
+        let payload = serde_json::from_slice(&jws.payload);
+        let Object(payload) = payload.map_err(Refused::Payload)?;
         Ok(Self { jws, payload })
     }
 
@@ -118,12 +143,12 @@ impl Payload {
     /// The files by their paths below the bundle's root.
     pub(super) fn listed(self) -> Result<BTreeMap<String, Listed>, Refused> {
         let mut listed = BTreeMap::new();
-        for Entry {
-            name,
-            hash,
-            algorithm,
-        } in self.files
-        {
+        for Object(entry) in self.files {
+            let Entry {
+                name,
+                hash,
+                algorithm,
+            } = entry;
             // `opa sign` of an archive keeps the `./` that tar writes.
             let path = name.strip_prefix("./").unwrap_or(&name);
             let path = path.strip_prefix('/').unwrap_or(path).to_owned();
