@@ -234,7 +234,7 @@ fn what_lies_beside_a_root_and_is_none_of_it_wakes_nobody() {
     let at = |path: &str| folder.path().join(path);
     fs::create_dir_all(at("policy/sub")).unwrap();
     fs::write(at("v1.rego"), "").unwrap();
-    std::os::unix::fs::symlink("v1.rego", at("current.rego")).unwrap();
+    symlink("v1.rego", at("current.rego")).unwrap();
     let folders = BTreeSet::from([at("policy"), at("policy/sub")]);
     let (policy, link) = (at("policy"), at("current.rego"));
     let concerned = Concerned::of(&[&policy, &link], &folders);
