@@ -134,6 +134,13 @@ impl Publisher {
         self
     }
 
+    /// The same, without which plain files nothing becomes active: said before anything is offered.
+    #[must_use]
+    pub fn expecting_files(self) -> Self {
+        self.parts().expect_files();
+        self
+    }
+
     /// Where the active policy is found.
     pub fn active(&self) -> &Snapshot<Active> {
         &self.active
@@ -201,6 +208,16 @@ impl Publisher {
             return Ok(self.waiting());
         }
         self.attempt(None)
+    }
+
+    /// Whether each of `files` can be read by itself, whatever bundles there are. Blocks.
+    pub fn read_files(&self, files: &[PolicyFile]) -> Result<(), ActivationError> {
+        let set = PolicySet {
+            files,
+            bundles: &[],
+            verification: Some(&self.verification),
+        };
+        Ok(Policy::read_set(&set, &self.load)?)
     }
 
     /// Makes `files` the plain files of the policy, or keeps those there are. Blocks.

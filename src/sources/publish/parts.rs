@@ -18,6 +18,14 @@ pub(super) enum Key {
 }
 
 impl Key {
+    /// What people know it by.
+    fn shown(&self) -> Arc<str> {
+        match self {
+            Self::Files => "policy files".into(),
+            Self::Bundle(name) => Arc::clone(name),
+        }
+    }
+
     pub(super) fn bundle(&self) -> Option<&Arc<str>> {
         match self {
             Self::Files => None,
@@ -66,6 +74,11 @@ impl Parts {
         changes
     }
 
+    /// Says that plain files must be there.
+    pub(super) fn expect_files(&mut self) {
+        self.expected.insert(Key::Files);
+    }
+
     /// Whether this part must be there.
     pub(super) fn expects(&self, key: &Key) -> bool {
         self.expected.contains(key)
@@ -74,7 +87,7 @@ impl Parts {
     /// Adds a part to be tried. Plain files must be there once there are some.
     pub(super) fn offer(&mut self, key: Key, part: Part) {
         if key == Key::Files {
-            self.expected.insert(Key::Files);
+            self.expect_files();
         }
         self.offered.insert(key, part);
     }
@@ -92,20 +105,20 @@ impl Parts {
         })
     }
 
-    /// The bundles that nobody has offered yet.
+    /// What nobody has offered yet.
     pub(super) fn missing(&self) -> Vec<Arc<str>> {
         let there = |key: &&Key| !self.current.contains_key(key) && !self.offered.contains_key(key);
         let missing = self.expected.iter().filter(there);
-        missing.filter_map(Key::bundle).cloned().collect()
+        missing.map(Key::shown).collect()
     }
 
-    /// The bundles that must be there and are no part of the active policy.
+    /// What must be there and is no part of the active policy.
     pub(super) fn missing_from_current(&self) -> Vec<Arc<str>> {
         let missing = self
             .expected
             .iter()
             .filter(|key| !self.current.contains_key(key));
-        missing.filter_map(Key::bundle).cloned().collect()
+        missing.map(Key::shown).collect()
     }
 
     /// The bundles that are waiting to be tried again.

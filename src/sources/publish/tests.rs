@@ -168,6 +168,37 @@ fn plain_files_wait_for_the_bundles_too() {
 }
 
 #[test]
+fn bundles_wait_for_the_plain_files_too() {
+    let publisher = publisher().expecting_files();
+    publisher.statuses().add(&"lib".into(), "somewhere");
+    publisher.expect(["lib".into()]).unwrap();
+    let bundle = candidate("lib", "l1", "envoy", "package envoy.authz\nallow := true");
+    let waiting = publisher.offer(bundle).unwrap();
+    assert_eq!(waiting, Activated::Waiting(vec!["policy files".into()]));
+    assert!(publisher.active().load().is_none() && !publisher.is_complete());
+    let files = file("package blocked\nx := 1");
+    assert!(is_now(&publisher.set_files(files).unwrap()));
+    assert!(publisher.is_complete());
+}
+
+#[test]
+fn files_are_read_by_themselves_whatever_they_need_of_a_bundle() {
+    let publisher = expecting(&["lib"]);
+    let needs = file("package envoy.authz\nimport data.lib\nallow if lib.yes(1)");
+    publisher.read_files(&needs).unwrap();
+    let broken = PolicyFile {
+        name: "blocked.json".into(),
+        data_path: Vec::new(),
+        bytes: b"{\"blocked\": ".to_vec(),
+    };
+    for broken in [vec![broken], file("package envoy.authz\nallow if )")] {
+        let error = publisher.read_files(&broken).unwrap_err();
+        let name = &broken.first().unwrap().name;
+        assert!(error.to_string().contains(name), "{error}");
+    }
+}
+
+#[test]
 fn a_first_set_that_does_not_fit_is_told_of_every_bundle() {
     let publisher = expecting(&["authz", "lib"]);
     publisher.offer(authz("a1", "yes")).unwrap();
