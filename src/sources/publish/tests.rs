@@ -73,6 +73,7 @@ fn candidate(name: &str, revision: &str, root: &str, module: &str) -> Candidate 
         digest: digest::of_parts([archive.as_slice()]),
         run_tests: false,
         signed_by: None,
+        generation: 0,
     }
 }
 
@@ -333,14 +334,24 @@ fn a_bundle_that_is_needed_stays_when_it_is_not_configured_any_more() {
 }
 
 #[test]
-fn a_bundle_that_is_configured_later_is_waited_for() {
+fn a_bundle_that_is_configured_later_holds_up_no_other() {
     let publisher = active();
     let names = || ["authz", "lib", "other"].map(Arc::from);
     let waiting = publisher.expect(names()).unwrap();
     assert_eq!(waiting, Activated::Waiting(vec!["other".into()]));
     assert!(!publisher.is_complete() && publisher.active().load().is_some());
+    // Neither while it is not there, nor while it does not compile.
+    assert!(is_now(&publisher.offer(lib("l2", "yes")).unwrap()));
+    let broken = candidate("other", "o0", "other", "package other\nx := y(1)");
+    publisher.offer(broken).unwrap_err();
+    assert!(is_now(&publisher.offer(lib("l3", "yes")).unwrap()));
+    assert_eq!(revision(&publisher, "lib").as_deref(), Some("l3"));
+    assert!(!publisher.is_complete());
     let later = candidate("other", "o1", "other", "package other");
     publisher.statuses().add(&"other".into(), "somewhere");
     assert!(is_now(&publisher.offer(later).unwrap()));
     assert!(publisher.is_complete());
 }
+
+mod exchanged;
+mod waiting;
