@@ -133,7 +133,7 @@ pub enum EvalError {
 pub struct EvaluatorError(pub String);
 
 /// Why a policy set cannot become active: every problem found, each with its place.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub struct LoadError(pub Vec<Diagnostic>);
 
 /// How many problems there are, then each of them as its author needs it.
@@ -174,6 +174,22 @@ impl Policy {
             ..PolicySet::default()
         };
         Self::load_set(&set, options)
+    }
+
+    /// Whether each file and bundle of `set` can be read by itself, without compiling them: what one
+    /// needs of another may not be there yet. As [`load`](Self::load) otherwise.
+    pub fn read_set(set: &PolicySet<'_>, options: &LoadOptions) -> Result<(), LoadError> {
+        let load::Collected {
+            modules,
+            mut problems,
+            ..
+        } = load::collect(set, options);
+        drop(modules::parse(modules, &mut problems));
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            Err(LoadError(problems))
+        }
     }
 
     /// Compiles files and bundles together into one policy; as [`load`](Self::load).

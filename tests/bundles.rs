@@ -31,6 +31,8 @@ mod gate;
 mod killed;
 #[path = "bundles/persistence.rs"]
 mod persistence;
+#[path = "bundles/plain.rs"]
+mod plain;
 #[path = "bundles/several.rs"]
 mod several;
 #[path = "bundles/signatures.rs"]

@@ -103,8 +103,15 @@ pub async fn build(config: &Config, files: Files) -> Result<Running, BuildError>
         metrics: Arc::clone(&metrics),
         clock,
     };
+    // What cannot be read ends this before anything is asked for.
+    let first = read_first(config, &files, &publisher).await?;
     let bundles = keeper.start().await;
-    let digest = publish_first(config, &files, &publisher).await?;
+    let digest = publish_first(config, first, &publisher).await?;
+    let watching = config.portcullis.watch && !files.is_empty();
+    // From now on: files that do not fit the bundles may be mended before anything is active.
+    let watch = digest
+        .filter(|_| watching)
+        .map(|digest| follow(files, digest, Arc::clone(&publisher)));
     publisher.activated().await;
     policy.done();
     let active = publisher.active().clone();
@@ -116,14 +123,11 @@ pub async fn build(config: &Config, files: Files) -> Result<Running, BuildError>
     };
     let service = CheckService::new(knowledge, check_options(config), metrics, clock);
     let bound = app.listen(service).await?;
-    let watching = config.portcullis.watch && !files.is_empty();
     Ok(Running {
         bound,
         _keys: keys,
         _bundles: bundles,
-        _watch: digest
-            .filter(|_| watching)
-            .map(|digest| follow(files, digest, publisher)),
+        _watch: watch,
     })
 }
 
@@ -139,23 +143,41 @@ impl Running {
     }
 }
 
-/// Reads and compiles the plain files on the loader's thread: the admin port answers meanwhile.
-/// `None`: there are none. Beside bundles, files that do not compile are no reason to give up.
-async fn publish_first(
+/// Reads the plain files on the loader's thread: the admin port answers meanwhile. `None`: there are
+/// none. Files that are broken in themselves are an error, whatever else there is.
+async fn read_first(
     config: &Config,
     files: &Files,
     publisher: &Arc<Publisher>,
-) -> Result<Option<Digest>, BuildError> {
-    let bundles = has_bundles(config);
-    if files.is_empty() && bundles {
+) -> Result<Option<Vec<PolicyFile>>, BuildError> {
+    if !has_files(config, files) {
         return Ok(None);
     }
-    let files = files.clone();
+    let (files, reading) = (files.clone(), Arc::clone(publisher));
+    let read = move || {
+        let first = sources::read(&files)?;
+        reading.read_files(&first)?;
+        Ok(Some(first))
+    };
+    publisher.loader().run(read).await?
+}
+
+/// Makes these the first plain files, on the loader's thread. Beside bundles, files that do not fit
+/// together with them are no reason to give up: nothing is active until another bundle, or another
+/// file, fits.
+async fn publish_first(
+    config: &Config,
+    first: Option<Vec<PolicyFile>>,
+    publisher: &Arc<Publisher>,
+) -> Result<Option<Digest>, BuildError> {
+    let Some(first) = first else {
+        return Ok(None);
+    };
+    let bundles = has_bundles(config);
     let setting = Arc::clone(publisher);
     let publish = move || {
-        let initial = sources::read(&files)?;
-        let digest = Digest::of(&initial);
-        match setting.set_files(initial) {
+        let digest = Digest::of(&first);
+        match setting.set_files(first) {
             Ok(_) => Ok(Some(digest)),
             // The publisher has counted, logged and kept what went wrong.
             Err(_) if bundles => Ok(Some(digest)),
@@ -163,6 +185,11 @@ async fn publish_first(
         }
     };
     publisher.loader().run(publish).await?
+}
+
+/// Whether policy comes from plain files too: those that are given, or the embedded default.
+fn has_files(config: &Config, files: &Files) -> bool {
+    !files.is_empty() || !has_bundles(config)
 }
 
 /// Whether policy comes, or may come, from bundles.
@@ -232,10 +259,13 @@ fn publisher(
         files.to_string()
     };
     let metrics = Arc::clone(metrics);
-    Ok(
-        Publisher::new(config.load_options(), input, source, metrics, clock)
-            .verifying_files(Arc::clone(files.verification())),
-    )
+    let publisher = Publisher::new(config.load_options(), input, source, metrics, clock)
+        .verifying_files(Arc::clone(files.verification()));
+    Ok(if has_files(config, files) {
+        publisher.expecting_files()
+    } else {
+        publisher
+    })
 }
 
 /// How the configuration wants the input document, with the descriptors it names.

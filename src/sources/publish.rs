@@ -6,6 +6,7 @@
 
 mod describe;
 mod error;
+mod failed;
 mod parts;
 
 use std::{
@@ -20,7 +21,10 @@ use std::{
 use serde_json::Value;
 use tokio::sync::watch;
 
-use self::parts::{Key, Part, Parts, Selection};
+use self::{
+    failed::Failed,
+    parts::{Key, Part, Parts, Selection},
+};
 use super::{bundles::status::Statuses, loader::Loader};
 use crate::{
     check::Active,
@@ -54,6 +58,7 @@ pub struct Publisher {
     /// Held while one attempt goes on: there is one at a time.
     turn: Mutex<()>,
     parts: Mutex<Parts>,
+    failed: Mutex<Failed>,
     last: Mutex<Last>,
     statuses: Statuses,
     /// How many policies became active.
@@ -79,6 +84,8 @@ pub struct Candidate {
     pub run_tests: bool,
     /// The key that verified it.
     pub signed_by: Option<Arc<str>>,
+    /// Which source it is from, as [`Publisher::renew`] has numbered it.
+    pub generation: u64,
 }
 
 /// What came of an offer that is not refused.
@@ -120,6 +127,7 @@ impl Publisher {
             clock,
             turn: Mutex::default(),
             parts: Mutex::default(),
+            failed: Mutex::default(),
             last: Mutex::default(),
             statuses: Statuses::new(),
             activations: watch::Sender::new(0),
@@ -131,6 +139,13 @@ impl Publisher {
     #[must_use]
     pub fn verifying_files(mut self, verification: Arc<Verification>) -> Self {
         self.verification = verification;
+        self
+    }
+
+    /// The same, without which plain files nothing becomes active: said before anything is offered.
+    #[must_use]
+    pub fn expecting_files(self) -> Self {
+        self.parts().expect_files();
         self
     }
 
@@ -188,25 +203,49 @@ impl Publisher {
         bundle.map(|candidate| Arc::clone(&candidate.bundle))
     }
 
-    /// Says which bundles must be there, from now on: nothing becomes active before, and one that is
-    /// not named any more leaves with the next activation, at once when nothing is missing. Blocks.
+    /// Begins another source of the bundle `name`, and gives it a number: what came from the one
+    /// before and is not active is withdrawn, and what still comes from it is refused.
+    pub fn renew(&self, name: &Arc<str>) -> u64 {
+        let (generation, withdrawn) = self.parts().renew(name);
+        // It is freed where checks do not wait for it.
+        drop(self.loader.run(move || drop(withdrawn)));
+        self.show_waiting();
+        generation
+    }
+
+    /// Says which bundles must be there, from now on: nothing becomes active for the first time
+    /// before, and one that is not named any more leaves once nothing is missing. Blocks.
     pub fn expect(
         &self,
         names: impl IntoIterator<Item = Arc<str>>,
     ) -> Result<Activated, ActivationError> {
         let _turn = self.take_turn();
         let names: BTreeSet<Arc<str>> = names.into_iter().collect();
-        let changes = self.parts().expect_bundles(names);
-        if !changes || self.active.load().is_none() {
+        let (changes, missing) = {
+            let mut parts = self.parts();
+            (parts.expect_bundles(names), parts.missing())
+        };
+        if !changes || !missing.is_empty() || self.active.load().is_none() {
+            self.show_waiting();
             return Ok(self.waiting());
         }
         self.attempt(None)
     }
 
+    /// Whether each of `files` can be read by itself, whatever bundles there are. Blocks.
+    pub fn read_files(&self, files: &[PolicyFile]) -> Result<(), ActivationError> {
+        let set = PolicySet {
+            files,
+            bundles: &[],
+            verification: Some(&self.verification),
+        };
+        Ok(Policy::read_set(&set, &self.load)?)
+    }
+
     /// Makes `files` the plain files of the policy, or keeps those there are. Blocks.
     pub fn set_files(&self, files: Vec<PolicyFile>) -> Result<Activated, ActivationError> {
         let _turn = self.take_turn();
-        self.parts().offer(Key::Files, Part::Files(files.into()));
+        self.parts().offer(Key::Files, Part::of_files(files));
         self.attempt(Some(&Key::Files))
     }
 
@@ -217,7 +256,7 @@ impl Publisher {
         let key = Key::Bundle(Arc::clone(&name));
         {
             let mut parts = self.parts();
-            if !parts.expects(&key) {
+            if !parts.expects(&key) || parts.generation(&name) != candidate.generation {
                 return Err(ActivationError::Unexpected(name));
             }
             let active = self.active.load().is_some();
@@ -256,32 +295,73 @@ impl Publisher {
 
     /// Compiles what there is with what was offered, `of` last, and makes it active.
     fn attempt(&self, of: Option<&Key>) -> Result<Activated, ActivationError> {
-        let selections = {
-            let parts = self.parts();
-            if !parts.missing().is_empty() {
-                drop(parts);
-                return Ok(self.waiting());
-            }
-            parts.selections(of)
-        };
-        let mut first = None;
-        for selection in selections {
-            match self.make(&selection) {
-                Ok((next, took)) => {
-                    self.publish(next, &selection);
-                    return Ok(Activated::Now(took));
-                }
-                // What is wrong with everything together says most.
-                Err(error) => drop(first.get_or_insert(error)),
-            }
+        let attempted = self.try_for(of);
+        self.show_waiting();
+        attempted
+    }
+
+    fn try_for(&self, of: Option<&Key>) -> Result<Activated, ActivationError> {
+        if self.parts().must_wait() {
+            return Ok(self.waiting());
         }
-        match first {
-            None => Ok(Activated::Same),
-            Some(error) => {
+        let mut left = MOST_TRIED;
+        match self.try_one(of, &mut left) {
+            Tried::Active(took) => {
+                // What was refused before may fit what is active now.
+                while let Tried::Active(_) = self.try_one(None, &mut left) {}
+                Ok(Activated::Now(took))
+            }
+            Tried::Failed(error) => {
                 self.refuse(of, &error);
                 Err(error)
             }
+            Tried::Nothing => match of.and_then(Key::bundle) {
+                // Its source has ended meanwhile.
+                Some(name) => Err(ActivationError::Unexpected(Arc::clone(name))),
+                None => Ok(Activated::Same),
+            },
         }
+    }
+
+    /// Makes the first selection active that can be, and compiles at most as many as are `left`.
+    fn try_one(&self, of: Option<&Key>, left: &mut u8) -> Tried {
+        let selections = self.parts().selections(of);
+        let mut first = None;
+        for selection in selections {
+            let wanted = {
+                let parts = self.parts();
+                parts.have(&selection) && !parts.is_active(&selection)
+            };
+            if !wanted {
+                continue;
+            }
+            // Not in the `match`, which would hold the lock.
+            let known = self.failed().of(&selection.content);
+            let error = match known {
+                Some(error) => error,
+                None => {
+                    let Some(fewer) = left.checked_sub(1) else {
+                        break;
+                    };
+                    *left = fewer;
+                    match self.make(&selection) {
+                        Ok((next, took)) => {
+                            if self.publish(next, &selection) {
+                                return Tried::Active(took);
+                            }
+                            continue;
+                        }
+                        Err(error) => {
+                            self.failed().add(&selection.content, &error);
+                            error
+                        }
+                    }
+                }
+            };
+            // What is wrong with it alone says most.
+            first.get_or_insert(error);
+        }
+        first.map_or(Tried::Nothing, Tried::Failed)
     }
 
     fn make(&self, selection: &Selection) -> Result<(Active, Took), ActivationError> {
@@ -318,12 +398,19 @@ impl Publisher {
         }
     }
 
-    fn publish(&self, next: Active, selection: &Selection) {
+    /// Makes `next` active, unless something of it was withdrawn.
+    fn publish(&self, next: Active, selection: &Selection) -> bool {
         let next = Arc::new(next);
         let at = self.clock.now().unix;
         let old = self.active.load_full();
-        self.active.publish(Arc::clone(&next));
-        let replaced = self.parts().activate(selection);
+        let replaced = {
+            let mut parts = self.parts();
+            if !parts.have(selection) {
+                return false;
+            }
+            self.active.publish(Arc::clone(&next));
+            parts.activate(selection)
+        };
         *self.last() = Last {
             activated_at: Some(at),
             error: None,
@@ -355,6 +442,7 @@ impl Publisher {
         if let Some(old) = old {
             drop(self.loader.run(move || Active::retire(old)));
         }
+        true
     }
 
     /// Tells why nothing changed. Before there is any policy that concerns every bundle.
@@ -381,6 +469,16 @@ impl Publisher {
             kept: kept.as_deref().map(|active| active.policy().revision()),
         }
         .emit(&self.metrics);
+    }
+
+    /// Shows of every bundle what it waits for.
+    fn show_waiting(&self) {
+        // Held, so that what is shown last is what is true.
+        let parts = self.parts();
+        for (name, waiting) in parts.waiting() {
+            self.statuses
+                .change(&name, |status| status.waiting = waiting);
+        }
     }
 
     fn waiting(&self) -> Activated {
@@ -415,10 +513,24 @@ impl Publisher {
         self.parts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn failed(&self) -> MutexGuard<'_, Failed> {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn last(&self) -> MutexGuard<'_, Last> {
         self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// What came of trying selections one after the other.
+enum Tried {
+    Active(Took),
+    Failed(ActivationError),
+    Nothing,
+}
+
+/// The most that is compiled for one offer.
+const MOST_TRIED: u8 = 8;
 
 /// How many threads answer checks, as tokio counts them.
 fn workers() -> usize {

@@ -41,7 +41,7 @@ fn config(server: &BundleServer, folder: &Path) -> Config {
 }
 
 /// `GET` on the admin port.
-async fn get(folder: &Path, path: &str) -> Option<(u16, String)> {
+pub(crate) async fn get(folder: &Path, path: &str) -> Option<(u16, String)> {
     let mut stream = UnixStream::connect(folder.join("admin")).await.ok()?;
     let request = format!("GET {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
@@ -52,7 +52,11 @@ async fn get(folder: &Path, path: &str) -> Option<(u16, String)> {
 }
 
 /// Waits until what `path` shows is as wanted.
-async fn shows(folder: &Path, path: &str, wanted: impl Fn(u16, &Value) -> bool) -> Value {
+pub(crate) async fn shows(
+    folder: &Path,
+    path: &str,
+    wanted: impl Fn(u16, &Value) -> bool,
+) -> Value {
     soon(async {
         loop {
             if let Some((status, body)) = get(folder, path).await {

@@ -1,4 +1,4 @@
-//! Whether a bundle holds readiness back: until it is active, and, if so configured, while its source
+//! Whether a bundle holds readiness back: until it is active, or was added to a policy that is, and, if so configured, while its source
 //! has been silent for too long.
 
 use std::{
@@ -13,8 +13,10 @@ use super::{
     status::{Status, Statuses},
 };
 use crate::{
+    check::Active,
     clock::Clock,
     ready::{Pending, Ready},
+    snapshot::Snapshot,
     telemetry::{BundleOld, Metrics},
 };
 
@@ -27,10 +29,10 @@ pub(super) struct Hold {
 }
 
 impl Hold {
-    /// Holds readiness back for the bundle `name`.
-    pub(super) fn new(ready: &Ready, name: &str) -> Self {
+    /// For the bundle `name`: whether it holds readiness back from now on.
+    pub(super) fn new(ready: &Ready, name: &str, held: bool) -> Self {
         let name = format!("bundle:{name}");
-        let pending = Mutex::new(Some(ready.register(name.clone())));
+        let pending = Mutex::new(held.then(|| ready.register(name.clone())));
         Self {
             ready: ready.clone(),
             name,
@@ -54,6 +56,8 @@ impl Hold {
 pub(super) struct Watch {
     pub(super) name: Arc<str>,
     pub(super) hold: Arc<Hold>,
+    /// The policy: once there is one, a bundle that is new is not waited for.
+    pub(super) policy: Snapshot<Active>,
     pub(super) max_age: Option<MaxAge>,
     pub(super) statuses: Statuses,
     pub(super) metrics: Arc<Metrics>,
@@ -79,7 +83,11 @@ impl Watch {
                 self.tell(old, age);
             }
             let unready = old && self.max_age.is_some_and(|max| max.unready);
-            self.hold.set(!status.active || unready);
+            self.hold.set(if status.active {
+                unready
+            } else {
+                self.policy.load().is_none()
+            });
             let next = self
                 .max_age
                 .filter(|_| !old)

@@ -36,6 +36,8 @@ pub(super) struct Follower {
     place: String,
     downloader: Downloader,
     publisher: Arc<Publisher>,
+    /// What the publisher knows this source by.
+    generation: u64,
     statuses: Statuses,
     activations: watch::Receiver<u64>,
     metrics: Arc<Metrics>,
@@ -86,6 +88,7 @@ impl Follower {
             schedule: Schedule::new(source.polling),
             statuses: publisher.statuses().clone(),
             activations: publisher.activations(),
+            generation: publisher.renew(&source.name),
             source,
             downloader,
             publisher,

@@ -63,11 +63,23 @@ impl Followers {
             .filter(|name| !names.contains(name))
             .cloned()
             .collect();
-        // Held back before anything is expected: ready means active.
+        // Before anything is tried anew: what a source has left behind may not be verified as it must.
+        for source in &sources {
+            let running = self.running.get(&source.name);
+            if running.is_some_and(|running| running.source != *source) {
+                self.publisher.renew(&source.name);
+            }
+        }
+        // Held back before anything is expected: ready means active. A complete set is ready without
+        // what comes on top of it.
+        let first = self.publisher.active().load().is_none();
         let mut holds: BTreeMap<Arc<str>, Arc<Hold>> = BTreeMap::new();
         for name in &names {
             if !self.running.contains_key(name) {
-                holds.insert(Arc::clone(name), Arc::new(Hold::new(&self.ready, name)));
+                holds.insert(
+                    Arc::clone(name),
+                    Arc::new(Hold::new(&self.ready, name, first)),
+                );
                 self.publisher.statuses().add(name, "");
             }
         }
@@ -116,6 +128,7 @@ impl Followers {
         let watch = Watch {
             name: Arc::clone(&name),
             hold: Arc::clone(&hold),
+            policy: self.publisher.active().clone(),
             max_age: source.max_age,
             statuses,
             metrics: Arc::clone(&self.metrics),

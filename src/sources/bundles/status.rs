@@ -38,6 +38,8 @@ pub struct Status {
     pub last_successful_activation: Option<Duration>,
     /// What went wrong last; `None` once it goes well again.
     pub failure: Option<Failure>,
+    /// What a bundle that came is held back for; `None`: for nothing.
+    pub waiting: Option<Arc<str>>,
     /// How long the steps of the last archive took.
     pub timings: Timings,
     /// The key that verified the active bundle.

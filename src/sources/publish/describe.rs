@@ -46,6 +46,9 @@ pub fn bundles(statuses: &[Status]) -> Map<String, Value> {
             let error = json!({"stage": failure.stage.as_str(), "message": failure.message});
             shown.insert("error".to_owned(), error);
         }
+        if let Some(waiting) = &status.waiting {
+            shown.insert("waiting".to_owned(), json!(waiting));
+        }
         if let Some(key) = &status.signed_by {
             shown.insert("signed_by".to_owned(), json!(key));
         }

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Why an offer did not become part of the policy. It is kept, and tried again with later ones.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum ActivationError {
     /// It does not compile with the others.
     #[error(transparent)]
@@ -19,7 +19,7 @@ pub enum ActivationError {
     /// Tests that come with it fail.
     #[error("{}", failed_tests(.0))]
     Tests(Vec<TestResult>),
-    /// No bundle of this name is configured, or not any more.
+    /// No bundle of this name is configured, or not any more, or not with the source it came from.
     #[error("no bundle `{0}` is configured")]
     Unexpected(Arc<str>),
 }

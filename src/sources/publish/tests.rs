@@ -73,6 +73,7 @@ fn candidate(name: &str, revision: &str, root: &str, module: &str) -> Candidate 
         digest: digest::of_parts([archive.as_slice()]),
         run_tests: false,
         signed_by: None,
+        generation: 0,
     }
 }
 
@@ -165,6 +166,37 @@ fn plain_files_wait_for_the_bundles_too() {
     let waiting = publisher.set_files(files).unwrap();
     assert_eq!(waiting, Activated::Waiting(vec!["lib".into()]));
     assert!(is_now(&publisher.offer(lib("l1", "yes")).unwrap()));
+}
+
+#[test]
+fn bundles_wait_for_the_plain_files_too() {
+    let publisher = publisher().expecting_files();
+    publisher.statuses().add(&"lib".into(), "somewhere");
+    publisher.expect(["lib".into()]).unwrap();
+    let bundle = candidate("lib", "l1", "envoy", "package envoy.authz\nallow := true");
+    let waiting = publisher.offer(bundle).unwrap();
+    assert_eq!(waiting, Activated::Waiting(vec!["policy files".into()]));
+    assert!(publisher.active().load().is_none() && !publisher.is_complete());
+    let files = file("package blocked\nx := 1");
+    assert!(is_now(&publisher.set_files(files).unwrap()));
+    assert!(publisher.is_complete());
+}
+
+#[test]
+fn files_are_read_by_themselves_whatever_they_need_of_a_bundle() {
+    let publisher = expecting(&["lib"]);
+    let needs = file("package envoy.authz\nimport data.lib\nallow if lib.yes(1)");
+    publisher.read_files(&needs).unwrap();
+    let broken = PolicyFile {
+        name: "blocked.json".into(),
+        data_path: Vec::new(),
+        bytes: b"{\"blocked\": ".to_vec(),
+    };
+    for broken in [vec![broken], file("package envoy.authz\nallow if )")] {
+        let error = publisher.read_files(&broken).unwrap_err();
+        let name = &broken.first().unwrap().name;
+        assert!(error.to_string().contains(name), "{error}");
+    }
 }
 
 #[test]
@@ -302,14 +334,24 @@ fn a_bundle_that_is_needed_stays_when_it_is_not_configured_any_more() {
 }
 
 #[test]
-fn a_bundle_that_is_configured_later_is_waited_for() {
+fn a_bundle_that_is_configured_later_holds_up_no_other() {
     let publisher = active();
     let names = || ["authz", "lib", "other"].map(Arc::from);
     let waiting = publisher.expect(names()).unwrap();
     assert_eq!(waiting, Activated::Waiting(vec!["other".into()]));
     assert!(!publisher.is_complete() && publisher.active().load().is_some());
+    // Neither while it is not there, nor while it does not compile.
+    assert!(is_now(&publisher.offer(lib("l2", "yes")).unwrap()));
+    let broken = candidate("other", "o0", "other", "package other\nx := y(1)");
+    publisher.offer(broken).unwrap_err();
+    assert!(is_now(&publisher.offer(lib("l3", "yes")).unwrap()));
+    assert_eq!(revision(&publisher, "lib").as_deref(), Some("l3"));
+    assert!(!publisher.is_complete());
     let later = candidate("other", "o1", "other", "package other");
     publisher.statuses().add(&"other".into(), "somewhere");
     assert!(is_now(&publisher.offer(later).unwrap()));
     assert!(publisher.is_complete());
 }
+
+mod exchanged;
+mod waiting;

@@ -172,6 +172,7 @@ impl Follower {
             digest: held.digest,
             run_tests: self.source.run_tests,
             signed_by: held.bundle.signed_by().map(Into::into),
+            generation: self.generation,
         };
         let publisher = Arc::clone(&self.publisher);
         let begun = self.clock.instant();

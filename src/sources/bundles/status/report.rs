@@ -58,6 +58,8 @@ impl Status {
             add("errors", (!errors.is_empty()).then(|| errors.into()));
             // A number, as `json.Number` of Go is written.
             add("http_code", failure.http_status.map(Value::from));
+        } else {
+            add("message", self.waiting.as_ref().map(|text| json!(text)));
         }
         let metrics = timers(&self.timings);
         add("metrics", (!metrics.is_empty()).then(|| metrics.into()));
