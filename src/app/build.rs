@@ -253,10 +253,12 @@ fn publisher(
     clock: Clock,
 ) -> Result<Publisher, BuildError> {
     let input = input_options(config)?;
-    let source = if files.is_empty() {
-        "the embedded default policy".to_owned()
-    } else {
+    let source = if !files.is_empty() {
         files.to_string()
+    } else if has_bundles(config) {
+        "bundles".to_owned()
+    } else {
+        "the embedded default policy".to_owned()
     };
     let metrics = Arc::clone(metrics);
     let publisher = Publisher::new(config.load_options(), input, source, metrics, clock)
