@@ -32,6 +32,9 @@ pub struct Status {
     pub last_request: Option<Duration>,
     /// When it last answered: with a bundle, or that there is no other.
     pub last_successful_request: Option<Duration>,
+    /// When it last said that there is no other bundle, or gave one that was verified and in order:
+    /// what counts for `max_age`.
+    pub last_heard: Option<Duration>,
     /// When an archive last came.
     pub last_successful_download: Option<Duration>,
     /// When a bundle last became active.

@@ -1,6 +1,6 @@
 //! The bundle on disk: offered at the start like any other, written after it became active.
 
-use super::{Follower, round::Trouble};
+use super::{Follower, round::Trouble, take::Origin};
 use crate::{
     sources::bundles::{download::Archive, persisted::PersistedError, status::Stage},
     telemetry::{BundleNotPersisted, BundleNotRestored, BundlePersisted, BundleRestored},
@@ -21,7 +21,8 @@ impl Follower {
             Err(error) => return self.not_restored(&error, Stage::Read),
         };
         let begun = self.clock.instant();
-        let taken = self.take(archive, begun, std::time::Duration::ZERO).await;
+        let nothing = std::time::Duration::ZERO;
+        let taken = self.take(archive, Origin::Disk, begun, nothing).await;
         match taken {
             Ok(()) => self.restored(),
             Err(trouble) => {
