@@ -6,51 +6,75 @@ use crate::policy::data::lookup;
 use crate::policy::diagnostic::Diagnostic;
 use crate::policy::refs::data_path;
 
-/// The parts of `data` that a bundle owns.
+/// The parts of `data` that a bundle owns; none lies in another.
 #[derive(Clone, Debug)]
-pub(in crate::policy) struct Roots(Vec<Vec<String>>);
+pub(in crate::policy) struct Roots {
+    /// As the manifest has them, without slashes around them.
+    declared: Vec<String>,
+    /// In order: whatever lies in a root comes behind it and before the next one.
+    sorted: Vec<Vec<String>>,
+}
 
 impl Roots {
     /// The roots of the manifest of `bundle`; without any it owns everything.
     pub(super) fn new(bundle: &str, declared: Option<&[String]>) -> Result<Self, Diagnostic> {
         let everything = [String::new()];
         let declared = declared.unwrap_or(&everything);
-        let roots: Vec<Vec<String>> = declared.iter().map(|root| segments(root)).collect();
-        for (at, left) in roots.iter().enumerate() {
-            let mut others = roots.iter().skip(at.saturating_add(1));
-            let problem = if is_reserved(left) {
-                format!("the root `{}` belongs to the gate itself", left.join("/"))
-            } else if let Some(right) = others.find(|right| nested(left, right)) {
-                let (left, right) = (left.join("/"), right.join("/"));
-                format!("the roots `{left}` and `{right}` of the manifest overlap")
-            } else {
-                continue;
-            };
-            return Err(Diagnostic::of_file(bundle, problem));
-        }
-        Ok(Self(roots))
+        let mut sorted: Vec<Vec<String>> = declared.iter().map(|root| segments(root)).collect();
+        sorted.sort_unstable();
+        let neighbours = sorted.iter().zip(sorted.iter().skip(1));
+        let reserved = sorted.iter().find(|root| is_reserved(root));
+        let problem = if let Some(root) = reserved {
+            format!("the root `{}` belongs to the gate itself", root.join("/"))
+        } else if let Some((left, right)) = first_nested(neighbours) {
+            format!("the roots `{left}` and `{right}` of the manifest overlap")
+        } else {
+            let declared = declared.iter().map(|root| root.trim_matches('/').to_owned());
+            return Ok(Self {
+                declared: declared.collect(),
+                sorted,
+            });
+        };
+        Err(Diagnostic::of_file(bundle, problem))
     }
 
     /// Whether these are the same roots, in whatever order.
     pub(super) fn same(&self, other: &Self) -> bool {
-        let all_in = |left: &Self, right: &Self| left.0.iter().all(|root| right.0.contains(root));
-        all_in(self, other) && all_in(other, self)
+        self.sorted == other.sorted
     }
 
     /// Each root with slashes between its parts, as OPA writes them.
-    pub(super) fn paths(&self) -> impl Iterator<Item = String> {
-        self.0.iter().map(|root| root.join("/"))
+    pub(super) fn paths(&self) -> impl Iterator<Item = &str> {
+        self.declared.iter().map(String::as_str)
     }
 
     /// Whether `path` lies under a root.
     pub(in crate::policy) fn contain(&self, path: &[String]) -> bool {
-        self.0.iter().any(|root| path.starts_with(root))
+        self.before(path).is_some_and(|root| path.starts_with(root))
     }
 
-    /// The roots as the manifest writes them.
+    /// The roots as the manifest writes them, not all of many.
     pub(in crate::policy) fn text(&self) -> String {
-        let roots: Vec<String> = self.paths().collect();
-        format!("[`{}`]", roots.join("`, `"))
+        let shown: Vec<&str> = self.paths().take(MAX_LISTED).collect();
+        let more = self.declared.len().saturating_sub(shown.len());
+        let shown = shown.join("`, `");
+        match more {
+            0 => format!("[`{shown}`]"),
+            more => format!("[`{shown}` and {more} more]"),
+        }
+    }
+
+    /// The last root that is `path` or stands before it: the only one that `path` can lie in.
+    fn before(&self, path: &[String]) -> Option<&[String]> {
+        let behind = self.sorted.partition_point(|root| root.as_slice() <= path);
+        let before = behind.checked_sub(1)?;
+        self.sorted.get(before).map(Vec::as_slice)
+    }
+
+    /// The first root that is `path` or stands behind it: if none lies in `path` this one does not.
+    fn behind(&self, path: &[String]) -> Option<&[String]> {
+        let from = self.sorted.partition_point(|root| root.as_slice() < path);
+        self.sorted.get(from).map(Vec::as_slice)
     }
 
     /// The data outside all roots, and where the gate itself has data.
@@ -77,7 +101,7 @@ impl Roots {
         }
         match node.as_object() {
             // Only where a root may still lie below; documents are at most as deep as roots.
-            Ok(object) if self.0.iter().any(|root| root.starts_with(path)) => {
+            Ok(object) if self.behind(path).is_some_and(|root| root.starts_with(path)) => {
                 for (key, child) in object.iter() {
                     path.push(key.as_string().map(ToString::to_string).unwrap_or_default());
                     self.collect_outside(child, path, outside);
@@ -91,15 +115,27 @@ impl Roots {
 
 /// The first pair of roots that both bundles claim.
 pub(in crate::policy) fn overlap(left: &Roots, right: &Roots) -> Option<(String, String)> {
-    left.0
-        .iter()
-        .flat_map(|l| right.0.iter().map(move |r| (l, r)))
-        .find(|(l, r)| nested(l, r))
-        .map(|(l, r)| (l.join("/"), r.join("/")))
+    if right.sorted.len() < left.sorted.len() {
+        return overlap(right, left).map(|(right, left)| (left, right));
+    }
+    let near = |root: &Vec<String>| [right.before(root), right.behind(root)];
+    let pairs = left.sorted.iter().flat_map(|root| {
+        let near = near(root).into_iter().flatten();
+        near.map(move |other| (root, other))
+    });
+    first_nested(pairs)
 }
 
-fn nested(left: &[String], right: &[String]) -> bool {
-    left.starts_with(right) || right.starts_with(left)
+/// The first pair of which one lies in the other.
+fn first_nested<'r, L, R>(pairs: impl Iterator<Item = (&'r L, &'r R)>) -> Option<(String, String)>
+where
+    L: AsRef<[String]> + ?Sized + 'r,
+    R: AsRef<[String]> + ?Sized + 'r,
+{
+    pairs
+        .map(|(left, right)| (left.as_ref(), right.as_ref()))
+        .find(|(left, right)| left.starts_with(right) || right.starts_with(left))
+        .map(|(left, right)| (left.join("/"), right.join("/")))
 }
 
 /// Whether `path` lies at or below `data.system.bundles`, where the manifests are.
@@ -119,5 +155,8 @@ fn segments(path: &str) -> Vec<String> {
 /// Where the manifests are, below `data`.
 pub(in crate::policy) const RESERVED: [&str; 2] = ["system", "bundles"];
 
-/// How many places outside the roots are told.
+/// How many places outside the roots, and how many roots, are told.
 const MAX_LISTED: usize = 20;
+
+#[cfg(test)]
+mod tests;
