@@ -47,6 +47,18 @@ pub struct Status {
     pub signed_by: Option<Arc<str>>,
     /// Whether the active bundle was read from disk, and its source has not been heard from since.
     pub from_disk: bool,
+    /// Where a bundle is good only once it was made use of, as that of discovery: what came of the last
+    /// one. `None`: nobody looks.
+    pub review: Option<Review>,
+}
+
+/// What came of using an active bundle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Review {
+    /// The number of the activation that was looked at last; 0: none.
+    pub activation: u64,
+    /// Whether what it brought is in use.
+    pub good: bool,
 }
 
 /// What an archive holds.

@@ -244,7 +244,9 @@ impl Follower {
         // The first is compared with itself: it must have a place in the order.
         let mut before = before.chain(self.on_disk.as_deref()).peekable();
         if before.peek().is_none() {
-            return order.allows(to, to).map_err(|error| Trouble::of_order(&error));
+            return order
+                .allows(to, to)
+                .map_err(|error| Trouble::of_order(&error));
         }
         let allowed = before.try_for_each(|from| match form {
             Form::Snapshot => order.allows(from, to),
