@@ -190,8 +190,7 @@ async fn with_an_order_a_delta_must_be_newer() {
         server.set(PATH, Version::new("1", version(1)));
         let gate = Gate::start(vec![source]).await;
         gate.decides(1).await;
-        let manifest =
-            format!(r#"{{"revision": "{revision}", "roots": ["envoy", "release"]}}"#);
+        let manifest = format!(r#"{{"revision": "{revision}", "roots": ["envoy", "release"]}}"#);
         let patch = br#"{"data": [{"op": "upsert", "path": "/release/more", "value": 7}]}"#;
         let delta = archive(&[(".manifest", manifest.as_bytes()), ("patch.json", patch)]);
         server.set(PATH, Version::new("x", version(9)).delta("1", delta));

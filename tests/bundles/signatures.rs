@@ -22,6 +22,11 @@ impl Publisher {
         Self(KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap())
     }
 
+    /// As configurations have it.
+    pub(crate) fn public_key(&self) -> String {
+        self.0.public_key_pem()
+    }
+
     /// Makes whoever follows `source` believe this one alone, under the id `ours`.
     pub(crate) fn is_believed_by(&self, source: &mut Source) {
         let key = Key::from_config(&self.0.public_key_pem(), Some("ES256"), None).unwrap();
@@ -126,7 +131,10 @@ async fn only_what_the_right_key_has_signed_becomes_active() {
         server.set(PATH, Version::new("1", ours.signed(1)));
         let gate = Gate::start(vec![source]).await;
         gate.decides(1).await;
-        assert_eq!(gate.status("authz").signed_by.as_deref(), Some("ours"));
+        gate.status_when("authz", |status| {
+            status.signed_by.as_deref() == Some("ours")
+        })
+        .await;
         server.set(PATH, Version::new("bad", bad));
         let failure = gate.fails("authz", Stage::Read).await.failure.unwrap();
         assert!(
