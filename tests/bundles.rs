@@ -29,6 +29,8 @@ mod following;
 mod gate;
 #[path = "bundles/killed.rs"]
 mod killed;
+#[path = "bundles/order.rs"]
+mod order;
 #[path = "bundles/persistence.rs"]
 mod persistence;
 #[path = "bundles/plain.rs"]

@@ -330,3 +330,37 @@ async fn a_gate_starts_with_the_configuration_on_disk_while_the_source_is_away()
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_configuration_that_cannot_be_used_does_not_replace_the_last_good_one_on_disk() {
+    let server = BundleServer::start().await;
+    bundle(&server, "/authz", "envoy.authz", "authz-1");
+    let good = json!({"bundles": {"authz": polled("authz")}});
+    discover(&server, "1", &good);
+    let folder = tempfile::tempdir().unwrap();
+    let kept_at = format!("persistence_directory: {}", folder.path().display());
+    let file = folder.path().join("bundles/discovery/bundle.tar.gz");
+    let mut first = gate(&server, &kept_at);
+    let kept = (&mut first.started).await.unwrap();
+    first.has(&[("authz", "authz-1")]).await;
+    let asked = server.requests("/d", 2).await.len();
+    let written = fs::read(&file).unwrap();
+    let wrong = json!({"bundles": {"authz": {"trigger": "often"}}});
+    discover(&server, "2", &wrong);
+    reported(&server, |discovery| discovery["code"] == "bundle_error").await;
+    // It would be written before the source is asked again.
+    server.requests("/d", asked + 1).await;
+    assert_eq!(fs::read(&file).unwrap(), written);
+    drop(kept);
+    server.set("/d", Answer::status(503));
+    let mut second = gate(&server, &kept_at);
+    let kept = (&mut second.started).await.unwrap();
+    second.has(&[("authz", "authz-1")]).await;
+    // The next good one is kept again.
+    let asked = server.seen("/d").len();
+    discover(&server, "3", &good);
+    reported(&server, |discovery| discovery["active_revision"] == "3").await;
+    server.requests("/d", asked + 2).await;
+    assert_ne!(fs::read(&file).unwrap(), written);
+    drop(kept);
+}

@@ -2,8 +2,8 @@
 //!
 //! A discovery bundle is followed like any other, into a publisher of its own whose policy is the
 //! configuration. Promises that nothing but the sections named in [`crate::config::Discovered`]
-//! changes, that a configuration which cannot be used leaves the last good one in place with the
-//! reason in status, and that no bundle is followed before the first one is in use.
+//! changes, that a configuration which cannot be used leaves the last good one in place, also on disk,
+//! with the reason in status, and that no bundle is followed before the first one is in use.
 
 mod evaluate;
 
@@ -25,7 +25,7 @@ use crate::{
     sources::{
         bundles::{
             Followers,
-            status::{Failure, Stage, Status, Statuses},
+            status::{Failure, Review, Stage, Status, Statuses},
         },
         publish::Publisher,
     },
@@ -188,6 +188,9 @@ impl Discovering {
         let mut activations = self.publisher.activations();
         let mut statuses = self.publisher.statuses().watch();
         let mut followers = self.keeper.followers(&self.publisher);
+        let name = Arc::clone(&discovery.source.name);
+        self.publisher.statuses().add(&name, "");
+        self.reviewed(&name);
         followers.follow(vec![discovery.source]).await;
         loop {
             let number = *activations.borrow_and_update();
@@ -196,6 +199,7 @@ impl Discovering {
             {
                 self.taken = number;
                 self.take(active, &discovery.decision).await;
+                self.reviewed(&name);
             }
             self.show(statuses.current());
             tokio::select! {
@@ -205,6 +209,16 @@ impl Discovering {
                 else => return,
             }
         }
+    }
+
+    /// Tells what came of the last configuration: only one that is in use is kept on disk.
+    fn reviewed(&self, name: &str) {
+        let review = Review {
+            activation: self.taken,
+            good: self.in_use && self.failure.is_none(),
+        };
+        let statuses = self.publisher.statuses();
+        statuses.change(name, |status| status.review = Some(review));
     }
 
     async fn take(&mut self, active: Arc<Active>, decision: &[String]) {

@@ -17,7 +17,7 @@ use super::{
     problem::{Complaint, join},
     section::Section,
     services::Services,
-    value::{integer, text},
+    value::{integer, shown, text},
 };
 use crate::sources::bundles::{Kind, MaxAge, Source};
 
@@ -47,7 +47,7 @@ pub(super) fn read(root: &mut Section<'_>, given: Given<'_>) -> Vec<Source> {
     let mut sources: Vec<Source> = root
         .entries("bundles", |name, section| {
             names.push(name.to_owned());
-            if let Some(complaint) = name_complaint(name) {
+            if let Some(complaint) = name_complaint(name, given.discovery) {
                 section.complain(complaint);
             }
             let resource = section.value("resource", text);
@@ -81,7 +81,7 @@ fn old(section: &mut Section<'_>, given: Given<'_>, names: &mut Vec<String>) -> 
     let prefix = section.value("prefix", text).unwrap_or("bundles");
     let resource = section.value("resource", text);
     let name = section.required("name", text);
-    if let Some(complaint) = name.and_then(name_complaint) {
+    if let Some(complaint) = name.and_then(|name| name_complaint(name, given.discovery)) {
         section.problem("name", complaint);
     }
     if resource.is_some() {
@@ -106,6 +106,12 @@ fn source(
 ) -> Option<Source> {
     let wishes = given.ours.of(name);
     let persist = section.flag("persist");
+    if wishes.named.monotonic.is_some() && !persist {
+        let text = "its order (`monotonic`) is forgotten at a restart without `persist`";
+        section
+            .report()
+            .warn(format!("bundle `{}`: {text}", shown(name)));
+    }
     let file_bytes = section.value("size_limit_bytes", integer(1..=ours::MOST_BYTES));
     let mut limits = wishes.limits();
     // What `named` says of this bundle is nearer than what OPA's key says, and that nearer than the rest.

@@ -167,7 +167,7 @@ fn over(own: Value, found: Value, name: &str, overridden: &mut Vec<String>) -> V
 }
 
 /// The name of the bundle, in status and below `persistence_directory`.
-const NAME: &str = "discovery";
+pub(super) const NAME: &str = "discovery";
 /// Sections whose entries decide whom to believe: new ones may come, those of the start stay.
 const TRUSTED: [&str; 2] = ["keys", "services"];
 /// The sections that can change without a restart.

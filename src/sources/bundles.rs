@@ -101,7 +101,7 @@ impl Default for Polling {
 /// When a gate that hears nothing from a source says so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MaxAge {
-    /// How long ago the source was last heard from (a new bundle or "not modified").
+    /// How long ago the source was last heard from (a bundle that is genuine, or "not modified").
     pub age: Duration,
     /// Whether the gate is then not ready any more.
     pub unready: bool,

@@ -4,9 +4,12 @@ use portcullis::sources::bundles::status::{Form, Stage, Status};
 use serde_json::json;
 use tempfile::TempDir;
 
+use portcullis::policy::bundle::RevisionOrder;
+
 use crate::{
-    gate::{Gate, PATH, at, soon},
+    gate::{Gate, PATH, at, soon, version},
     server::{Answer, BundleServer, Seen, Version, archive},
+    signatures::{Publisher, packed},
 };
 
 /// A bundle whose decision is a number in its data.
@@ -121,4 +124,85 @@ async fn what_is_kept_on_disk_is_the_last_snapshot() {
         Version::new("2", snapshot(2)).delta("1", b"never".to_vec()),
     );
     gate.decides(2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signed_delta_is_neither_asked_for_nor_taken() {
+    let ours = Publisher::new();
+    let files = vec![
+        (
+            ".manifest".to_owned(),
+            br#"{"revision": "2", "roots": ["envoy", "release"]}"#.to_vec(),
+        ),
+        (
+            "patch.json".to_owned(),
+            br#"{"data": [{"op": "upsert", "path": "/release/number", "value": 2}]}"#.to_vec(),
+        ),
+    ];
+    let delta = packed(&files, &ours.signature(&files, "ours"));
+    let server = BundleServer::start().await;
+    let mut source = at(&server, "authz");
+    ours.is_believed_by(&mut source);
+    server.set(PATH, Version::new("1", ours.signed(1)));
+    let gate = Gate::start(vec![source]).await;
+    gate.decides(1).await;
+    server.set(PATH, Answer::ok(delta));
+    let failure = gate.fails("authz", Stage::Patch).await.failure.unwrap();
+    assert!(
+        failure.message.contains("cannot prove what it follows"),
+        "{}",
+        failure.message
+    );
+    let seen = server.seen(PATH).len();
+    let seen = soon(server.requests(PATH, seen + 2)).await;
+    for request in &seen {
+        assert_eq!(request.header("prefer"), Some("modes=snapshot"));
+    }
+    assert_eq!(gate.status("authz").active_revision.as_deref(), Some("1"));
+    server.set(PATH, Version::new("3", ours.signed(3)));
+    gate.decides(3).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delta_that_was_not_asked_for_is_refused() {
+    let (server, gate) = deciding_by_a_snapshot().await;
+    let refused = Answer::ok(delta(2, "/release/nothing/there"));
+    server.set(PATH, refused);
+    gate.fails("authz", Stage::Patch).await;
+    // After that only whole bundles are asked for.
+    server.set(PATH, Answer::ok(delta(3, "/release/number")));
+    let unasked = |status: &Status| {
+        let failure = status.failure.as_ref();
+        failure.is_some_and(|failure| failure.message.contains("a whole bundle was asked for"))
+    };
+    gate.status_when("authz", unasked).await;
+    assert_eq!(gate.version(), Some(1));
+    server.set(PATH, Version::new("4", snapshot(4)));
+    gate.decides(4).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_an_order_a_delta_must_be_newer() {
+    for (revision, taken) in [(1, false), (2, true)] {
+        let server = BundleServer::start().await;
+        let mut source = at(&server, "authz");
+        source.monotonic = Some(RevisionOrder::Number);
+        server.set(PATH, Version::new("1", version(1)));
+        let gate = Gate::start(vec![source]).await;
+        gate.decides(1).await;
+        let manifest = format!(r#"{{"revision": "{revision}", "roots": ["envoy", "release"]}}"#);
+        let patch = br#"{"data": [{"op": "upsert", "path": "/release/more", "value": 7}]}"#;
+        let delta = archive(&[(".manifest", manifest.as_bytes()), ("patch.json", patch)]);
+        server.set(PATH, Version::new("x", version(9)).delta("1", delta));
+        if taken {
+            let is_taken = |status: &Status| status.form == Some(Form::Delta);
+            gate.status_when("authz", is_taken).await;
+            assert_eq!(gate.status("authz").active_revision.as_deref(), Some("2"));
+        } else {
+            // Refused, and then the whole bundle is asked for.
+            gate.decides(9).await;
+            let refused = "portcullis_bundle_failures_total{bundle=\"authz\",stage=\"order\"}";
+            assert_eq!(gate.metric(refused), Some(1.0));
+        }
+    }
 }

@@ -253,7 +253,7 @@ async fn an_older_revision_is_refused_if_revisions_have_an_order() {
         let failure = gate.fails("authz", Stage::Order).await.failure.unwrap();
         assert_eq!(
             &*failure.message,
-            "revision `9` is older than `10`, which is active"
+            "revision `9` is older than `10`, which was there before"
         );
         assert_eq!(gate.version(), Some(10));
         server.set(PATH, Version::new("11", version(11)));

@@ -86,11 +86,8 @@ async fn a_new_tag_brings_a_new_policy_with_its_status() {
     let opa = gate.series("last_success_bundle_activation");
     assert_eq!(opa.len(), 1, "{opa:?}");
     assert!(opa[0].contains("active_revision=\"2\""), "{opa:?}");
-    assert!(
-        gate.metric("bundle_loaded_counter{name=\"authz\"}")
-            .unwrap()
-            >= 2.0
-    );
+    gate.reaches("bundle_loaded_counter{name=\"authz\"}", 2.0)
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

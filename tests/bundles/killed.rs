@@ -1,8 +1,10 @@
-//! `kill -9` while bundles are downloaded, activated and written: what is on disk afterwards is always
-//! one whole version, and a restart without the source decides by it.
+//! `kill -9` while signed bundles are downloaded, activated and written: what is on disk afterwards is
+//! always one whole version, verified again by a restart without the source, which decides by it. What
+//! is there between two steps of a write: the tests of `sources::disk`.
 
 use std::{
     cell::RefCell,
+    collections::BTreeMap,
     fs,
     io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
@@ -15,8 +17,9 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{
-    gate::{PATH, version},
+    gate::PATH,
     server::{Answer, BundleServer, Version},
+    signatures::Publisher,
 };
 
 /// `portcullis run`, killed when dropped.
@@ -88,12 +91,16 @@ struct Setting {
     folder: TempDir,
     server: BundleServer,
     config: PathBuf,
+    publisher: Publisher,
+    /// Every version that was served; each signature of one version is another.
+    signed: RefCell<BTreeMap<u32, Vec<u8>>>,
 }
 
 impl Setting {
     async fn new() -> Self {
         let folder = TempDir::new().unwrap();
         let server = BundleServer::start().await;
+        let publisher = Publisher::new();
         let polling = json!({
             "min_delay_seconds": 1,
             "max_delay_seconds": 1,
@@ -102,6 +109,7 @@ impl Setting {
         let socket = |name: &str| format!("unix://{}", folder.path().join(name).display());
         let text = json!({
             "services": {"ours": {"url": server.origin()}},
+            "keys": {"ours": {"key": publisher.public_key(), "algorithm": "ES256"}},
             "bundles": {"authz": {"service": "ours", "polling": polling, "persist": true}},
             "persistence_directory": folder.path().join("kept"),
             "plugins": {"envoy_ext_authz_grpc": {"addr": socket("grpc")}},
@@ -113,6 +121,8 @@ impl Setting {
             folder,
             server,
             config,
+            publisher,
+            signed: RefCell::default(),
         }
     }
 
@@ -122,10 +132,12 @@ impl Setting {
 
     /// Serves this version from now on.
     fn serve(&self, number: u32) {
-        self.server.set(
-            PATH,
-            Version::new(&number.to_string(), version(number)).held(),
-        );
+        let mut signed = self.signed.borrow_mut();
+        let archive = signed
+            .entry(number)
+            .or_insert_with(|| self.publisher.signed(number));
+        let version = Version::new(&number.to_string(), archive.clone());
+        self.server.set(PATH, version.held());
     }
 
     /// Starts while the source is away; which version that restores.
@@ -144,8 +156,9 @@ impl Setting {
     /// Which version is on disk, whole.
     fn on_disk(&self, of: std::ops::RangeInclusive<u32>) -> Option<u32> {
         let found = fs::read(self.file()).ok()?;
+        let signed = self.signed.borrow();
         let mut versions = of;
-        let whole = versions.find(|number| version(*number) == found);
+        let whole = versions.find(|number| signed.get(number) == Some(&found));
         Some(whole.expect("a whole version"))
     }
 }
@@ -191,8 +204,14 @@ async fn killed_at_any_step_it_restarts_with_a_whole_version() {
             process.says("bundle persisted", Some(&last.to_string()));
         }
     }
-    // What a killed process has left half written is never taken for a bundle.
+    // What a killed process has left half written is never taken for a bundle, and goes with the next.
     assert!(setting.on_disk(1..=last).is_some());
+    setting.serve(last + 1);
+    let process = Process::start(&setting.config);
+    process.says("bundle persisted", Some(&(last + 1).to_string()));
+    let folder = setting.file();
+    let names = fs::read_dir(folder.parent().unwrap()).unwrap();
+    assert_eq!(names.count(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

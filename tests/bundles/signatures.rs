@@ -15,15 +15,20 @@ use crate::{
 };
 
 /// A publisher's key.
-struct Publisher(KeyPair);
+pub(crate) struct Publisher(KeyPair);
 
 impl Publisher {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap())
     }
 
+    /// As configurations have it.
+    pub(crate) fn public_key(&self) -> String {
+        self.0.public_key_pem()
+    }
+
     /// Makes whoever follows `source` believe this one alone, under the id `ours`.
-    fn is_believed_by(&self, source: &mut Source) {
+    pub(crate) fn is_believed_by(&self, source: &mut Source) {
         let key = Key::from_config(&self.0.public_key_pem(), Some("ES256"), None).unwrap();
         let keys = BTreeMap::from([("ours".to_owned(), key)]);
         let verifier = Verifier::new(keys, None, None, &[]).unwrap();
@@ -31,7 +36,7 @@ impl Publisher {
     }
 
     /// The content of `.signatures.json`.
-    fn signature(&self, files: &[(String, Vec<u8>)], key_id: &str) -> Vec<u8> {
+    pub(crate) fn signature(&self, files: &[(String, Vec<u8>)], key_id: &str) -> Vec<u8> {
         let signer = Signer {
             key: PrivateKey::from_text(&self.0.serialize_pem(), Some("ES256")).unwrap(),
             key_id: Some(key_id.to_owned()),
@@ -44,7 +49,7 @@ impl Publisher {
     }
 
     /// This version, signed.
-    fn signed(&self, number: u32) -> Vec<u8> {
+    pub(crate) fn signed(&self, number: u32) -> Vec<u8> {
         let files = files(number);
         packed(&files, &self.signature(&files, "ours"))
     }
@@ -67,7 +72,7 @@ fn files(number: u32) -> Vec<(String, Vec<u8>)> {
     ]
 }
 
-fn packed(files: &[(String, Vec<u8>)], signature: &[u8]) -> Vec<u8> {
+pub(crate) fn packed(files: &[(String, Vec<u8>)], signature: &[u8]) -> Vec<u8> {
     let mut all: Vec<(&str, &[u8])> = vec![(SIGNATURES, signature)];
     all.extend(
         files
@@ -126,7 +131,10 @@ async fn only_what_the_right_key_has_signed_becomes_active() {
         server.set(PATH, Version::new("1", ours.signed(1)));
         let gate = Gate::start(vec![source]).await;
         gate.decides(1).await;
-        assert_eq!(gate.status("authz").signed_by.as_deref(), Some("ours"));
+        gate.status_when("authz", |status| {
+            status.signed_by.as_deref() == Some("ours")
+        })
+        .await;
         server.set(PATH, Version::new("bad", bad));
         let failure = gate.fails("authz", Stage::Read).await.failure.unwrap();
         assert!(

@@ -354,3 +354,33 @@ const MISTAKES: &[&str] = &[
     "portcullis: {bundles: {unready_when_old: true, monotonic: semver, max_age: 0s, limits: {archive_bytes: 1, entries: 0}}}",
     "portcullis: {bundles: {named: {atuhz: {monotonic: natural, on_activation: {run_test: true}}}}}\nbundles: {authz: {resource: 'file://a'}}",
 ];
+
+#[test]
+fn a_name_is_nobody_elses_and_that_of_a_file() {
+    let discovery = "discovery: {resource: 'file://d'}\n";
+    let named = |name: &str| format!("bundles: {{{name}: {{resource: 'file://a'}}}}\n");
+    let problems = |text: &str| yaml(text).unwrap_err().to_string();
+    let taken = problems(&format!("{discovery}{}", named("discovery")));
+    assert!(
+        taken.contains("bundles.discovery: the name is that of the discovery bundle"),
+        "{taken}"
+    );
+    yaml(&named("discovery")).unwrap();
+    yaml(&format!("{discovery}{}", named("discovery/x"))).unwrap();
+    let long = problems(&named(&"x".repeat(256)));
+    assert!(long.contains("the name is longer than 255 bytes"), "{long}");
+    yaml(&named(&"x".repeat(255))).unwrap();
+}
+
+#[test]
+fn an_order_that_a_restart_forgets_is_told() {
+    let ordered = "portcullis: {bundles: {named: {a: {monotonic: semver}}}}\n";
+    for (persist, told) in [(false, true), (true, false)] {
+        let text = format!("{ordered}bundles: {{a: {{resource: 'file://a', persist: {persist}}}}}");
+        let warnings = yaml(&text).unwrap().warnings;
+        let is_told = warnings
+            .iter()
+            .any(|text| text.contains("is forgotten at a restart"));
+        assert_eq!(is_told, told, "{warnings:?}");
+    }
+}

@@ -45,6 +45,7 @@ fn every_key_arrives_where_it_belongs() {
             "these keys have no effect in this version: \
              `plugins.envoy_ext_authz_grpc.grpc-max-send-msg-size`",
             "`plugins.envoy_ext_authz_grpc.dry-run` is on: every request is let through",
+            "bundle `authz`: its order (`monotonic`) is forgotten at a restart without `persist`",
         ]
     );
     let shown = config.redacted();

@@ -3,6 +3,7 @@
 use std::{ops::RangeInclusive, path::PathBuf, sync::Arc, time::Duration};
 
 use super::super::{
+    discovery::NAME as DISCOVERY,
     problem::Complaint,
     section::Section,
     services::{Services, is_bucket},
@@ -67,15 +68,19 @@ fn resource_complaint(service: &Arc<Service>, resource: &str) -> Option<Complain
 }
 
 /// Why a bundle cannot be called so: names are parts of file names and of metrics.
-pub(super) fn name_complaint(name: &str) -> Option<Complaint> {
+///
+/// With `discovery` that bundle's own name is taken.
+pub(super) fn name_complaint(name: &str, discovery: bool) -> Option<Complaint> {
     let rule = if name.is_empty() {
         "the name is empty"
     } else if name.len() > LONGEST_NAME {
-        "the name is longer than 256 bytes"
+        "the name is longer than 255 bytes, and so than that of a file may be"
     } else if name.contains(|c: char| c.is_control() || c == '\\') {
         "the name holds a backslash or a control character"
     } else if name.split('/').any(|part| matches!(part, "" | "." | "..")) {
         "the name must not have empty parts, `.` and `..`"
+    } else if discovery && name == DISCOVERY {
+        "the name is that of the discovery bundle"
     } else {
         return None;
     };
@@ -121,4 +126,4 @@ const TRIGGERS: &[(&str, bool)] = &[("periodic", false), ("manual", true)];
 /// OPA has no bounds; a request without a pause is for long polling.
 const DELAY: RangeInclusive<u64> = 1..=604_800;
 const LONG_POLL: RangeInclusive<u64> = 1..=3600;
-const LONGEST_NAME: usize = 256;
+const LONGEST_NAME: usize = 255;

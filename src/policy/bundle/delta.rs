@@ -96,8 +96,9 @@ impl Delta {
             return Err(LoadError(vec![Diagnostic::of_file(name, rule)]));
         }
         let mut data = bundle.data.clone();
+        let mut moves = MOST_MOVES;
         for operation in &self.operations {
-            let done = apply(&mut data, &operation.path, &operation.change);
+            let done = apply(&mut data, &operation.path, &operation.change, &mut moves);
             done.map_err(|rule| LoadError(vec![operation.problem(name, rule)]))?;
         }
         for operation in &self.operations {
@@ -142,6 +143,11 @@ pub(super) fn parse(
     let patch = document::parse(file, bytes, None, budget)?;
     let list = field(&patch, "data").and_then(|data| data.as_array().ok());
     let list = list.ok_or_else(|| refuse("a patch is an object with a list `data`".to_owned()))?;
+    if list.len() > MOST_OPERATIONS {
+        let count = list.len();
+        let rule = format!("`data` has {count} operations; {MOST_OPERATIONS} are the most");
+        return Err(refuse(rule));
+    }
     let numbered = list.iter().enumerate();
     let operations = numbered.map(|(at, value)| {
         operation(value).map_err(|rule| refuse(format!("`data[{at}]`: {rule}")))
@@ -204,8 +210,14 @@ fn broken_escape(segment: &str) -> bool {
     })
 }
 
-/// Makes one change below `node`; the rule that forbids it otherwise.
-fn apply(node: &mut Value, path: &[String], change: &Change) -> Result<(), &'static str> {
+/// Makes one change below `node`; the rule that forbids it otherwise. `moves` is how many items of
+/// arrays may still be moved.
+fn apply(
+    node: &mut Value,
+    path: &[String],
+    change: &Change,
+    moves: &mut usize,
+) -> Result<(), &'static str> {
     let Some((key, rest)) = path.split_first() else {
         return replace_all(node, change);
     };
@@ -217,7 +229,7 @@ fn apply(node: &mut Value, path: &[String], change: &Change) -> Result<(), &'sta
                 if matches!(change, Change::Upsert(_)) && !object.contains_key(&name) {
                     object.insert(name.clone(), Value::new_object());
                 }
-                return apply(object.get_mut(&name).ok_or(NOTHING)?, rest, change);
+                return apply(object.get_mut(&name).ok_or(NOTHING)?, rest, change, moves);
             }
             match change {
                 Change::Upsert(value) => {
@@ -236,12 +248,12 @@ fn apply(node: &mut Value, path: &[String], change: &Change) -> Result<(), &'sta
             let array = Rc::make_mut(array);
             if rest.is_empty() {
                 let mut items = std::mem::take(array).into_vec();
-                let done = change_item(&mut items, key, change);
+                let done = change_item(&mut items, key, change, moves);
                 *node = Value::from(items);
                 return done;
             }
             let at = usize::from_str(key).map_err(|_| NO_INDEX)?;
-            apply(array.get_mut(at).ok_or(NOTHING)?, rest, change)
+            apply(array.get_mut(at).ok_or(NOTHING)?, rest, change, moves)
         }
         Value::Null
         | Value::Bool(_)
@@ -267,11 +279,23 @@ fn replace_all(node: &mut Value, change: &Change) -> Result<(), &'static str> {
 }
 
 /// Makes a change at an index of an array; `-` is the place behind its end.
-fn change_item(array: &mut Vec<Value>, key: &str, change: &Change) -> Result<(), &'static str> {
+fn change_item(
+    array: &mut Vec<Value>,
+    key: &str,
+    change: &Change,
+    moves: &mut usize,
+) -> Result<(), &'static str> {
     let at = match (key, change) {
         ("-", Change::Upsert(_)) => array.len(),
         _ => usize::from_str(key).map_err(|_| NO_INDEX)?,
     };
+    match change {
+        Change::Upsert(_) | Change::Remove => {
+            let behind = array.len().saturating_sub(at);
+            *moves = moves.checked_sub(behind).ok_or(TOO_MANY_MOVES)?;
+        }
+        Change::Replace(_) => {}
+    }
     match change {
         Change::Upsert(value) if at <= array.len() => array.insert(at, value.clone()),
         Change::Upsert(_) => return Err(NOTHING),
@@ -317,6 +341,15 @@ fn pack(node: &mut Value, path: &[String]) {
 
 const NOTHING: &str = "there is nothing";
 const NO_INDEX: &str = "an array has numbers for keys";
+
+const TOO_MANY_MOVES: &str =
+    "the delta moves more than 100000000 items of arrays; replace the arrays as a whole";
+
+/// How many items of arrays one delta may move to make room or to fill a gap.
+const MOST_MOVES: usize = 100_000_000;
+
+/// How many changes one delta makes.
+const MOST_OPERATIONS: usize = 10_000;
 
 /// Parts of a path; what a path makes on its way nests so deep.
 const MAX_SEGMENTS: usize = 64;

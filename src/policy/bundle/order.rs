@@ -23,9 +23,17 @@ pub enum RevisionOrder {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OrderError {
     /// It goes back.
-    #[error("revision `{to}` is older than `{from}`, which is active")]
+    #[error("revision `{to}` is older than `{from}`, which was there before")]
     Older {
-        /// The active revision.
+        /// The revision of before.
+        from: String,
+        /// The one that is refused.
+        to: String,
+    },
+    /// It stays where it was, and has to go on.
+    #[error("revision `{to}` of a delta is not newer than `{from}`, which it changes")]
+    NotNewer {
+        /// The revision of before.
         from: String,
         /// The one that is refused.
         to: String,
@@ -56,7 +64,29 @@ impl RevisionOrder {
 
     /// Whether `to` may follow `from`: newer or the same.
     pub fn allows(self, from: &str, to: &str) -> Result<(), OrderError> {
-        let order = match self {
+        match self.compare(from, to)? {
+            Ordering::Equal | Ordering::Greater => Ok(()),
+            Ordering::Less => Err(OrderError::Older {
+                from: from.to_owned(),
+                to: to.to_owned(),
+            }),
+        }
+    }
+
+    /// Whether a delta may lead from `from` to `to`: newer. The same one again may do the same again.
+    pub fn allows_delta(self, from: &str, to: &str) -> Result<(), OrderError> {
+        match self.compare(from, to)? {
+            Ordering::Greater => Ok(()),
+            Ordering::Equal | Ordering::Less => Err(OrderError::NotNewer {
+                from: from.to_owned(),
+                to: to.to_owned(),
+            }),
+        }
+    }
+
+    /// Where `to` stands, seen from `from`.
+    fn compare(self, from: &str, to: &str) -> Result<Ordering, OrderError> {
+        match self {
             Self::Semver => {
                 let version = |text: &str| Version::parse(text.strip_prefix('v').unwrap_or(text));
                 let rule = "a semantic version";
@@ -71,13 +101,6 @@ impl RevisionOrder {
                 both(from, to, "a time of RFC 3339", time).map(|(from, to)| to.cmp(&from))
             }
             Self::Text => Ok(to.as_bytes().cmp(from.as_bytes())),
-        }?;
-        match order {
-            Ordering::Equal | Ordering::Greater => Ok(()),
-            Ordering::Less => Err(OrderError::Older {
-                from: from.to_owned(),
-                to: to.to_owned(),
-            }),
         }
     }
 }
@@ -133,6 +156,14 @@ mod tests {
                 to: older.to_owned(),
             };
             assert_eq!(order.allows(newer, older), Err(refused), "{order:?}");
+            assert_eq!(order.allows_delta(older, newer), Ok(()), "{order:?}");
+            for to in [older, newer] {
+                let refused = OrderError::NotNewer {
+                    from: newer.to_owned(),
+                    to: to.to_owned(),
+                };
+                assert_eq!(order.allows_delta(newer, to), Err(refused), "{order:?}");
+            }
         }
     }
 
@@ -149,6 +180,7 @@ mod tests {
         ] {
             assert_eq!(order.allows(one, other), Ok(()));
             assert_eq!(order.allows(other, one), Ok(()));
+            assert!(order.allows_delta(one, other).is_err());
         }
     }
 

@@ -100,10 +100,7 @@ impl Watch {
     }
 
     fn age(&self, status: &Status, started: Duration) -> Duration {
-        let heard = status
-            .last_successful_request
-            .unwrap_or(started)
-            .max(started);
+        let heard = status.last_heard.unwrap_or(started).max(started);
         self.clock.now().unix.saturating_sub(heard)
     }
 

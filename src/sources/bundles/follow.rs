@@ -48,6 +48,8 @@ pub(super) struct Follower {
     held: Option<Held>,
     /// What the publisher has refused, and may still make active with other bundles.
     refused: Option<Held>,
+    /// The revision on disk at the start, in order and genuine: nothing older may follow it.
+    on_disk: Option<Box<str>>,
     /// The archive that came to nothing last: it is not read again.
     rejected: Option<Rejected>,
     /// What the log says of the last failure.
@@ -96,6 +98,7 @@ impl Follower {
             clock,
             held: None,
             refused: None,
+            on_disk: None,
             rejected: None,
             told: None,
         }

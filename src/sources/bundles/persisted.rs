@@ -80,7 +80,7 @@ pub(super) struct Store {
 impl Store {
     /// The file of the bundle `name` below `directory`.
     pub(super) fn new(directory: &Path, name: &str) -> Self {
-        let folder = directory.join("bundles").join(disk::name(name));
+        let folder = directory.join("bundles").join(disk::path(name));
         Self {
             path: folder.join("bundle.tar.gz"),
             written: None,

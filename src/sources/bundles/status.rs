@@ -32,6 +32,9 @@ pub struct Status {
     pub last_request: Option<Duration>,
     /// When it last answered: with a bundle, or that there is no other.
     pub last_successful_request: Option<Duration>,
+    /// When it last said that there is no other bundle, or gave one that was verified and in order:
+    /// what counts for `max_age`.
+    pub last_heard: Option<Duration>,
     /// When an archive last came.
     pub last_successful_download: Option<Duration>,
     /// When a bundle last became active.
@@ -46,6 +49,18 @@ pub struct Status {
     pub signed_by: Option<Arc<str>>,
     /// Whether the active bundle was read from disk, and its source has not been heard from since.
     pub from_disk: bool,
+    /// Where a bundle is good only once it was made use of, as that of discovery: what came of the last
+    /// one. `None`: nobody looks.
+    pub review: Option<Review>,
+}
+
+/// What came of using an active bundle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Review {
+    /// The number of the activation that was looked at last; 0: none.
+    pub activation: u64,
+    /// Whether what it brought is in use.
+    pub good: bool,
 }
 
 /// What an archive holds.

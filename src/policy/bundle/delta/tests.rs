@@ -245,3 +245,37 @@ fn a_patch_has_its_form() {
         .is_ok()
     );
 }
+
+#[test]
+fn a_delta_is_only_so_much_work() {
+    let patch = |count: usize, operation: &str| {
+        let operations = vec![operation; count].join(",");
+        format!(r#"{{"data":[{operations}]}}"#)
+    };
+    let upsert = r#"{"op":"upsert","path":"/r/c","value":1}"#;
+    assert!(delta(ROOTS, &patch(10_000, upsert)).is_ok());
+    let problem = delta(ROOTS, &patch(10_001, upsert)).unwrap_err();
+    assert!(
+        problem.contains("`data` has 10001 operations; 10000 are the most"),
+        "{problem}"
+    );
+    let data = format!(r#"{{"r":[{}0]}}"#, "0,".repeat(100_000));
+    let files: [(&str, &[u8]); 2] = [
+        (".manifest", ROOTS.as_bytes()),
+        ("data.json", data.as_bytes()),
+    ];
+    let long = snapshot(&archive(&files)).unwrap();
+    for operation in [
+        r#"{"op":"upsert","path":"/r/0","value":1}"#,
+        r#"{"op":"remove","path":"/r/0"}"#,
+    ] {
+        let few = delta(ROOTS, &patch(900, operation)).unwrap();
+        assert!(long.patched(&few).is_ok());
+        let many = delta(ROOTS, &patch(1_100, operation)).unwrap();
+        let problem = long.patched(&many).unwrap_err().to_string();
+        assert!(problem.contains("moves more than 100000000"), "{problem}");
+    }
+    let at_the_end = r#"{"op":"upsert","path":"/r/-","value":1}"#;
+    let all = delta(ROOTS, &patch(10_000, at_the_end)).unwrap();
+    assert!(long.patched(&all).is_ok());
+}

@@ -1,6 +1,6 @@
 //! The bundle on disk: offered at the start like any other, written after it became active.
 
-use super::{Follower, round::Trouble};
+use super::{Follower, round::Trouble, take::Origin};
 use crate::{
     sources::bundles::{download::Archive, persisted::PersistedError, status::Stage},
     telemetry::{BundleNotPersisted, BundleNotRestored, BundlePersisted, BundleRestored},
@@ -21,7 +21,8 @@ impl Follower {
             Err(error) => return self.not_restored(&error, Stage::Read),
         };
         let begun = self.clock.instant();
-        let taken = self.take(archive, begun, std::time::Duration::ZERO).await;
+        let nothing = std::time::Duration::ZERO;
+        let taken = self.take(archive, Origin::Disk, begun, nothing).await;
         match taken {
             Ok(()) => self.restored(),
             Err(trouble) => {
@@ -56,9 +57,28 @@ impl Follower {
         self.note(|status| status.failure = Some(failure));
     }
 
-    /// Leaves the active bundle on disk for the next process.
+    /// Whether what is active is made use of; waits until whoever looks at it has seen it.
+    async fn is_in_use(&self) -> bool {
+        let activation = *self.activations.borrow();
+        let mut changes = self.statuses.watch();
+        loop {
+            let status = self.statuses.of(&self.source.name);
+            match status.and_then(|status| status.review) {
+                None => return true,
+                Some(review) if review.activation >= activation => return review.good,
+                Some(_) => {}
+            }
+            if changes.changed().await.is_none() {
+                return false;
+            }
+        }
+    }
+
+    /// Leaves the active bundle on disk for the next process, if it is good for one.
     pub(super) async fn persist(&mut self) {
-        if !self.is_active() {
+        let held = self.held.as_ref();
+        let is_new = self.store.is_some() && held.is_some_and(|held| held.unwritten.is_some());
+        if !is_new || !self.is_active() || !self.is_in_use().await {
             return;
         }
         let (Some(store), Some(held)) = (&mut self.store, &mut self.held) else {

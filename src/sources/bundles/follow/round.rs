@@ -2,11 +2,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Follower, Rejected};
+use super::{Follower, Rejected, take::Origin};
 use crate::{
     chain::Chain,
     digest::Digest,
-    policy::{Diagnostic, LoadError, bundle::OrderError},
+    policy::{
+        Diagnostic, LoadError,
+        bundle::{OrderError, Verification},
+    },
     sources::{
         bundles::{
             download::{Ask, Download, DownloadError},
@@ -48,8 +51,7 @@ impl Trouble {
         Self::new(stage, &error.to_string(), &error.0)
     }
 
-    pub(super) fn no_base() -> Self {
-        let text = "a delta came, and the bundle that it changes is not active";
+    pub(super) fn of_delta(text: &str) -> Self {
         Self::new(Stage::Patch, text, &[])
     }
 
@@ -79,6 +81,14 @@ impl Trouble {
         Self::new(stage, &Chain(error).to_string(), &[])
     }
 
+    /// Whether what came was a bundle of the source, verified and in order.
+    fn is_of_genuine(&self) -> bool {
+        match self.failure.stage {
+            Stage::Compile | Stage::Tests => true,
+            Stage::Download | Stage::Read | Stage::Patch | Stage::Order | Stage::Internal => false,
+        }
+    }
+
     fn nothing_to_confirm(place: &str) -> Self {
         let text = format!("`{place}` says that nothing has changed, and there is no bundle yet");
         Self::new(Stage::Download, &text, &[])
@@ -94,9 +104,12 @@ impl Follower {
         let is_active = self.is_active();
         // One that waits for others is not asked for again; one that was refused is.
         let held = self.held.as_ref().filter(|_| self.rejected.is_none());
+        // A delta that is signed could still be an old one.
+        let signed = matches!(*self.source.verification, Verification::Signed(_));
+        let delta = is_active && held.is_some() && !signed;
         let ask = Ask {
             validator: held.and_then(|held| held.validator.as_deref()),
-            delta: is_active && held.is_some(),
+            delta,
             wait: self.source.polling.long_polling_timeout,
         };
         match self.downloader.download(ask).await {
@@ -109,7 +122,6 @@ impl Follower {
                     status.last_successful_request = Some(now.unix);
                     status.last_successful_download = Some(now.unix);
                     status.size = Some(size);
-                    status.from_disk = false;
                 });
                 BundleDownloaded {
                     bundle: &self.source.name,
@@ -120,7 +132,15 @@ impl Follower {
                 }
                 .emit(&self.metrics);
                 let long_poll = archive.long_poll;
-                match self.take(archive, begun.instant, took).await {
+                let origin = Origin::Source { delta };
+                let taken = self.take(archive, origin, begun.instant, took).await;
+                if taken.as_ref().err().is_none_or(Trouble::is_of_genuine) {
+                    self.note(|status| {
+                        status.last_heard = Some(now.unix);
+                        status.from_disk = false;
+                    });
+                }
+                match taken {
                     Ok(()) => self.after_success(long_poll),
                     Err(trouble) => self.fail(trouble),
                 }
@@ -138,6 +158,7 @@ impl Follower {
         let good = self.is_active();
         self.note(|status| {
             status.last_successful_request = Some(at);
+            status.last_heard = Some(at);
             status.from_disk = false;
             // A first set that does not fit together stays wrong until something else comes.
             let downloads = |failure: &mut Failure| failure.stage == Stage::Download;

@@ -13,7 +13,7 @@ use crate::{
     digest::{self, Digest},
     policy::{
         LoadError,
-        bundle::{self, Bundle, Contents, Reading},
+        bundle::{self, Bundle, Contents, Delta, Reading, Verification},
     },
     sources::{
         bundles::{
@@ -26,6 +26,18 @@ use crate::{
     telemetry::BundleHeard,
 };
 
+/// Where an archive comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// An earlier process has left it on disk.
+    Disk,
+    /// The source has answered with it.
+    Source {
+        /// Whether a delta was asked for.
+        delta: bool,
+    },
+}
+
 /// What became of the bytes of an archive.
 enum Read {
     /// This archive was read before.
@@ -34,8 +46,13 @@ enum Read {
     Snapshot(Bundle),
     /// The bundle that a delta makes of the one there is.
     Patched(Bundle),
+    /// A delta where a signature is needed: what is signed are its files, not the bundle it changes, so
+    /// that an old one could be served again and again.
+    Unprovable,
     /// A delta without the bundle that it changes.
     Baseless,
+    /// A delta that nobody has asked for.
+    Unasked,
     /// It cannot be used.
     Broken(Stage, LoadError),
 }
@@ -45,11 +62,12 @@ impl Follower {
     pub(super) async fn take(
         &mut self,
         archive: Archive,
+        origin: Origin,
         begun: Instant,
         downloaded: Duration,
     ) -> Result<(), Trouble> {
         let reading = self.clock.instant();
-        let (digest, read) = self.read(archive.bytes.clone()).await?;
+        let (digest, read) = self.read(archive.bytes.clone(), origin).await?;
         let mut timings = Timings {
             download: Some(downloaded),
             read: Some(self.since(reading)),
@@ -65,7 +83,9 @@ impl Follower {
                 self.tagged(bundle, archive.validator.as_deref()),
                 Form::Delta,
             ),
-            Read::Baseless => return Err(Trouble::no_base()),
+            Read::Unprovable => return Err(Trouble::of_delta(UNPROVABLE)),
+            Read::Baseless => return Err(Trouble::of_delta(BASELESS)),
+            Read::Unasked => return Err(Trouble::of_delta(UNASKED)),
             Read::Broken(stage, error) => {
                 let trouble = Trouble::of_archive(stage, &error);
                 self.reject(digest, &trouble);
@@ -85,6 +105,14 @@ impl Follower {
                 Form::Delta => None,
             },
         };
+        if let Err(trouble) = self.in_order(&held.bundle, form) {
+            self.reject(held.archive, &trouble);
+            self.end([Some(held)]);
+            return Err(trouble);
+        }
+        if origin == Origin::Disk {
+            self.on_disk = held.bundle.revision().map(Into::into);
+        }
         let offered = self.offer(held, &mut timings).await;
         timings.total = Some(self.since(begun));
         BundleHeard {
@@ -101,7 +129,7 @@ impl Follower {
     }
 
     /// Reads an archive, unless it was read before.
-    async fn read(&self, bytes: Bytes) -> Result<(Digest, Read), Trouble> {
+    async fn read(&self, bytes: Bytes, origin: Origin) -> Result<(Digest, Read), Trouble> {
         let held = self.held.as_ref().filter(|_| self.rejected.is_none());
         let known = [
             held.map(|held| held.archive),
@@ -115,10 +143,12 @@ impl Follower {
             if known.contains(&Some(digest)) {
                 return (digest, Read::Known);
             }
-            (
-                digest,
-                read(&source, &bytes, last.as_deref(), base.as_deref()),
-            )
+            let read = match read(&source, &bytes, last.as_deref()) {
+                Ok(Contents::Snapshot(bundle)) => Read::Snapshot(bundle),
+                Ok(Contents::Delta(delta)) => patch(&source, origin, base.as_deref(), &delta),
+                Err(error) => Read::Broken(Stage::Read, error),
+            };
+            (digest, read)
         };
         let read = self.publisher.loader().run(read);
         read.await
@@ -161,12 +191,7 @@ impl Follower {
     }
 
     /// Offers a bundle that was read.
-    pub(super) async fn offer(&mut self, held: Held, timings: &mut Timings) -> Result<(), Trouble> {
-        if let Err(trouble) = self.in_order(&held.bundle) {
-            self.reject(held.archive, &trouble);
-            self.end([Some(held)]);
-            return Err(trouble);
-        }
+    async fn offer(&mut self, held: Held, timings: &mut Timings) -> Result<(), Trouble> {
         let candidate = Candidate {
             bundle: Arc::clone(&held.bundle),
             digest: held.digest,
@@ -206,18 +231,29 @@ impl Follower {
         }
     }
 
-    /// Whether `bundle` may follow the active one.
-    fn in_order(&self, bundle: &Bundle) -> Result<(), Trouble> {
+    /// Whether `bundle` may follow every one that was there before: what is active, what waits for
+    /// other bundles, and what an earlier process has left on disk, also if that is of no use now.
+    fn in_order(&self, bundle: &Bundle, form: Form) -> Result<(), Trouble> {
         let Some(order) = self.source.monotonic else {
             return Ok(());
         };
         let to = bundle.revision().ok_or_else(Trouble::no_revision)?;
-        // The first is compared with itself: it must have a place in the order.
         let active = self.publisher.active_bundle(&self.source.name);
-        let from = active.as_deref().and_then(Bundle::revision).unwrap_or(to);
-        order
-            .allows(from, to)
-            .map_err(|error| Trouble::of_order(&error))
+        let held = self.held.as_ref().map(|held| &*held.bundle);
+        let before = [active.as_deref(), held].into_iter().flatten();
+        let before = before.filter_map(Bundle::revision);
+        // The first is compared with itself: it must have a place in the order.
+        let mut before = before.chain(self.on_disk.as_deref()).peekable();
+        if before.peek().is_none() {
+            return order
+                .allows(to, to)
+                .map_err(|error| Trouble::of_order(&error));
+        }
+        let allowed = before.try_for_each(|from| match form {
+            Form::Snapshot => order.allows(from, to),
+            Form::Delta => order.allows_delta(from, to),
+        });
+        allowed.map_err(|error| Trouble::of_order(&error))
     }
 
     pub(super) fn since(&self, begun: Instant) -> Duration {
@@ -225,19 +261,35 @@ impl Follower {
     }
 }
 
-fn read(source: &Source, archive: &[u8], last: Option<&Bundle>, base: Option<&Bundle>) -> Read {
+fn read(source: &Source, archive: &[u8], last: Option<&Bundle>) -> Result<Contents, LoadError> {
     let reading = Reading {
         limits: &source.limits,
         verification: &source.verification,
         last,
     };
-    match (bundle::read(&source.name, archive, reading), base) {
-        (Ok(Contents::Snapshot(bundle)), _) => Read::Snapshot(bundle),
-        (Ok(Contents::Delta(_)), None) => Read::Baseless,
-        (Ok(Contents::Delta(delta)), Some(base)) => match base.patched(&delta) {
-            Ok(bundle) => Read::Patched(bundle),
-            Err(error) => Read::Broken(Stage::Patch, error),
-        },
-        (Err(error), _) => Read::Broken(Stage::Read, error),
+    bundle::read(&source.name, archive, reading)
+}
+
+/// What `delta` makes of `base`, if it may change it.
+fn patch(source: &Source, origin: Origin, base: Option<&Bundle>, delta: &Delta) -> Read {
+    match (&*source.verification, base, origin) {
+        (Verification::Signed(_), _, _) => Read::Unprovable,
+        (Verification::None | Verification::Skip, None, _) => Read::Baseless,
+        (
+            Verification::None | Verification::Skip,
+            Some(_),
+            Origin::Disk | Origin::Source { delta: false },
+        ) => Read::Unasked,
+        (Verification::None | Verification::Skip, Some(base), Origin::Source { delta: true }) => {
+            match base.patched(delta) {
+                Ok(bundle) => Read::Patched(bundle),
+                Err(error) => Read::Broken(Stage::Patch, error),
+            }
+        }
     }
 }
+
+const UNPROVABLE: &str =
+    "a delta came for a bundle that must be signed, and a delta cannot prove what it follows";
+const BASELESS: &str = "a delta came, and the bundle that it changes is not active";
+const UNASKED: &str = "a delta came, and a whole bundle was asked for";
