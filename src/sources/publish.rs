@@ -267,11 +267,17 @@ impl Publisher {
             {
                 // One that was refused meanwhile is not wanted any more.
                 parts.withdraw(&key);
+                drop(parts);
+                self.clear(&name);
                 return Ok(Activated::Same);
             }
             parts.offer(key.clone(), Part::Bundle(candidate));
         }
-        self.attempt(Some(&key))
+        let activated = self.attempt(Some(&key))?;
+        if !matches!(activated, Activated::Now(_)) {
+            self.clear(&name);
+        }
+        Ok(activated)
     }
 
     /// Notes that the next policy could not even be read, or not compiled; the active one stays.
@@ -469,6 +475,12 @@ impl Publisher {
             kept: kept.as_deref().map(|active| active.policy().revision()),
         }
         .emit(&self.metrics);
+    }
+
+    /// Tells that nothing is wrong with a bundle. Within the turn: what comes later stays.
+    fn clear(&self, name: &str) {
+        self.statuses.change(name, |status| status.failure = None);
+        self.show_waiting();
     }
 
     /// Shows of every bundle what it waits for.

@@ -209,9 +209,9 @@ impl Follower {
                 self.hold(held);
                 Ok(())
             }
+            // The publisher has told that nothing is wrong: something may be by now.
             Ok(Ok(Activated::Same | Activated::Waiting(_))) => {
                 self.hold(held);
-                self.note(|status| status.failure = None);
                 Ok(())
             }
             Ok(Err(error)) => {
