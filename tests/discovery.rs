@@ -79,6 +79,7 @@ fn reporting(server: &BundleServer, reports: &BundleServer, more: &str) -> Gate 
         ready: ready.clone(),
         metrics: Arc::clone(&metrics),
         clock: Clock::System,
+        id: "gate-1".to_owned(),
     };
     Gate {
         publisher,

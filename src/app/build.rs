@@ -9,6 +9,7 @@ use std::{
 use prost_reflect::DescriptorPool;
 use serde_json::json;
 use tokio_util::task::AbortOnDropHandle;
+use uuid::Uuid;
 
 use super::{
     App, Bound, StartError, Stopped,
@@ -32,6 +33,7 @@ use crate::{
         publish::{self, ActivationError, Publisher},
         watch::watch,
     },
+    status,
     telemetry::Metrics,
     version,
 };
@@ -92,7 +94,8 @@ pub async fn build(config: &Config, files: Files) -> Result<Running, BuildError>
     let publisher = Arc::new(publisher(config, &files, &metrics, clock)?);
     let ready = Ready::new();
     let policy = ready.register("policy");
-    let views = views(config, &ready, &metrics, &publisher);
+    let id = Uuid::new_v4().to_string();
+    let views = views(config, &id, &ready, &metrics, &publisher);
     let callers = Arc::new(callers(config));
     let keys = follow_keys(config, &callers.tokens, &ready, &metrics, clock);
     let app = App::start(config, views, Arc::clone(&metrics)).await?;
@@ -102,6 +105,7 @@ pub async fn build(config: &Config, files: Files) -> Result<Running, BuildError>
         ready: ready.clone(),
         metrics: Arc::clone(&metrics),
         clock,
+        id,
     };
     // What cannot be read ends this before anything is asked for.
     let first = read_first(config, &files, &publisher).await?;
@@ -345,6 +349,7 @@ pub fn check_options(config: &Config) -> check::Options {
 
 fn views(
     config: &Config,
+    id: &str,
     ready: &Ready,
     metrics: &Arc<Metrics>,
     publisher: &Arc<Publisher>,
@@ -352,7 +357,7 @@ fn views(
     let (metrics, policy) = (Arc::clone(metrics), Arc::clone(publisher));
     let (health_ready, health_policy) = (ready.clone(), Arc::clone(publisher));
     let (short, whole) = (publisher.statuses().clone(), publisher.statuses().clone());
-    let labels = config.labels.clone();
+    let labels = status::labels(&config.labels, id);
     Views {
         ready: ready.clone(),
         health: Arc::new(move || Health {

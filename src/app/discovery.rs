@@ -11,7 +11,6 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use tokio::sync::oneshot;
 use tokio_util::task::AbortOnDropHandle;
-use uuid::Uuid;
 
 use self::evaluate::{DiscoveryError, evaluate};
 use crate::{
@@ -53,6 +52,8 @@ pub struct Keeper {
     pub metrics: Arc<Metrics>,
     /// The time.
     pub clock: Clock,
+    /// What tells this instance from others: the label `id`.
+    pub id: String,
 }
 
 impl Keeper {
@@ -104,7 +105,7 @@ impl Keeper {
                 plugin: PLUGIN,
             },
             metrics: Arc::clone(&self.metrics),
-            id: Uuid::new_v4().to_string(),
+            id: self.id.clone(),
             told: None,
             reports: Vec::new(),
         }

@@ -19,6 +19,7 @@ use std::sync::Arc;
 use regorus::Value;
 
 use super::LoadError;
+use crate::digest::Digest;
 pub use delta::Delta;
 pub use limits::Limits;
 pub use manifest::Manifest;
@@ -43,8 +44,16 @@ pub struct Bundle {
     pub(super) roots: Roots,
     pub(super) modules: Vec<BundleModule>,
     pub(super) data: Value,
-    /// Length of the archive it came in, in bytes.
+    archive: Archive,
+}
+
+/// What is known of the archive that something came in.
+#[derive(Clone, Copy, Debug)]
+struct Archive {
+    /// Its length in bytes.
     size: u64,
+    /// What tells its content from any other.
+    digest: Digest,
 }
 
 /// What an archive holds.
@@ -78,6 +87,11 @@ impl Bundle {
         self.manifest.revision()
     }
 
+    /// What tells its content, deltas included, from any other.
+    pub(super) fn digest(&self) -> &Digest {
+        &self.archive.digest
+    }
+
     /// Its manifest.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
@@ -90,7 +104,7 @@ impl Bundle {
 
     /// Length of the archive it came in, in bytes.
     pub fn size(&self) -> u64 {
-        self.size
+        self.archive.size
     }
 
     /// This bundle, downloaded with an `ETag`: `data.system.bundles.<name>.etag`.

@@ -86,7 +86,7 @@ pub(super) fn collect(set: &PolicySet<'_>, options: &LoadOptions) -> Collected {
     let revisions = collected.revisions.iter();
     let revisions: Vec<&str> = revisions.filter_map(|(_, it)| it.as_deref()).collect();
     collected.revision = if revisions.is_empty() {
-        digest(files)
+        digest(set)
     } else {
         revisions.join(",")
     };
@@ -167,12 +167,13 @@ impl Collected {
     }
 }
 
-/// A short name for exactly these files.
-fn digest(files: &[PolicyFile]) -> String {
-    let parts = files
-        .iter()
-        .flat_map(|file| [file.name.as_bytes(), &file.bytes]);
-    let digest = digest::of_parts(parts);
+/// A short name for exactly these files and bundles.
+fn digest(set: &PolicySet<'_>) -> String {
+    let files = set.files.iter();
+    let files = files.flat_map(|file| [file.name.as_bytes(), &file.bytes]);
+    let bundles = set.bundles.iter();
+    let bundles = bundles.flat_map(|bundle| [bundle.name().as_bytes(), bundle.digest()]);
+    let digest = digest::of_parts(files.chain(bundles));
     let short = digest.get(..REVISION_BYTES).unwrap_or(&digest);
     format!("sha256:{}", digest::hex(short))
 }

@@ -13,7 +13,8 @@ use super::delta::{self, Delta};
 use super::manifest::Manifest;
 use super::roots::Roots;
 use super::signature::{Attested, SIGNATURES, Verification};
-use super::{Bundle, BundleModule, Contents, Reading};
+use super::{Archive, Bundle, BundleModule, Contents, Reading};
+use crate::digest;
 use crate::policy::data::{self, DataTree};
 use crate::policy::diagnostic::Diagnostic;
 use crate::policy::document::{self, Budget};
@@ -57,8 +58,11 @@ pub(super) fn read(
         }
         (None, Verification::Skip | Verification::Signed(_)) => {}
     }
-    let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-    let mut contents = gathered.into_contents(size)?;
+    let archive = Archive {
+        size: u64::try_from(bytes.len()).unwrap_or(u64::MAX),
+        digest: digest::of_parts([bytes]),
+    };
+    let mut contents = gathered.into_contents(archive)?;
     if let Contents::Snapshot(bundle) = &mut contents {
         bundle.signed_by = signed_by;
     }
@@ -236,7 +240,7 @@ impl Gathered<'_> {
         self.problems.extend(added.err());
     }
 
-    fn into_contents(mut self, size: u64) -> Result<Contents, Vec<Diagnostic>> {
+    fn into_contents(mut self, archive: Archive) -> Result<Contents, Vec<Diagnostic>> {
         let name = self.bundle;
         let manifest = self.manifest.unwrap_or_default();
         let roots = Roots::new(name, manifest.roots()).map_err(|problem| vec![problem])?;
@@ -245,7 +249,7 @@ impl Gathered<'_> {
                 let rule = format!("entry `{other}`: a bundle with `{PATCH}` holds no other files");
                 return Err(vec![Diagnostic::of_file(name, rule)]);
             }
-            let delta = Delta::new(name, manifest, roots, operations, size)?;
+            let delta = Delta::new(name, manifest, roots, operations, archive)?;
             return Ok(Contents::Delta(delta));
         }
         self.problems
@@ -273,7 +277,7 @@ impl Gathered<'_> {
             signed_by: None,
             roots,
             data: self.tree.into_root(),
-            size,
+            archive,
         }))
     }
 }

@@ -8,9 +8,10 @@ use std::str::FromStr;
 use percent_encoding::percent_decode_str;
 use regorus::{Rc, Value};
 
-use super::Bundle;
 use super::manifest::Manifest;
 use super::roots::Roots;
+use super::{Archive, Bundle};
+use crate::digest;
 use crate::policy::LoadError;
 use crate::policy::diagnostic::Diagnostic;
 use crate::policy::document::{self, Budget};
@@ -21,7 +22,7 @@ pub struct Delta {
     manifest: Manifest,
     roots: Roots,
     operations: Vec<Operation>,
-    size: u64,
+    archive: Archive,
 }
 
 /// One change.
@@ -51,7 +52,7 @@ impl Delta {
         manifest: Manifest,
         roots: Roots,
         operations: Vec<Operation>,
-        size: u64,
+        archive: Archive,
     ) -> Result<Self, Vec<Diagnostic>> {
         let outside = operations.iter().filter(|it| !roots.contain(&it.path));
         let problems: Vec<Diagnostic> = outside
@@ -68,7 +69,7 @@ impl Delta {
             manifest,
             roots,
             operations,
-            size,
+            archive,
         })
     }
 
@@ -84,7 +85,7 @@ impl Delta {
 
     /// Length of the archive it came in, in bytes.
     pub fn size(&self) -> u64 {
-        self.size
+        self.archive.size
     }
 
     /// `bundle` with the changes.
@@ -116,7 +117,10 @@ impl Delta {
             roots: bundle.roots.clone(),
             modules: bundle.modules.clone(),
             data,
-            size: self.size,
+            archive: Archive {
+                size: self.archive.size,
+                digest: digest::of_parts([&bundle.archive.digest[..], &self.archive.digest]),
+            },
         })
     }
 }

@@ -181,3 +181,19 @@ fn no_rule_stands_where_the_manifests_are() {
     let alone = module("package system.bundles.x\ny := 1\n");
     assert!(load(&[alone], &[], "system/bundles/x/y").is_ok());
 }
+
+#[test]
+fn bundles_without_a_revision_are_told_apart_by_what_is_in_them() {
+    let revision = |text: &str| {
+        let bundle = bundle("authz", &[("authz/p.rego", text)]);
+        let policy = load(&[], &[bundle], "authz/allow").unwrap();
+        policy.revision().to_owned()
+    };
+    let (one, other) = (
+        "package authz\nallow := true",
+        "package authz\nallow := false",
+    );
+    assert_eq!(revision(one), revision(one));
+    assert_ne!(revision(one), revision(other));
+    assert!(revision(one).starts_with("sha256:"));
+}
