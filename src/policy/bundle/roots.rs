@@ -29,7 +29,9 @@ impl Roots {
         } else if let Some((left, right)) = first_nested(neighbours) {
             format!("the roots `{left}` and `{right}` of the manifest overlap")
         } else {
-            let declared = declared.iter().map(|root| root.trim_matches('/').to_owned());
+            let declared = declared
+                .iter()
+                .map(|root| root.trim_matches('/').to_owned());
             return Ok(Self {
                 declared: declared.collect(),
                 sorted,

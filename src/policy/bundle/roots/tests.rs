@@ -24,10 +24,7 @@ fn many_roots_are_read_in_no_time() {
     let begun = Instant::now();
     let all = roots(&many("last")).unwrap();
     let problem = roots(&many("r/99999/x")).unwrap_err();
-    assert!(
-        problem.contains("`r/99999` and `r/99999/x`"),
-        "{problem}"
-    );
+    assert!(problem.contains("`r/99999` and `r/99999/x`"), "{problem}");
     let others: Vec<String> = (0..100_000).map(|number| format!("s/{number}")).collect();
     let others = roots(&others).unwrap();
     assert_eq!(overlap(&all, &others), None);
