@@ -82,6 +82,7 @@ pub(crate) fn packed(files: &[(String, Vec<u8>)], signature: &[u8]) -> Vec<u8> {
     archive(&all)
 }
 
+#[expect(clippy::too_many_lines, reason = "a table")]
 #[tokio::test(flavor = "multi_thread")]
 async fn only_what_the_right_key_has_signed_becomes_active() {
     let (ours, theirs) = (Publisher::new(), Publisher::new());

@@ -105,14 +105,7 @@ impl Follower {
                 Form::Delta => None,
             },
         };
-        if let Err(trouble) = self.in_order(&held.bundle, form) {
-            self.reject(held.archive, &trouble);
-            self.end([Some(held)]);
-            return Err(trouble);
-        }
-        if origin == Origin::Disk {
-            self.on_disk = held.bundle.revision().map(Into::into);
-        }
+        let held = self.ordered(held, form, origin)?;
         let offered = self.offer(held, &mut timings).await;
         timings.total = Some(self.since(begun));
         BundleHeard {
@@ -229,6 +222,19 @@ impl Follower {
             }
             Err(_panic) => Err(Trouble::internal("compiling the policy failed inside")),
         }
+    }
+
+    /// `held`, if it is in order.
+    fn ordered(&mut self, held: Held, form: Form, origin: Origin) -> Result<Held, Trouble> {
+        if let Err(trouble) = self.in_order(&held.bundle, form) {
+            self.reject(held.archive, &trouble);
+            self.end([Some(held)]);
+            return Err(trouble);
+        }
+        if origin == Origin::Disk {
+            self.on_disk = held.bundle.revision().map(Into::into);
+        }
+        Ok(held)
     }
 
     /// Whether `bundle` may follow every one that was there before: what is active, what waits for
