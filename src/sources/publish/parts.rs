@@ -49,7 +49,7 @@ impl Part {
         let mut texts: Vec<&[u8]> = Vec::new();
         for file in &files {
             texts.extend([file.name.as_bytes(), &file.bytes]);
-            texts.extend(file.data_path.iter().map(|key| key.as_bytes()));
+            texts.extend(file.data_path.iter().map(String::as_bytes));
             // No name is empty: here the next file begins.
             texts.push(&[]);
         }

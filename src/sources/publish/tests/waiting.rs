@@ -1,6 +1,7 @@
 //! What waits for what, and how often it is tried.
 
 use super::*;
+use crate::sources::publish::attempt::{MOST_TRIED, Tried};
 
 fn waiting(publisher: &Publisher, name: &str) -> Option<String> {
     status(publisher, name).waiting.map(|text| text.to_string())
