@@ -3,14 +3,13 @@
 use flate2::{Compression, write::GzEncoder};
 
 use super::*;
-use crate::sources::bundles::status::Stage;
 use crate::{
     digest,
     policy::{
         Entrypoint,
         bundle::{self, Contents, Limits, Reading, Verification},
     },
-    sources::bundles::status::Status,
+    sources::bundles::status::{Stage, Status},
 };
 
 fn publisher() -> Publisher {
