@@ -2,8 +2,8 @@
 //! what checks notice of it. And whether the first check after a swap is slower than the hundredth.
 //!
 //! `cargo bench --bench bundles` prints Markdown rows; each shape of data is measured in a process of
-//! its own, which starts with nothing; `--entries N` is for another number of them. `-- --test` does all of it once with few entries. Every check
-//! is asserted.
+//! its own, which starts with nothing; `--entries N` is for another number of them. `-- --test` does all
+//! of it once with few entries. Every check is asserted.
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,

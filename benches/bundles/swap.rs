@@ -2,8 +2,8 @@
 
 use std::{
     fs,
-    path::{Path, PathBuf},
-    sync::{Arc, mpsc},
+    path::Path,
+    sync::{Arc, Mutex},
     thread,
     time::{Duration, Instant},
 };
@@ -16,6 +16,7 @@ use portcullis::{
         bundle::{self, Bundle, Contents, Limits, Reading, Verification},
     },
     snapshot::Snapshot,
+    sources::loader::Loader,
 };
 
 use crate::{
@@ -23,9 +24,6 @@ use crate::{
     checks::Load,
     memory,
 };
-
-/// The priority of the thread that loads, as in the server.
-const NICE: i32 = 10;
 
 /// What one step took.
 struct Step {
@@ -43,12 +41,15 @@ pub(crate) fn measure(shape: Shape, entries: usize, folder: &Path, brief: bool) 
     let rounds = if brief { 1 } else { 3 };
     let idle = Duration::from_millis(if brief { 50 } else { 3_000 });
     let active = Snapshot::empty();
-    let loader = Loader::start(active.clone());
+    let loader = Loader::default();
+    let last = Arc::new(Mutex::new(None));
     let swap = |name, revision: usize| {
         let path = folder.join(format!("{revision}.tar.gz"));
         let json = fs::read_to_string(folder.join(format!("{revision}.length"))).unwrap();
         memory::forget_peak();
-        let (read, compile) = loader.load(path);
+        let (last, active) = (Arc::clone(&last), active.clone());
+        let load = move || load(&fs::read(path).unwrap(), &mut last.lock().unwrap(), &active);
+        let (read, compile) = loader.run(load).blocking_recv().unwrap();
         Step {
             name,
             json: json.parse().unwrap(),
@@ -118,35 +119,6 @@ impl Step {
             times_json(self.after),
             times_json(self.later),
         );
-    }
-}
-
-/// The thread that loads, as the server has it: one that lives on.
-struct Loader {
-    paths: mpsc::Sender<PathBuf>,
-    times: mpsc::Receiver<(Duration, Duration)>,
-}
-
-impl Loader {
-    fn start(active: Snapshot<Active>) -> Self {
-        let (paths, asked) = mpsc::channel::<PathBuf>();
-        let (done, times) = mpsc::channel();
-        thread::spawn(move || {
-            // Where this is not allowed the priority is as good as any.
-            let _unchanged = rustix::process::setpriority_process(None, NICE);
-            let mut last: Option<Arc<Bundle>> = None;
-            for path in asked {
-                let archive = fs::read(path).unwrap();
-                done.send(load(&archive, &mut last, &active)).unwrap();
-            }
-        });
-        Self { paths, times }
-    }
-
-    /// How long reading and compiling took.
-    fn load(&self, path: PathBuf) -> (Duration, Duration) {
-        self.paths.send(path).unwrap();
-        self.times.recv().unwrap()
     }
 }
 

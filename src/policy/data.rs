@@ -5,6 +5,7 @@
 //! together shares it.
 
 use regorus::Value;
+use regorus::value::Object;
 
 use super::diagnostic::Diagnostic;
 use super::document::{self, Budget};
@@ -144,7 +145,7 @@ fn conflict(left: &Value, right: &Value) -> Option<Vec<Value>> {
 
 /// Adds `right` to `left`, which does not disagree with it.
 fn merge(left: &mut Value, right: &Value) {
-    if left.as_object().is_ok_and(|left| left.is_empty()) {
+    if left.as_object().is_ok_and(Object::is_empty) {
         *left = right.clone();
         return;
     }

@@ -4,12 +4,14 @@
 //! freed is there for the next load, while the allocator keeps the memory of threads that end.
 
 use std::{
+    hint::black_box,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Mutex, PoisonError,
         mpsc::{Receiver, Sender, channel},
     },
     thread,
+    time::Duration,
 };
 
 use tokio::sync::oneshot;
@@ -58,11 +60,28 @@ impl Loader {
 fn work(jobs: &Receiver<Job>) {
     // Where this is not allowed the thread is as good as any.
     let _unchanged = rustix::process::setpriority_process(None, NICE);
-    for job in jobs {
-        // Whoever waits for the result learns of a panic by its absence.
-        drop(catch_unwind(AssertUnwindSafe(job)));
+    while let Ok(first) = jobs.recv() {
+        let mut next = Ok(first);
+        while let Ok(job) = next {
+            // Whoever waits for the result learns of a panic by its absence.
+            drop(catch_unwind(AssertUnwindSafe(job)));
+            next = jobs.recv_timeout(QUIET);
+        }
+        give_back();
     }
 }
+
+/// Has the allocator return to the system what was freed: mimalloc waits a tenth of a second with that,
+/// and then for the next large block that is freed, which would be the next load's.
+fn give_back() {
+    drop(black_box(Vec::<u8>::with_capacity(LARGE_BYTES)));
+}
+
+/// No job for so long, and the memory of the last ones is given back.
+const QUIET: Duration = Duration::from_millis(500);
+
+/// A block that is a region of its own to mimalloc; nothing is written to it.
+const LARGE_BYTES: usize = 64 << 20;
 
 /// The priority of the thread, below that of those that answer checks (`setpriority(2)`): it gets a
 /// tenth of a core that is busy with checks, so that a load comes to its end under overload too.

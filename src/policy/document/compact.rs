@@ -228,7 +228,7 @@ impl<'de, 'l> DeserializeSeed<'de> for Key<'_, 'l> {
     }
 }
 
-impl<'de, 'l> Visitor<'de> for Key<'_, 'l> {
+impl<'l> Visitor<'_> for Key<'_, 'l> {
     type Value = (Kept, Option<&'l Value>);
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
