@@ -101,7 +101,7 @@ impl Load {
                     request,
                     *allowed,
                 );
-                let took = began.elapsed().as_nanos() as u64;
+                let took = began.elapsed().as_nanos().try_into().unwrap();
                 times[now.load(Ordering::Relaxed)].record(took).unwrap();
             }
             times

@@ -9,6 +9,7 @@
     clippy::print_stdout,
     clippy::indexing_slicing,
     clippy::as_conversions,
+    clippy::cast_precision_loss,
     clippy::arithmetic_side_effects,
     clippy::panic,
     reason = "a measurement fails by panicking and prints what it found"
@@ -43,7 +44,7 @@ fn main() {
             return archive::write(shape, entries, folder);
         }
         (Some(shape), Some(folder)) => return swap::measure(shape, entries, folder, brief),
-        (Some(_), None) | (None, Some(_)) | (None, None) => {}
+        (Some(_) | None, None) | (None, Some(_)) => {}
     }
     println!(
         "| data | JSON | step | read s | compile s | peak × JSON | after 1 s × JSON | after 4 s × JSON | p99 µs before → during | ratio |"

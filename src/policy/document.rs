@@ -48,9 +48,12 @@ pub(super) fn stream(
     let value = budget.seed(last).deserialize(&mut reader);
     value
         .and_then(|value| reader.end().map(|()| value))
-        .map_err(|error| match error.is_io() {
-            true => Diagnostic::of_file(file, invalid_json(&error)),
-            false => Diagnostic::in_data(file, place(&error), invalid_json(&error)),
+        .map_err(|error| {
+            if error.is_io() {
+                Diagnostic::of_file(file, invalid_json(&error))
+            } else {
+                Diagnostic::in_data(file, place(&error), invalid_json(&error))
+            }
         })
 }
 

@@ -55,6 +55,17 @@ impl Default for Bounds {
     }
 }
 
+impl Bounds {
+    /// Those of one test; the interpreter counts no instructions.
+    fn of_one(self) -> Limits {
+        Limits {
+            time: self.each,
+            instructions: usize::MAX,
+            memory: self.memory,
+        }
+    }
+}
+
 /// One test that ran, or was skipped.
 #[derive(Clone, Debug)]
 pub struct TestResult {
@@ -175,13 +186,9 @@ pub fn run(
                 Outcome::Error(format!("the tests took longer than {:?}", bounds.all))
             }
             Kind::Test => {
-                let limits = Limits {
-                    time: bounds.each,
-                    instructions: usize::MAX,
-                    memory: bounds.memory,
-                };
                 let asked = Interpreter::asking(&parsed.engine, test.path());
-                outcome(asked.observed(Value::Undefined, limits), &parsed.sources)
+                let value = asked.observed(Value::Undefined, bounds.of_one());
+                outcome(value, &parsed.sources)
             }
         };
         test.result(outcome, started.elapsed())

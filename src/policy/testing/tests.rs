@@ -271,7 +271,7 @@ fn bundle_with_a_test(name: &str) -> std::sync::Arc<Bundle> {
     let module = format!("package {name}\n\ntest_{name} := true");
     for (path, text) in [(".manifest", manifest), ("x_test.rego", module)] {
         let mut header = tar::Header::new_gnu();
-        header.set_size(text.len() as u64);
+        header.set_size(text.len().try_into().unwrap());
         archive
             .append_data(&mut header, path, text.as_bytes())
             .unwrap();

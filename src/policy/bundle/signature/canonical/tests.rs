@@ -9,7 +9,7 @@ use crate::digest::hex;
 fn canonical(form: Form, text: &str) -> Result<String, NotCanonical> {
     let mut out = Vec::new();
     write(form, text.as_bytes(), &mut |part| {
-        out.extend_from_slice(part)
+        out.extend_from_slice(part);
     })?;
     Ok(String::from_utf8(out).unwrap())
 }
