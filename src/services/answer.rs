@@ -131,7 +131,7 @@ mod tests {
             }
             tokio::task::yield_now().await;
             let piece = Ok::<_, Infallible>(Frame::data(Bytes::from_static(b".")));
-            Some((piece, left.map(|left| left - 1)))
+            Some((piece, left.map(|left| left.saturating_sub(1))))
         });
         let body = reqwest::Body::wrap(StreamBody::new(pieces));
         http::Response::new(body).into()

@@ -359,7 +359,7 @@ const MISTAKES: &[&str] = &[
 fn a_name_is_nobody_elses_and_that_of_a_file() {
     let discovery = "discovery: {resource: 'file://d'}\n";
     let named = |name: &str| format!("bundles: {{{name}: {{resource: 'file://a'}}}}\n");
-    let problems = |text: &str| yaml(text).unwrap_err().to_string();
+    let problems = |text: &str| yaml(text).unwrap_err();
     let taken = problems(&format!("{discovery}{}", named("discovery")));
     assert!(
         taken.contains("bundles.discovery: the name is that of the discovery bundle"),

@@ -186,13 +186,11 @@ fn a_container_asks_its_own_metadata_service_unless_a_role_is_named() {
             "services: {{a: {{url: 's3://b', credentials: {{s3_signing: {{metadata_credentials: {way}}}}}}}}}"
         );
         fs::write(&file, text).unwrap();
-        match load_file(&file, env).unwrap().services[0]
-            .credentials
-            .clone()
-        {
-            Credentials::S3Signing(signing) => signing.from[0].clone(),
-            other => panic!("{other:?}"),
-        }
+        let config = load_file(&file, env).unwrap();
+        let Credentials::S3Signing(signing) = &config.services[0].credentials else {
+            panic!("{:?}", config.services[0].credentials);
+        };
+        signing.from[0].clone()
     };
     let (plain, role) = ("{aws_region: r}", "{aws_region: r, iam_role: x}");
     let task = [("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "/v2/c")];

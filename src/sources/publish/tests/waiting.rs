@@ -70,7 +70,7 @@ fn what_is_not_configured_any_more_stays_until_what_takes_its_place_is_there() {
 fn compiled(publisher: &Publisher, name: &str) -> (Tried, u8) {
     let mut left = MOST_TRIED;
     let tried = publisher.try_one(Some(&Key::Bundle(name.into())), &mut left);
-    (tried, MOST_TRIED - left)
+    (tried, MOST_TRIED.saturating_sub(left))
 }
 
 #[test]
