@@ -65,6 +65,13 @@ fn client(service: Service) -> Client {
     Client::new(Arc::new(service))
 }
 
+/// A server that has [`THING`].
+async fn server() -> BundleServer {
+    let server = BundleServer::start().await;
+    server.set(THING, bundles::Answer::ok("it"));
+    server
+}
+
 /// Asks for [`THING`].
 async fn ask(client: &Client) -> Result<Answer, ServiceError> {
     client

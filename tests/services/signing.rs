@@ -13,7 +13,7 @@ use serde_json::json;
 use crate::{
     LONG, THING, ask,
     bundles::{Answer, BundleServer, Seen},
-    client, failure, service,
+    client, failure, server, service,
 };
 
 const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
@@ -105,12 +105,6 @@ fn signing(server: &BundleServer, from: Vec<AwsCredentials>) -> Client {
         }),
         ..service(server)
     })
-}
-
-async fn server() -> BundleServer {
-    let server = BundleServer::start().await;
-    server.set(THING, Answer::ok("it"));
-    server
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use portcullis::{
 use crate::{
     THING, ask,
     bundles::{Answer, BundleServer},
-    client, failure, service,
+    client, failure, server, service,
 };
 
 fn bearing(server: &BundleServer, token: Token, scheme: &str) -> Client {
@@ -19,12 +19,6 @@ fn bearing(server: &BundleServer, token: Token, scheme: &str) -> Client {
         },
         ..service(server)
     })
-}
-
-async fn server() -> BundleServer {
-    let server = BundleServer::start().await;
-    server.set(THING, Answer::ok("it"));
-    server
 }
 
 #[tokio::test]
