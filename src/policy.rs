@@ -152,9 +152,23 @@ pub fn limit_process_memory(limit: Option<u64>) {
     run::limit_process_memory(limit);
 }
 
+/// Which policy it is that decides: what answers, logs and metrics say of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Provenance {
+    /// The bundles' revisions, else a short digest of the files.
+    pub revision: String,
+    /// The name of each bundle with its revision, if it has one.
+    pub bundles: Vec<(Arc<str>, Option<String>)>,
+    /// What a check evaluates, as Rego: `data.envoy.authz.allow` or a query.
+    pub entrypoint: String,
+    /// What runs it.
+    pub engine: Engine,
+}
+
 /// A loaded policy.
 #[derive(Debug)]
 pub struct Policy {
+    provenance: Arc<Provenance>,
     reads: Reads,
     interpreted_because: Vec<Diagnostic>,
     summary: Summary,
@@ -234,18 +248,21 @@ impl Policy {
         let reads = reads::of(&index, &reachable, target.query());
         let patterns = warm::patterns(&index, &reachable, target.query());
         let mut because = constructs::unproven(&index, &reachable, &target, options);
-        let summary = Summary {
-            revision,
-            bundles: revisions,
-            ..Summary::new(&index, &target)
-        };
+        let summary = Summary::new(&index, &target);
         let sources = parsed.sources.clone();
         let runner = run::Runner::new(parsed, &data, &target, options, &mut because)
             .map_err(|problem| LoadError(vec![problem]))?;
         for reason in &mut because {
             reason.show_in(&sources);
         }
+        let provenance = Provenance {
+            revision,
+            bundles: revisions,
+            entrypoint: summary.entrypoint.clone(),
+            engine: runner.engine(),
+        };
         Ok(Self {
+            provenance: Arc::new(provenance),
             summary,
             reads,
             interpreted_because: because,
@@ -293,13 +310,23 @@ impl Policy {
     /// evaluators runs against.
     #[must_use]
     pub fn on_interpreter(&self) -> Self {
+        let runner = self.runner.on_interpreter();
         Self {
+            provenance: Arc::new(Provenance {
+                engine: runner.engine(),
+                ..Provenance::clone(&self.provenance)
+            }),
             reads: self.reads.clone(),
             interpreted_because: self.interpreted_because.clone(),
             summary: self.summary.clone(),
             patterns: self.patterns.clone(),
-            runner: self.runner.on_interpreter(),
+            runner,
         }
+    }
+
+    /// Which policy this is, for who outlives it.
+    pub fn provenance(&self) -> &Arc<Provenance> {
+        &self.provenance
     }
 
     /// What of the input the entrypoint can read.
@@ -319,12 +346,12 @@ impl Policy {
 
     /// The bundles' revisions, else a short digest of the files.
     pub fn revision(&self) -> &str {
-        &self.summary.revision
+        &self.provenance.revision
     }
 
     /// The name of each bundle with its revision, if it has one.
     pub fn bundles(&self) -> &[(Arc<str>, Option<String>)] {
-        &self.summary.bundles
+        &self.provenance.bundles
     }
 
     /// What is in the policy set, for people.

@@ -1,6 +1,5 @@
 //! What is in a policy set, told to people: `inspect`, logs and the admin pages read it.
 
-use std::sync::Arc;
 
 use super::builtins;
 use super::entrypoint::Target;
@@ -22,14 +21,10 @@ pub struct Summary {
     /// The functions that its modules call and whose answers depend on more than their arguments, such
     /// as `time.now_ns`, in order and each once.
     pub nondeterministic: Vec<String>,
-    /// The bundles' revisions, else a short digest of the files.
-    pub revision: String,
-    /// The name of each bundle with its revision, if it has one.
-    pub bundles: Vec<(Arc<str>, Option<String>)>,
 }
 
 impl Summary {
-    /// A summary that does not say yet which revision it is of.
+    /// A summary of all that is in `index`.
     pub(super) fn new(index: &Index, target: &Target) -> Self {
         Self {
             packages: index.packages(),
@@ -38,8 +33,6 @@ impl Summary {
             sends: builtins::sends(index, target.query()),
             nondeterministic: builtins::nondeterministic(index, target.query()),
             entrypoint: target.text().to_owned(),
-            revision: String::new(),
-            bundles: Vec::new(),
         }
     }
 }

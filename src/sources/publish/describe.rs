@@ -80,7 +80,7 @@ pub fn describe(policy: &Policy) -> Map<String, Value> {
     };
     entries([
         ("active", true.into()),
-        ("revision", json!(summary.revision)),
+        ("revision", json!(policy.revision())),
         ("entrypoint", json!(summary.entrypoint)),
         ("packages", json!(summary.packages)),
         ("modules", json!(summary.modules)),
