@@ -16,6 +16,7 @@ mod patience;
 mod reflection;
 mod route;
 mod serve;
+mod told;
 mod unary;
 
 use std::sync::Arc;

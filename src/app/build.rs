@@ -1,7 +1,7 @@
 //! From a configuration to a running server: everything is made here and handed to its user.
 
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::{
     App, Bound, StartError, Stopped,
     discovery::{Keeper, Kept},
-    memory,
+    memory, told,
 };
 use crate::{
     admin::{Health, Views},
@@ -34,7 +34,7 @@ use crate::{
         watch::watch,
     },
     status,
-    telemetry::Metrics,
+    telemetry::{Metrics, Telemetry, recorder::Recording},
     version,
 };
 
@@ -59,6 +59,9 @@ pub enum BuildError {
     /// A port or a certificate.
     #[error(transparent)]
     Start(#[from] StartError),
+    /// No thread for what is told of checks.
+    #[error("the recorder's thread cannot be started")]
+    Recorder(#[source] io::Error),
     /// The compiler panicked.
     #[error("the policy compiler failed")]
     Compiler(#[from] tokio::sync::oneshot::error::RecvError),
@@ -69,7 +72,7 @@ pub enum BuildError {
 pub enum DescriptorError {
     /// The file.
     #[error(transparent)]
-    Io(#[from] std::io::Error),
+    Io(#[from] io::Error),
     /// Its content.
     #[error("not a serialized FileDescriptorSet with all its imports")]
     Content(#[from] prost_reflect::DescriptorError),
@@ -79,6 +82,7 @@ pub enum DescriptorError {
 #[derive(Debug)]
 pub struct Running {
     bound: Bound,
+    recording: Recording,
     _keys: Vec<AbortOnDropHandle<()>>,
     _bundles: Kept,
     _watch: Option<AbortOnDropHandle<()>>,
@@ -125,10 +129,13 @@ pub async fn build(config: &Config, files: Files) -> Result<Running, BuildError>
         callers,
         sends: http_send::Client::new(sends, clock, Arc::clone(&metrics)),
     };
-    let service = CheckService::new(knowledge, check_options(config), metrics, clock);
+    let (recorder, recording) = told::start(config, &metrics).map_err(BuildError::Recorder)?;
+    let telemetry = Telemetry { metrics, recorder };
+    let service = CheckService::new(knowledge, check_options(config), telemetry, clock);
     let bound = app.listen(service).await?;
     Ok(Running {
         bound,
+        recording,
         _keys: keys,
         _bundles: bundles,
         _watch: watch,
@@ -141,9 +148,11 @@ impl Running {
         &self.bound
     }
 
-    /// Serves until a stop is asked for, and drains.
+    /// Serves until a stop is asked for, drains, and has everything told that was decided.
     pub async fn run(self, stop: shutdown::Watch) -> Stopped {
-        self.bound.run(stop).await
+        let stopped = self.bound.run(stop).await;
+        told::finish(self.recording).await;
+        stopped
     }
 }
 

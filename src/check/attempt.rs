@@ -5,6 +5,7 @@
 //! is attempted again.
 
 use std::{
+    mem,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
@@ -23,13 +24,13 @@ use super::{
     service::Gate,
 };
 use crate::{
-    identity::{Identity, Xfcc},
-    input::Value,
+    identity::{Identity, Xfcc, jwt::Presented},
+    input::{TokenDocument, Value},
     outcome::{CheckError, Outcome, Stage},
     policy::{EvalError, Externals},
     request::RequestView,
     response::{Reply, respond},
-    telemetry::{CheckDecided, Seen, SeenToken, event::ActivePolicy},
+    telemetry::{CheckDecided, DecisionId, Record, RecordedToken, Seen, SeenToken, Trace},
 };
 
 /// One check: all that an attempt needs, on whichever thread.
@@ -39,6 +40,7 @@ pub(super) struct Check {
     pub(super) budget: Budget,
     pub(super) decision_id: DecisionId,
     pub(super) externals: Externals,
+    pub(super) trace: Option<Trace>,
 }
 
 impl Check {
@@ -49,6 +51,7 @@ impl Check {
             budget: self.budget.clone(),
             decision_id: self.decision_id,
             externals: Externals::default(),
+            trace: self.trace,
         }
     }
 }
@@ -125,21 +128,29 @@ impl Gate {
             budget,
             decision_id,
             externals,
+            trace,
         } = check;
-        let conclude = |checked: &Checked<'_>, budget: &Budget| {
+        let conclude = |checked: Checked<'_>, budget: &Budget, externals: &mut Externals| {
             if lane.is_some_and(|claim| claim.take().is_none()) {
                 return Attempt::TooLate;
             }
-            Attempt::Answered(self.conclude(checked, active, budget, decision_id))
+            let told = Told {
+                request,
+                budget,
+                decision_id: *decision_id,
+                trace: *trace,
+                active,
+            };
+            Attempt::Answered(self.conclude(checked, mem::take(externals), told))
         };
         let Some(policy) = active else {
-            return conclude(&Checked::unread(CheckError::NotReady), budget);
+            return conclude(Checked::unread(CheckError::NotReady), budget, externals);
         };
         budget.slice = None;
         if lane.is_some() {
             // It has waited for its turn.
             if let Err(error) = budget.spend(Stage::Admission) {
-                return conclude(&Checked::unread(error), budget);
+                return conclude(Checked::unread(error), budget, externals);
             }
         } else {
             let options = self.options.isolation;
@@ -150,7 +161,7 @@ impl Gate {
         }
         let view = match RequestView::parse(request) {
             Ok(view) => view,
-            Err(error) => return conclude(&Checked::unread(error.into()), budget),
+            Err(error) => return conclude(Checked::unread(error.into()), budget, externals),
         };
         let checked = Checked::decide(policy, &self.knowledge.callers, &view, externals, budget);
         if checked.ended_with_its_slice(budget) {
@@ -162,16 +173,16 @@ impl Gate {
         if decision_id.is_sample() {
             policy.note(&checked, budget);
         }
-        conclude(&checked, budget)
+        conclude(checked, budget, externals)
     }
 
-    /// The denial of a check that panicked. What panicked may have been the log, so its event must
-    /// not be able to take the answer away.
+    /// The denial of a check that panicked. What panicked may have been its telling, which must not be
+    /// able to take the answer away.
     pub(super) fn answer_a_panic(&self, check: &Check) -> Reply {
         let checked = Checked::unread(CheckError::Internal);
-        let reply = self.reply(&checked, &check.decision_id);
+        let reply = self.reply(&checked, check.decision_id);
         drop(catch_unwind(AssertUnwindSafe(|| {
-            self.tell(&checked, None, &check.budget, &check.decision_id);
+            self.tell(checked, Externals::default(), check.told(None));
         })));
         reply
     }
@@ -180,13 +191,8 @@ impl Gate {
     pub(super) fn turn_away(&self, error: CheckError, check: &Check) -> Reply {
         self.isolated(check, || {
             let active = self.knowledge.active.load();
-            let checked = Checked::unread(error);
-            self.conclude(
-                &checked,
-                active.as_deref(),
-                &check.budget,
-                &check.decision_id,
-            )
+            let told = check.told(active.as_deref());
+            self.conclude(Checked::unread(error), Externals::default(), told)
         })
     }
 
@@ -202,12 +208,7 @@ impl Gate {
                 },
                 Err(_) => Checked::unread(error),
             };
-            self.conclude(
-                &checked,
-                active.as_deref(),
-                &check.budget,
-                &check.decision_id,
-            )
+            self.conclude(checked, Externals::default(), check.told(active.as_deref()))
         })
     }
 
@@ -216,48 +217,71 @@ impl Gate {
     }
 
     /// The answer and the one event of a check.
-    fn conclude(
-        &self,
-        checked: &Checked<'_>,
-        active: Option<&Active>,
-        budget: &Budget,
-        decision_id: &DecisionId,
-    ) -> Reply {
-        let reply = self.reply(checked, decision_id);
-        self.tell(checked, active, budget, decision_id);
+    fn conclude(&self, checked: Checked<'_>, externals: Externals, told: Told<'_>) -> Reply {
+        let reply = self.reply(&checked, told.decision_id);
+        self.tell(checked, externals, told);
         reply
     }
 
-    fn reply(&self, checked: &Checked<'_>, decision_id: &DecisionId) -> Reply {
-        respond(
-            &checked.outcome,
-            decision_id.as_str(),
-            &self.options.response,
-        )
+    fn reply(&self, checked: &Checked<'_>, decision_id: DecisionId) -> Reply {
+        let options = &self.options.response;
+        respond(&checked.outcome, decision_id.as_str(), options)
     }
 
-    fn tell(
-        &self,
-        checked: &Checked<'_>,
-        active: Option<&Active>,
-        budget: &Budget,
-        decision_id: &DecisionId,
-    ) {
-        CheckDecided {
-            decision_id: decision_id.as_str(),
+    /// Counts the check, and hands it to who tells of it if anybody wants to know.
+    fn tell(&self, checked: Checked<'_>, externals: Externals, told: Told<'_>) {
+        let duration = told.budget.elapsed();
+        let decided = CheckDecided {
             outcome: &checked.outcome,
-            dry_run: self.options.response.dry_run,
-            duration: budget.elapsed(),
-            stages: budget.times(),
+            duration,
+            stages: told.budget.times(),
             request: checked.seen,
-            token: checked.token,
-            policy: active.map(|active| ActivePolicy {
-                revision: active.policy.revision(),
-                engine: active.policy.engine(),
-            }),
+            token: checked.token.as_ref().map(seen_token),
+        };
+        let answer = decided.answer();
+        let shed = decided.emit(&self.metrics);
+        let sampled = told.trace.is_some_and(|trace| trace.sampled);
+        if !sampled && !self.recorder.wants(answer) {
+            return;
         }
-        .emit(&self.metrics);
+        self.recorder.record(Box::new(Record {
+            decision_id: told.decision_id,
+            at: told.budget.now().unix,
+            request: told.request.clone(),
+            outcome: checked.outcome,
+            dry_run: self.options.response.dry_run,
+            duration,
+            stages: told.budget.times().clone(),
+            token: checked.token.map(recorded_token),
+            policy: told
+                .active
+                .map(|active| Arc::clone(active.policy.provenance())),
+            externals,
+            trace: told.trace,
+            shed,
+        }));
     }
+}
+
+impl Check {
+    fn told<'t>(&'t self, active: Option<&'t Active>) -> Told<'t> {
+        Told {
+            request: &self.request,
+            budget: &self.budget,
+            decision_id: self.decision_id,
+            trace: self.trace,
+            active,
+        }
+    }
+}
+
+/// What is told of a check beside how it ended.
+struct Told<'t> {
+    request: &'t Bytes,
+    budget: &'t Budget,
+    decision_id: DecisionId,
+    trace: Option<Trace>,
+    active: Option<&'t Active>,
 }
 
 impl Active {
@@ -286,7 +310,7 @@ impl Active {
 struct Checked<'r> {
     outcome: Outcome,
     seen: Option<Seen<'r>>,
-    token: Option<SeenToken<'r>>,
+    token: Option<Presented<'r, TokenDocument>>,
 }
 
 impl<'r> Checked<'r> {
@@ -313,12 +337,6 @@ impl<'r> Checked<'r> {
             Ok(()) => decide(active, callers, view, externals, budget),
             Err(error) => return Self::unread(error),
         };
-        let token = token.map(|token| SeenToken {
-            provider: token.provider.map(|provider| &*provider.name),
-            error: token.token.err(),
-            cached: token.cached,
-            nudge: token.nudge,
-        });
         Self {
             outcome,
             seen: Some(seen(view, &identity)),
@@ -344,41 +362,30 @@ fn awaited(checked: &Checked<'_>, externals: &mut Externals) -> Option<Value> {
     }
 }
 
-/// What the event shows of a request.
+/// What is counted of a request.
 fn seen<'r>(view: &'r RequestView<'_>, identity: &Identity<'r>) -> Seen<'r> {
-    let http = view.http();
     Seen {
         caller: (!identity.principal.is_empty()).then_some(identity.principal),
-        method: http.map_or("", |http| http.method()),
-        path: http.map_or("", |http| http.path()),
-        host: http.map_or("", |http| http.host()),
+        host: view.http().map_or("", |http| http.host()),
         forwarded_client_cert: identity.peer.is_none() && view.header(Xfcc::HEADER).is_some(),
     }
 }
 
-/// A UUID version 4 in text form, new for every check.
-#[derive(Clone, Copy)]
-pub(super) struct DecisionId([u8; uuid::fmt::Hyphenated::LENGTH]);
-
-impl DecisionId {
-    pub(super) fn random() -> Self {
-        let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
-        uuid::Uuid::new_v4().hyphenated().encode_lower(&mut text);
-        Self(text)
-    }
-
-    pub(super) fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.0).unwrap_or_default()
-    }
-
-    /// Whether this is one of a random eighth of all checks: what is usual is told by those.
-    pub(super) fn is_sample(&self) -> bool {
-        matches!(self.0.first(), Some(b'0' | b'1'))
+/// What is counted of a token.
+fn seen_token<'r>(token: &Presented<'r, TokenDocument>) -> SeenToken<'r> {
+    SeenToken {
+        provider: token.provider.map(|provider| &*provider.name),
+        error: token.token.as_ref().err().copied(),
+        cached: token.cached,
+        nudge: token.nudge,
     }
 }
 
-impl std::fmt::Debug for DecisionId {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.as_str())
+/// What is told of a token.
+fn recorded_token(token: Presented<'_, TokenDocument>) -> RecordedToken {
+    RecordedToken {
+        provider: token.provider.map(|provider| Arc::clone(&provider.name)),
+        verified: token.token,
+        cached: token.cached,
     }
 }

@@ -17,7 +17,7 @@ use http::HeaderMap;
 use super::{
     Active, Callers,
     admission::{self, Admission, Arrival},
-    attempt::{Attempt, Check, Claim, DecisionId},
+    attempt::{Attempt, Check, Claim},
     budget::{self, Budget},
     lane::{self, Full, Lane},
 };
@@ -30,7 +30,7 @@ use crate::{
     request::RequestView,
     response::{self, Reply},
     snapshot::Snapshot,
-    telemetry::{CheckAbandoned, InFlight, Metrics},
+    telemetry::{CheckAbandoned, DecisionId, InFlight, Metrics, Recorder, Telemetry},
 };
 
 /// How checks are answered; fixed by configuration.
@@ -67,6 +67,7 @@ pub(super) struct Gate {
     admission: Admission,
     lane: Lane,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) recorder: Recorder,
     pub(super) options: Options,
     clock: Clock,
 }
@@ -89,14 +90,16 @@ impl CheckService {
     pub fn new(
         knowledge: Knowledge,
         options: Options,
-        metrics: Arc<Metrics>,
+        telemetry: impl Into<Telemetry>,
         clock: Clock,
     ) -> Self {
+        let Telemetry { metrics, recorder } = telemetry.into();
         Self(Arc::new(Gate {
             knowledge,
             admission: Admission::new(options.admission),
             lane: Lane::new(options.isolation),
             metrics,
+            recorder,
             options,
             clock,
         }))
@@ -126,6 +129,7 @@ impl CheckService {
             budget,
             decision_id: DecisionId::random(),
             externals: Externals::default(),
+            trace: None,
         };
         let reply = match gate.enter(&check) {
             Ok(_in_flight) => match gate.wait_for_key(&mut check).await {

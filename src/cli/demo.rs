@@ -47,7 +47,8 @@ pub(super) struct Demo {
 /// Serves, plays, shows and goes on serving.
 pub(super) fn run(arguments: &Demo) -> Result<ExitCode> {
     let config = config(arguments)?;
-    log::init(log::Level::Error, log::Format::Text).context("logging cannot be set up")?;
+    let _log =
+        log::init(log::Level::Error, log::Format::Text).context("logging cannot be set up")?;
     let runtime = Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(demonstrate(arguments, &config))
 }

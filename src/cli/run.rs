@@ -49,7 +49,7 @@ pub(super) struct Run {
 pub(super) fn run(arguments: &Run) -> Result<ExitCode> {
     let config = config(arguments)?;
     let files = load::files(&arguments.policy, &config)?;
-    log::init(config.portcullis.log.level, config.portcullis.log.format)
+    let _log = log::init(config.portcullis.log.level, config.portcullis.log.format)
         .context("logging cannot be set up")?;
     if arguments.addr.is_some() {
         tracing::warn!("`--addr` has no effect: OPA's REST API is not served");
@@ -87,7 +87,7 @@ fn started(error: BuildError) -> anyhow::Error {
         BuildError::Source(_) | BuildError::Policy(_) | BuildError::Descriptor { .. } => {
             load::usage(error)
         }
-        BuildError::Start(_) | BuildError::Compiler(_) => error.into(),
+        BuildError::Start(_) | BuildError::Recorder(_) | BuildError::Compiler(_) => error.into(),
     }
 }
 

@@ -4,8 +4,8 @@
 use std::{error::Error, time::Duration};
 
 use super::{
-    event::{causes, shown},
     metrics::Metrics,
+    text::{causes, shown},
 };
 
 /// The steps from a source to the active policy.

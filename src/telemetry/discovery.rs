@@ -3,8 +3,8 @@
 use std::error::Error;
 
 use super::{
-    event::{causes, shown},
     metrics::Metrics,
+    text::{causes, shown},
 };
 
 /// A configuration that was found is in use from now on.

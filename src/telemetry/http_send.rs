@@ -4,8 +4,8 @@
 use std::{error::Error, time::Duration};
 
 use super::{
-    event::{causes, shown},
     metrics::Metrics,
+    text::{causes, shown},
 };
 
 /// How a call was answered.

@@ -1,12 +1,17 @@
 //! The process log: `tracing` to standard error, as OPA's `--log-level` and `--log-format` say.
+//!
+//! Lines are written by a thread of their own. When nobody reads standard error, so many wait and the
+//! rest is dropped and counted: a log that is not read holds nothing up.
 
 use std::{
     fmt,
     io::{self, IsTerminal},
     str::FromStr,
+    sync::OnceLock,
 };
 
 use tracing::{Event, Subscriber, level_filters::LevelFilter};
+use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{
     Layer,
     filter::Targets,
@@ -51,11 +56,37 @@ pub struct UnknownName {
     known: &'static str,
 }
 
-/// Sends the log of this process to standard error. Fails when there is a log already.
-pub fn init(level: Level, format: Format) -> Result<(), TryInitError> {
-    let colour = io::stderr().is_terminal();
-    subscriber(level, format, colour, io::stderr).try_init()
+/// The log of this process for as long as this lives; what still waits is written when it is dropped.
+#[derive(Debug)]
+#[must_use = "the log ends when this is dropped"]
+pub struct Guard {
+    _writing: WorkerGuard,
 }
+
+/// Sends the log of this process to standard error. Fails when there is a log already.
+pub fn init(level: Level, format: Format) -> Result<Guard, TryInitError> {
+    let colour = io::stderr().is_terminal();
+    let (writer, writing) = NonBlockingBuilder::default()
+        .lossy(true)
+        .buffered_lines_limit(MAX_WAITING)
+        .thread_name("log")
+        .finish(io::stderr());
+    let dropped = writer.error_counter();
+    subscriber(level, format, colour, writer).try_init()?;
+    // The first and only log.
+    let _first = DROPPED.set(dropped);
+    Ok(Guard { _writing: writing })
+}
+
+/// How many lines of this process' log were dropped, because too many waited.
+pub fn dropped_lines() -> u64 {
+    let dropped = DROPPED.get().map(ErrorCounter::dropped_lines);
+    dropped.map_or(0, |lines| u64::try_from(lines).unwrap_or(u64::MAX))
+}
+
+static DROPPED: OnceLock<ErrorCounter> = OnceLock::new();
+/// Lines that wait to be written; of a kilobyte or two at most.
+const MAX_WAITING: usize = 8 * 1024;
 
 /// The subscriber that writes to `writer`, with `colour` in text.
 pub fn subscriber<W>(

@@ -11,6 +11,7 @@ mod histogram;
 mod http_send;
 mod jwks;
 mod performance;
+mod recorder;
 mod reports;
 mod tokens;
 
@@ -26,7 +27,7 @@ use self::{
     bundles::Bundles, checks::Checks, connections::Connections, http_send::HttpSend, jwks::Jwks,
     performance::Performance, reports::Reports, tokens::Tokens,
 };
-use super::event::CheckDecided;
+use super::{event::CheckDecided, recorder::Overflow};
 use crate::{
     policy::Engine,
     version::{COMMIT, REGORUS, VERSION},
@@ -53,6 +54,7 @@ pub struct Metrics {
     pub(super) bundles: Bundles,
     pub(super) http_send: HttpSend,
     pub(super) reports: Reports,
+    recorder: recorder::Recorder,
     performance: Option<Performance>,
     policy_info: Family<[Label; 2], Gauge>,
     policy_activated_at: Gauge<f64, AtomicU64>,
@@ -103,6 +105,7 @@ impl Metrics {
             bundles: Bundles::register(ours),
             http_send: HttpSend::register(ours),
             reports: Reports::register(ours),
+            recorder: recorder::Recorder::register(ours),
             performance,
             policy_info: registered(
                 ours,
@@ -166,6 +169,14 @@ impl Metrics {
 
     pub(super) fn check_abandoned(&self) {
         self.checks.abandoned.inc();
+    }
+
+    pub(super) fn record_dropped(&self, overflow: Overflow) {
+        self.recorder.dropped(overflow);
+    }
+
+    pub(super) fn consumer_panicked(&self) {
+        self.recorder.panics.inc();
     }
 
     pub(super) fn policy_activated(&self, revision: &str, engine: Engine, at: Duration) {

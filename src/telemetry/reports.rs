@@ -4,7 +4,7 @@ use std::error::Error;
 
 use serde_json::Value;
 
-use super::{event::causes, metrics::Metrics};
+use super::{metrics::Metrics, text::causes};
 
 /// A service took a report.
 #[derive(Clone, Copy, Debug)]

@@ -44,18 +44,14 @@ fn record_with(
     let mut stages = StageTimes::default();
     stages.record(Stage::Policy, Duration::from_micros(15));
     CheckDecided {
-        decision_id: "id",
         outcome,
-        dry_run: false,
         duration: Duration::from_micros(30),
         stages: &stages,
         request: Some(Seen {
             caller,
-            path: "/secret/path",
             ..Seen::default()
         }),
         token,
-        policy: None,
     }
     .emit(metrics);
 }

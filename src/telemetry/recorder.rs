@@ -1,0 +1,297 @@
+//! From the line to everybody who tells of checks: one bounded queue, one thread.
+//!
+//! Promises that the line never waits, never does I/O and never formats for the sake of a record: it is
+//! queued when there is room, and dropped and counted when there is not. Nobody's interest, no record.
+//! The queue is bounded in records and in bytes of requests. On the recorder's thread each consumer
+//! sees each record, in order; one that panics loses that record for itself, and nobody else does.
+
+use std::{
+    fmt, io,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    thread::{self, JoinHandle, Thread},
+    time::{Duration, Instant},
+};
+
+use crossbeam_queue::ArrayQueue;
+
+use super::{
+    Metrics,
+    record::{Record, Recorded},
+};
+use crate::{identity::Xfcc, outcome::Answer, request::RequestView};
+
+/// How much may wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Records.
+    pub records: usize,
+    /// Bytes of their requests.
+    pub bytes: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            records: 16 * 1024,
+            bytes: 64 * 1024 * 1024,
+        }
+    }
+}
+
+/// Someone who tells of checks. Called on the recorder's thread alone.
+pub trait Consumer: Send {
+    /// Takes note of one check. May compute, but waits for nothing: others are waiting.
+    fn consume(&mut self, recorded: &Recorded<'_>);
+
+    /// Nothing else is waiting: a moment to hand on what was collected.
+    fn idle(&mut self) {}
+
+    /// No record will come any more; what is still to be done may take until `deadline`.
+    fn finish(&mut self, _deadline: Instant) {}
+}
+
+/// What checks somebody wants to hear of; shared by all who look.
+#[derive(Clone, Debug, Default)]
+pub struct Interest(Arc<Wants>);
+
+#[derive(Debug, Default)]
+struct Wants {
+    allowed: AtomicUsize,
+    refused: AtomicUsize,
+}
+
+impl Interest {
+    /// Wants to hear of checks that are allowed, of those that are not, or of both, for as long as what
+    /// it returns lives.
+    pub fn in_checks(&self, allowed: bool, refused: bool) -> Interested {
+        let interested = Interested {
+            wants: self.clone(),
+            allowed,
+            refused,
+        };
+        self.0.allowed.fetch_add(usize::from(allowed), Relaxed);
+        self.0.refused.fetch_add(usize::from(refused), Relaxed);
+        interested
+    }
+
+    pub(super) fn includes(&self, answer: Answer) -> bool {
+        let wanting = match answer {
+            Answer::Allowed => &self.0.allowed,
+            Answer::Denied | Answer::Error => &self.0.refused,
+        };
+        wanting.load(Relaxed) > 0
+    }
+}
+
+/// Somebody's interest; it ends when this is dropped.
+#[derive(Debug)]
+#[must_use = "the interest ends when this is dropped"]
+pub struct Interested {
+    wants: Interest,
+    allowed: bool,
+    refused: bool,
+}
+
+impl Drop for Interested {
+    fn drop(&mut self) {
+        let wants = &self.wants.0;
+        wants.allowed.fetch_sub(usize::from(self.allowed), Relaxed);
+        wants.refused.fetch_sub(usize::from(self.refused), Relaxed);
+    }
+}
+
+/// Where the line puts records; clones share everything. By default nobody is interested.
+#[derive(Clone, Debug, Default)]
+pub struct Recorder(Option<Arc<Shared>>);
+
+#[derive(Debug)]
+struct Shared {
+    interest: Interest,
+    queue: ArrayQueue<Box<Record>>,
+    bytes: AtomicUsize,
+    max_bytes: usize,
+    /// Set once no record is to come any more: until when the rest may take.
+    closing: OnceLock<Instant>,
+    thread: OnceLock<Thread>,
+    metrics: Arc<Metrics>,
+}
+
+/// Why a record was lost before anybody saw it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overflow {
+    /// So many records are waiting.
+    Records,
+    /// So many bytes are waiting.
+    Bytes,
+}
+
+impl Recorder {
+    /// Starts the recorder's thread, on which `consumers` are told of every check that anybody takes an
+    /// interest in.
+    pub fn start(
+        options: Options,
+        interest: Interest,
+        xfcc: Xfcc,
+        consumers: Vec<Box<dyn Consumer>>,
+        metrics: Arc<Metrics>,
+    ) -> io::Result<(Self, Recording)> {
+        let shared = Arc::new(Shared {
+            interest,
+            queue: ArrayQueue::new(options.records.max(1)),
+            bytes: AtomicUsize::new(0),
+            max_bytes: options.bytes,
+            closing: OnceLock::new(),
+            thread: OnceLock::new(),
+            metrics,
+        });
+        let mut desk = Desk {
+            shared: Arc::clone(&shared),
+            xfcc,
+            consumers,
+        };
+        let builder = thread::Builder::new().name("recorder".to_owned());
+        let running = builder.spawn(move || desk.run())?;
+        // Set before the first record: nobody else sets it.
+        let _first = shared.thread.set(running.thread().clone());
+        let recording = Recording {
+            shared: Arc::clone(&shared),
+            running: Some(running),
+        };
+        Ok((Self(Some(shared)), recording))
+    }
+
+    /// Whether anybody wants to hear of a check with this answer.
+    pub fn wants(&self, answer: Answer) -> bool {
+        self.0
+            .as_ref()
+            .is_some_and(|shared| shared.interest.includes(answer))
+    }
+
+    /// Hands a record over, or drops and counts it.
+    pub fn record(&self, record: Box<Record>) {
+        if let Some(shared) = &self.0
+            && let Err(overflow) = shared.push(record)
+        {
+            shared.metrics.record_dropped(overflow);
+        }
+    }
+}
+
+impl Shared {
+    fn push(&self, record: Box<Record>) -> Result<(), Overflow> {
+        let size = record.request.len();
+        let waiting = self.bytes.fetch_add(size, Relaxed).saturating_add(size);
+        if waiting > self.max_bytes {
+            self.bytes.fetch_sub(size, Relaxed);
+            return Err(Overflow::Bytes);
+        }
+        if let Err(_full) = self.queue.push(record) {
+            self.bytes.fetch_sub(size, Relaxed);
+            return Err(Overflow::Records);
+        }
+        // The thread looks by itself soon; it is woken only before there is too much.
+        let half = self.queue.len() > self.queue.capacity() / 2 || waiting > self.max_bytes / 2;
+        if half && let Some(thread) = self.thread.get() {
+            thread.unpark();
+        }
+        Ok(())
+    }
+
+    fn pop(&self) -> Option<Box<Record>> {
+        let record = self.queue.pop()?;
+        self.bytes.fetch_sub(record.request.len(), Relaxed);
+        Some(record)
+    }
+}
+
+/// What runs on the recorder's thread.
+struct Desk {
+    shared: Arc<Shared>,
+    xfcc: Xfcc,
+    consumers: Vec<Box<dyn Consumer>>,
+}
+
+impl Desk {
+    fn run(&mut self) {
+        loop {
+            // Read before the queue is: what was pushed before the end is seen.
+            let closing = self.shared.closing.get().copied();
+            while let Some(record) = self.shared.pop() {
+                self.tell(&record);
+            }
+            if let Some(deadline) = closing {
+                self.each(|consumer| consumer.finish(deadline));
+                return;
+            }
+            self.each(|consumer| consumer.idle());
+            thread::park_timeout(PAUSE);
+        }
+    }
+
+    fn tell(&mut self, record: &Record) {
+        let read = || RequestView::parse(&record.request);
+        let Ok(request) = catch_unwind(AssertUnwindSafe(read)) else {
+            self.shared.metrics.consumer_panicked();
+            return;
+        };
+        let recorded = Recorded::new(record, &request, self.xfcc);
+        self.each(|consumer| consumer.consume(&recorded));
+    }
+
+    fn each(&mut self, mut act: impl FnMut(&mut dyn Consumer)) {
+        for consumer in &mut self.consumers {
+            let acted = catch_unwind(AssertUnwindSafe(|| act(consumer.as_mut())));
+            if acted.is_err() {
+                self.shared.metrics.consumer_panicked();
+            }
+        }
+    }
+}
+
+/// The recorder's thread; it ends with this.
+pub struct Recording {
+    shared: Arc<Shared>,
+    running: Option<JoinHandle<()>>,
+}
+
+impl Recording {
+    /// Has everything told that waits, by `deadline` where that depends on others. To be called once no
+    /// check is in flight; blocks.
+    pub fn finish(mut self, deadline: Instant) {
+        self.close(deadline);
+        if let Some(running) = self.running.take() {
+            // Its consumers' panics do not end it.
+            let _ended = running.join();
+        }
+    }
+
+    fn close(&self, deadline: Instant) {
+        let _first = self.shared.closing.set(deadline);
+        if let Some(thread) = self.shared.thread.get() {
+            thread.unpark();
+        }
+    }
+}
+
+/// Ends the thread without waiting for it.
+impl Drop for Recording {
+    fn drop(&mut self) {
+        self.close(Instant::now());
+    }
+}
+
+impl fmt::Debug for Recording {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recording").finish_non_exhaustive()
+    }
+}
+
+/// How long the thread rests when there is nothing to do.
+const PAUSE: Duration = Duration::from_millis(10);
+
+#[cfg(test)]
+mod tests;
