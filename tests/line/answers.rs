@@ -160,7 +160,8 @@ fn a_log_that_always_panics_takes_no_answer_away() {
             Clock::System,
         )
     };
-    let request = Bytes::from(requests::capture(requests::GET).encode_to_vec());
+    // The line about the first caller without a principal is written on the check itself.
+    let request = Bytes::from(requests::principal(""));
     let check = |service: &CheckService| {
         let call = Call {
             metadata: &http::HeaderMap::new(),

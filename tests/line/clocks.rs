@@ -21,7 +21,7 @@ use portcullis::{
     outcome::Stage,
     policy::{Policy, PolicyFile},
     snapshot::Snapshot,
-    telemetry::Metrics,
+    telemetry::{Metrics, recorder::Recording},
 };
 use prost::Message as _;
 use serde_json::json;
@@ -91,6 +91,7 @@ struct Judge {
     service: CheckService,
     callers: Arc<Callers>,
     metrics: Arc<Metrics>,
+    _recording: Recording,
 }
 
 impl Judge {
@@ -120,16 +121,14 @@ impl Judge {
             callers: Arc::clone(&callers),
             ..knowledge(active, &metrics)
         };
-        let service = CheckService::new(
-            knowledge,
-            check_options(&config),
-            Arc::clone(&metrics),
-            Clock::By(Reading(&reading)),
-        );
+        let (telemetry, recording) = log::told(Arc::clone(&metrics));
+        let clock = Clock::By(Reading(&reading));
+        let service = CheckService::new(knowledge, check_options(&config), telemetry, clock);
         Self {
             service,
             callers,
             metrics,
+            _recording: recording,
         }
     }
 

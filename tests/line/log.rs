@@ -2,14 +2,24 @@
 
 use std::{
     io,
-    sync::{Mutex, Once},
+    sync::{Arc, Condvar, Mutex, Once},
+    time::Duration,
 };
 
-use portcullis::telemetry::log::{Format, Level, subscriber};
+use portcullis::{
+    identity::Xfcc,
+    telemetry::{
+        Metrics, Recorder, Telemetry,
+        line::ProcessLog,
+        log::{Format, Level, subscriber},
+        recorder::{self, Consumer, Interest, Recording},
+    },
+};
 use serde_json::Value;
 
 static START: Once = Once::new();
 static LINES: Mutex<Vec<Value>> = Mutex::new(Vec::new());
+static WRITTEN: Condvar = Condvar::new();
 static BREAKS_ON: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 /// Collects the log of this process from now on.
@@ -20,16 +30,35 @@ pub(crate) fn start() {
     });
 }
 
+/// A recorder that writes the lines of checks, for services without an application around them.
+pub(crate) fn told(metrics: Arc<Metrics>) -> (Telemetry, Recording) {
+    let interest = Interest::default();
+    let consumers: Vec<Box<dyn Consumer>> = vec![Box::new(ProcessLog::new(&interest))];
+    let options = recorder::Options::default();
+    let of = Arc::clone(&metrics);
+    let (recorder, recording) =
+        Recorder::start(options, interest, Xfcc::default(), consumers, of).unwrap();
+    (Telemetry { metrics, recorder }, recording)
+}
+
 /// The next line that contains `text` makes the writer panic, once.
 pub(crate) fn break_on(text: &str) {
     BREAKS_ON.lock().unwrap().push(text.to_owned());
 }
 
-/// The line of the check with this decision id. It is written before the answer is sent.
+/// The line of the check with this decision id, once it is written.
 pub(crate) fn of_check(decision_id: &str) -> Value {
+    let found = |lines: &[Value]| {
+        let mut of_check = lines.iter().filter(|l| l["decision_id"] == decision_id);
+        of_check.next_back().cloned()
+    };
     let lines = LINES.lock().unwrap();
-    let mut found = lines.iter().filter(|l| l["decision_id"] == decision_id);
-    found.next_back().cloned().expect("a line of this check")
+    let (lines, _) = WRITTEN
+        .wait_timeout_while(lines, Duration::from_secs(30), |lines| {
+            found(lines).is_none()
+        })
+        .unwrap();
+    found(&lines).expect("a line of this check")
 }
 
 /// All lines of this process, as JSON text.
@@ -61,6 +90,7 @@ impl io::Write for Sink {
         assert!(broken.is_none(), "the log cannot be written");
         let lines = text.lines().map(serde_json::from_str);
         LINES.lock().unwrap().extend(lines.filter_map(Result::ok));
+        WRITTEN.notify_all();
         Ok(bytes.len())
     }
 

@@ -1,6 +1,7 @@
 //! Every row of the failure table, and how a caller runs into it.
 
 use envoy_types::pb::envoy::service::auth::v3::CheckResponse;
+use prost::Message as _;
 use tokio::task::JoinHandle;
 use tonic::Status;
 
@@ -105,9 +106,13 @@ impl Row {
                 None,
             ),
             By::Panic => {
-                let path = format!("/breaks-the-log-{}", fastrand::u64(..));
-                log::break_on(&path);
-                (self.server(&set).await, requests::path(&path), None)
+                // The line about the first caller without a principal is written on the check itself.
+                let host = format!("breaks-the-log-{}", fastrand::u64(..));
+                log::break_on(&host);
+                let mut request = requests::capture(requests::GET);
+                requests::set_host(&mut request, &host);
+                requests::set_principal(&mut request, "");
+                (self.server(&set).await, request.encode_to_vec(), None)
             }
         };
         let answer = server.try_check(&request, timeout).await;

@@ -52,10 +52,22 @@ pub(crate) fn path(path: &str) -> Vec<u8> {
 /// A GET whose caller presents `principal`.
 pub(crate) fn principal(principal: &str) -> Vec<u8> {
     let mut request = capture(GET);
+    set_principal(&mut request, principal);
+    request.encode_to_vec()
+}
+
+/// Makes `principal` the caller.
+pub(crate) fn set_principal(request: &mut CheckRequest, principal: &str) {
     let attributes = request.attributes.as_mut().unwrap();
     let source = attributes.source.get_or_insert_with(Peer::default);
     principal.clone_into(&mut source.principal);
-    request.encode_to_vec()
+}
+
+/// Asks `host`.
+pub(crate) fn set_host(request: &mut CheckRequest, host: &str) {
+    let attributes = request.attributes.as_mut().unwrap();
+    let http = attributes.request.as_mut().unwrap().http.as_mut().unwrap();
+    host.clone_into(&mut http.host);
 }
 
 /// A length-delimited protobuf field.

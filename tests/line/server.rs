@@ -107,21 +107,23 @@ impl Server {
             .unwrap();
         let admin = tcp(app.admin());
         let check = check_options(&config);
-        let service = CheckService::new(
-            knowledge(Snapshot::empty(), &metrics),
-            check,
-            metrics,
-            Clock::System,
-        );
+        let (telemetry, recording) = log::told(metrics);
+        let knowledge = knowledge(Snapshot::empty(), &telemetry.metrics);
+        let service = CheckService::new(knowledge, check, telemetry, Clock::System);
         let bound = app.listen(service).await.unwrap();
         let grpc = connect(tcp(bound.grpc())).await;
         let (stop, stopping) = shutdown::channel();
+        let serving = async move {
+            let stopped = bound.run(stopping).await;
+            drop(recording);
+            stopped
+        };
         Self {
             folder: TempDir::new().unwrap(),
             grpc,
             admin,
             stop,
-            serving: tokio::spawn(bound.run(stopping)),
+            serving: tokio::spawn(serving),
         }
     }
 

@@ -1,0 +1,41 @@
+//! The decision log: one record a check, in OPA's event schema, to wherever it is wanted.
+//!
+//! Runs on the recorder's thread. A record is made once and offered to every sink; no sink waits for
+//! anything there, and each counts what it takes and what it loses.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use crate::{
+    outcome::Answer,
+    telemetry::{DecisionId, Trace},
+};
+
+/// One record, finished: redacted, masked, encoded.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// The event as one JSON object, without a line break in it or after it.
+    pub json: Bytes,
+    /// When the check was answered, since the Unix epoch.
+    pub at: Duration,
+    /// The decision's id.
+    pub decision_id: DecisionId,
+    /// What the check was answered with, dry-run apart.
+    pub answer: Answer,
+    /// Where the check stands in a distributed trace.
+    pub trace: Option<Trace>,
+}
+
+/// A place that records go to. On the recorder's thread: nothing here may wait for disk or network.
+pub trait Sink: Send {
+    /// Takes an entry, or drops and counts it.
+    fn offer(&mut self, entry: &Entry);
+
+    /// Nothing else is waiting: a moment to hand on what was collected.
+    fn idle(&mut self) {}
+
+    /// Nothing will be offered any more; what was taken may be delivered until `deadline`, and what is
+    /// not is counted.
+    fn finish(&mut self, deadline: Instant);
+}
