@@ -6,8 +6,10 @@
 
 pub mod bundles;
 pub mod connection;
+pub mod decision_log;
 pub mod discovery;
 pub mod event;
+pub mod grpc;
 pub mod http_send;
 pub mod jwks;
 pub mod lifecycle;
@@ -22,8 +24,8 @@ pub use bundles::{
     BundleRestored, BundleUnchanged,
 };
 pub use connection::{
-    AcceptFailed, CallerRefused, CertificateRejected, CertificateReplaced, ConnectionAccepted,
-    HandshakeFailed,
+    AcceptFailed, CallerRefused, CertificateLoaded, CertificateRejected, CertificateReplaced,
+    ConnectionAccepted, HandshakeFailed,
 };
 pub use discovery::{ConfigurationDiscovered, ConfigurationRejected};
 pub use event::{ActivePolicy, CheckAbandoned, CheckDecided, Seen, SeenToken, StageTimes};

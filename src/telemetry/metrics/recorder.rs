@@ -1,0 +1,62 @@
+//! The metrics of the recorder: what was lost before any consumer saw it.
+
+use prometheus_client::{metrics::counter::Counter, registry::Registry};
+
+use super::{counters::Counters, registered};
+
+/// Why the queue did not take a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum QueueFull {
+    /// It holds as many records as it may.
+    Records,
+    /// It holds as many bytes as it may.
+    Bytes,
+}
+
+impl QueueFull {
+    /// Every cause.
+    pub const ALL: [Self; 2] = [Self::Records, Self::Bytes];
+
+    /// The metric label.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Records => "queue_records",
+            Self::Bytes => "queue_bytes",
+        }
+    }
+}
+
+/// Every series; clones share them.
+#[derive(Clone, Debug)]
+pub struct Recorder {
+    dropped: Counters<QueueFull>,
+    log_dropped: Counter,
+}
+
+impl Recorder {
+    pub(super) fn register(registry: &mut Registry) -> Self {
+        let dropped = registered(
+            registry,
+            "recorder_dropped",
+            "Records of checks that were lost before any consumer saw them",
+        );
+        Self {
+            dropped: Counters::of(&dropped, "cause", &QueueFull::ALL, QueueFull::as_str),
+            log_dropped: registered(
+                registry,
+                "process_log_dropped",
+                "Lines of the process log that were lost because nobody read standard error",
+            ),
+        }
+    }
+
+    /// Counts a record that the queue did not take.
+    pub fn dropped(&self, cause: QueueFull) {
+        self.dropped.add(cause, 1);
+    }
+
+    /// Counts `n` lines of the process log that were lost.
+    pub fn log_dropped(&self, n: u64) {
+        self.log_dropped.inc_by(n);
+    }
+}
