@@ -10,6 +10,7 @@ pub mod listen;
 pub mod raw;
 pub mod tls;
 
+mod counted;
 mod health;
 mod memory;
 mod patience;
@@ -77,7 +78,8 @@ impl<'c> App<'c> {
     ) -> Result<Self, StartError> {
         let ready = views.ready.clone();
         let listening = ready.register("listener");
-        let tls = config.portcullis.tls.clone().map(Tls::load).transpose()?;
+        let tls = config.portcullis.tls.clone();
+        let tls = tls.map(|tls| Tls::load(tls, &metrics)).transpose()?;
         let admin = AdminPort::open(&config.portcullis.admin.addr, views).await?;
         Ok(Self {
             config,
@@ -101,6 +103,7 @@ impl<'c> App<'c> {
         let routes = Routes::new(
             check,
             self.ready.clone(),
+            Arc::clone(&self.metrics),
             plugin.max_recv_msg_size,
             plugin.enable_reflection,
         )?;

@@ -8,8 +8,10 @@
 pub mod bundles;
 pub mod connection;
 mod decision_id;
+pub mod decision_log;
 pub mod discovery;
 pub mod event;
+pub mod grpc;
 pub mod http_send;
 pub mod jwks;
 pub mod lifecycle;
@@ -31,8 +33,8 @@ pub use bundles::{
 use std::sync::Arc;
 
 pub use connection::{
-    AcceptFailed, CallerRefused, CertificateRejected, CertificateReplaced, ConnectionAccepted,
-    HandshakeFailed,
+    AcceptFailed, CallerRefused, CertificateLoaded, CertificateRejected, CertificateReplaced,
+    ConnectionAccepted, HandshakeFailed,
 };
 pub use decision_id::DecisionId;
 pub use discovery::{ConfigurationDiscovered, ConfigurationRejected};

@@ -17,13 +17,14 @@ use super::{
     health, reflection,
     unary::{self, Intake, Reply},
 };
-use crate::{check::CheckService, ready::Ready};
+use crate::{check::CheckService, ready::Ready, telemetry::Metrics};
 
 /// The methods of the gRPC port.
 #[derive(Debug)]
 pub(super) struct Routes {
     check: CheckService,
     intake: Intake,
+    metrics: Arc<Metrics>,
     /// Health and, when enabled, reflection; every other method is unimplemented.
     beside: tonic::service::Routes,
 }
@@ -33,6 +34,7 @@ impl Routes {
     pub(super) fn new(
         check: CheckService,
         ready: Ready,
+        metrics: Arc<Metrics>,
         limit: u32,
         reflects: bool,
     ) -> Result<Self, tonic_reflection::server::Error> {
@@ -46,6 +48,7 @@ impl Routes {
         Ok(Self {
             check,
             intake: Intake::new(limit, PATIENCE),
+            metrics,
             beside: beside.prepare(),
         })
     }
@@ -64,8 +67,12 @@ impl Routes {
     ) -> Result<Response<Either<Reply, Body>>, Infallible> {
         if request.uri().path() == CHECK {
             let (head, body) = request.into_parts();
-            let response =
-                unary::call(&self.check, &self.intake, &head.headers, body, arrived).await;
+            let gate = unary::Gate {
+                check: &self.check,
+                intake: &self.intake,
+                metrics: &self.metrics,
+            };
+            let response = unary::call(gate, &head.headers, body, arrived).await;
             return Ok(response.map(Either::Left));
         }
         let beside = self.beside.clone();

@@ -22,7 +22,7 @@ use crate::{
     chain::Chain,
     config::{self, AllowedCaller},
     snapshot::Snapshot,
-    telemetry::{CertificateRejected, CertificateReplaced, Metrics},
+    telemetry::{CertificateLoaded, CertificateRejected, CertificateReplaced, Metrics},
 };
 
 /// Why a connection did not become a TLS session.
@@ -48,14 +48,17 @@ pub(super) struct Tls {
 
 impl Tls {
     /// Loads the files once; nothing is served without a first good certificate.
-    pub(super) fn load(options: config::Tls) -> Result<Self, FilesError> {
+    pub(super) fn load(options: config::Tls, metrics: &Metrics) -> Result<Self, FilesError> {
         let content = Content::read(&options)?;
-        Ok(Self {
+        let tls = Self {
             current: Snapshot::of(content.server_config()?),
             seen: content.digest(),
             options,
             rejected: None,
-        })
+        };
+        let expires = content.expires();
+        CertificateLoaded { expires }.emit(metrics);
+        Ok(tls)
     }
 
     /// What accepts connections; it uses the newest good certificate each time.
@@ -87,15 +90,16 @@ impl Tls {
             }
             Ok(content) => {
                 self.seen = content.digest();
-                content.server_config()
+                let expires = content.expires();
+                content.server_config().map(|config| (config, expires))
             }
             Err(error) => Err(error),
         };
         match next {
-            Ok(next) => {
+            Ok((next, expires)) => {
                 self.current.publish(Arc::new(next));
                 self.rejected = None;
-                CertificateReplaced.emit(metrics);
+                CertificateReplaced { expires }.emit(metrics);
             }
             Err(error) => self.reject(&error, metrics),
         }
@@ -155,16 +159,16 @@ mod tests {
         let write = |pem: &str| fs::write(path("tls.crt"), pem).unwrap();
         fs::write(path("tls.key"), key.serialize_pem()).unwrap();
         write(&certificate.pem());
-        let mut tls = Tls::load(config::Tls {
+        let metrics = Metrics::new(None);
+        let options = config::Tls {
             cert_file: path("tls.crt"),
             key_file: path("tls.key"),
             client_ca_file: None,
             allowed_callers: None,
             reload_interval: Duration::MAX,
-        })
-        .unwrap();
+        };
+        let mut tls = Tls::load(options, &metrics).unwrap();
 
-        let metrics = Metrics::new(None);
         let mut look = |changed: u32, rejected: u32| {
             tls.take(Content::read(&tls.options), &metrics);
             let text = metrics.encode();

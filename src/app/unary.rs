@@ -20,12 +20,23 @@ use hyper::body::{Body, Frame};
 use tokio::sync::Semaphore;
 use tonic::Status;
 
-use crate::check::{Call, CheckService};
+use super::counted::Counted;
+use crate::{
+    check::{Call, CheckService},
+    telemetry::Metrics,
+};
 
-/// Answers the unary call with these headers and this body with `check`.
+/// Who answers calls, and who counts them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Gate<'a> {
+    pub(super) check: &'a CheckService,
+    pub(super) intake: &'a Intake,
+    pub(super) metrics: &'a Metrics,
+}
+
+/// Answers the unary call with these headers and this body.
 pub(super) async fn call<B>(
-    check: &CheckService,
-    intake: &Intake,
+    gate: Gate<'_>,
     headers: &HeaderMap,
     body: B,
     called: Instant,
@@ -33,16 +44,24 @@ pub(super) async fn call<B>(
 where
     B: Body<Data = Bytes> + Unpin,
 {
+    let Gate {
+        check,
+        intake,
+        metrics,
+    } = gate;
     if !is_grpc(headers) {
         let mut response = Response::new(Reply::default());
         *response.status_mut() = http::StatusCode::UNSUPPORTED_MEDIA_TYPE;
         return response;
     }
+    let counted = Counted::begin(metrics, check, called);
     let (message, arrived) = match intake.read(body).await {
         Ok(Message::There(message)) => (message, called),
         // Until now the caller was waited for.
         Ok(Message::Came(message)) => (message, check.now()),
-        Err(Unreadable::Broken) => return Status::cancelled("the stream broke off").into_http(),
+        Err(Unreadable::Broken) => {
+            return failed(counted, Status::cancelled("the stream broke off"));
+        }
         Err(unreadable) => {
             tracing::debug!(error = %unreadable, "no message to judge");
             (Bytes::from_static(UNREADABLE_MESSAGE), check.now())
@@ -54,10 +73,18 @@ where
         request: message,
         arrived,
     };
-    match check.check(call).await {
-        Ok(message) => reply(&message),
-        Err(status) => status.into_http(),
+    match check.check(call).await.and_then(|message| reply(&message)) {
+        Ok(response) => {
+            counted.answered();
+            response
+        }
+        Err(status) => failed(counted, status),
     }
+}
+
+fn failed(counted: Counted<'_>, status: Status) -> Response<Reply> {
+    counted.failed(&status);
+    status.into_http()
 }
 
 fn is_grpc(headers: &HeaderMap) -> bool {
@@ -66,10 +93,9 @@ fn is_grpc(headers: &HeaderMap) -> bool {
         .is_some_and(|value| value.as_bytes().starts_with(GRPC.as_bytes()))
 }
 
-fn reply(message: &[u8]) -> Response<Reply> {
-    let Ok(length) = u32::try_from(message.len()) else {
-        return Status::internal("the answer is longer than 4 GiB").into_http();
-    };
+fn reply(message: &[u8]) -> Result<Response<Reply>, Status> {
+    let length = u32::try_from(message.len())
+        .map_err(|_| Status::internal("the answer is longer than 4 GiB"))?;
     let mut framed = BytesMut::with_capacity(message.len().saturating_add(PREFIX));
     framed.put_u8(0);
     framed.put_u32(length);
@@ -83,7 +109,7 @@ fn reply(message: &[u8]) -> Response<Reply> {
     response
         .headers_mut()
         .insert(CONTENT_TYPE, HeaderValue::from_static(GRPC));
-    response
+    Ok(response)
 }
 
 /// The body of an answer: one message and the trailers, or nothing when the head says it all.

@@ -1,6 +1,6 @@
 //! The events of the gRPC port: connections that come or are refused, and its certificate.
 
-use std::{error::Error, fmt, fmt::Display};
+use std::{error::Error, fmt, fmt::Display, time::Duration};
 
 use super::metrics::Metrics;
 use crate::chain::Chain;
@@ -63,14 +63,32 @@ impl CallerRefused<'_> {
     }
 }
 
+/// The first certificate files are in use.
+#[derive(Clone, Copy, Debug)]
+pub struct CertificateLoaded {
+    /// When the certificate expires, since the Unix epoch; `None` when it does not tell.
+    pub expires: Option<Duration>,
+}
+
+impl CertificateLoaded {
+    /// Notes it.
+    pub fn emit(self, metrics: &Metrics) {
+        metrics.connections.certificate_expires(self.expires);
+    }
+}
+
 /// New certificate files are in use.
 #[derive(Clone, Copy, Debug)]
-pub struct CertificateReplaced;
+pub struct CertificateReplaced {
+    /// When the certificate expires, since the Unix epoch; `None` when it does not tell.
+    pub expires: Option<Duration>,
+}
 
 impl CertificateReplaced {
     /// Counts and logs it.
     pub fn emit(self, metrics: &Metrics) {
         metrics.connections.certificates_replaced.inc();
+        metrics.connections.certificate_expires(self.expires);
         tracing::info!("certificate replaced");
     }
 }

@@ -7,13 +7,20 @@ mod age;
 mod bundles;
 mod checks;
 mod connections;
+mod counters;
+mod decision_log;
+mod grpc;
 mod histogram;
 mod http_send;
 mod jwks;
+mod observe;
 mod performance;
+mod process;
 mod recorder;
 mod reports;
+mod spans;
 mod tokens;
+mod waiting;
 
 use std::{sync::atomic::AtomicU64, time::Duration};
 
@@ -24,10 +31,17 @@ use prometheus_client::{
 };
 
 use self::{
-    bundles::Bundles, checks::Checks, connections::Connections, http_send::HttpSend, jwks::Jwks,
-    performance::Performance, reports::Reports, tokens::Tokens,
+    bundles::Bundles, checks::Checks, connections::Connections, grpc::Grpc, http_send::HttpSend,
+    jwks::Jwks, performance::Performance, reports::Reports, tokens::Tokens,
 };
-use super::{event::CheckDecided, recorder::Overflow};
+pub use self::{
+    decision_log::DecisionLog,
+    observe::{Observe, Watching},
+    recorder::{QueueFull, Recorder},
+    spans::{SpanLoss, Spans},
+    waiting::Waiting,
+};
+use super::{decision_log::Sink, event::CheckDecided};
 use crate::{
     policy::Engine,
     version::{COMMIT, REGORUS, VERSION},
@@ -40,6 +54,9 @@ pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; cha
 pub const PERFORMANCE_BUCKETS: [f64; 11] = [
     1e-6, 5e-6, 1e-5, 5e-5, 1e-4, 5e-4, 1e-3, 3e-3, 5e-3, 0.1, 1.0,
 ];
+
+/// What the names of our own metrics begin with.
+const PREFIX: &str = "portcullis";
 
 type Label = (&'static str, String);
 
@@ -54,7 +71,11 @@ pub struct Metrics {
     pub(super) bundles: Bundles,
     pub(super) http_send: HttpSend,
     pub(super) reports: Reports,
-    recorder: recorder::Recorder,
+    pub(super) grpc: Grpc,
+    decision_log: DecisionLog,
+    recorder: Recorder,
+    observe: Observe,
+    spans: Spans,
     performance: Option<Performance>,
     policy_info: Family<[Label; 2], Gauge>,
     policy_activated_at: Gauge<f64, AtomicU64>,
@@ -80,7 +101,9 @@ impl Metrics {
         let mut registry = Registry::default();
         let performance =
             performance_buckets.map(|buckets| Performance::register(&mut registry, buckets));
-        let ours = registry.sub_registry_with_prefix("portcullis");
+        let grpc = Grpc::register(&mut registry);
+        process::register(&mut registry);
+        let ours = registry.sub_registry_with_prefix(PREFIX);
         let build: Family<[Label; 3], Gauge> =
             registered(ours, "build_info", "This binary; the value is always 1");
         build
@@ -105,7 +128,11 @@ impl Metrics {
             bundles: Bundles::register(ours),
             http_send: HttpSend::register(ours),
             reports: Reports::register(ours),
-            recorder: recorder::Recorder::register(ours),
+            grpc,
+            decision_log: DecisionLog::none(),
+            recorder: Recorder::register(ours),
+            observe: Observe::register(ours),
+            spans: Spans::register(ours),
             performance,
             policy_info: registered(
                 ours,
@@ -128,6 +155,34 @@ impl Metrics {
     pub fn with_status_of_opa(mut self) -> Self {
         self.bundles.show_as_opa(&mut self.registry);
         self
+    }
+
+    /// The same with the metrics of a decision log that has these sinks.
+    #[must_use]
+    pub fn with_decision_log(mut self, sinks: &[Sink]) -> Self {
+        let ours = self.registry.sub_registry_with_prefix(PREFIX);
+        self.decision_log = DecisionLog::register(ours, sinks);
+        self
+    }
+
+    /// What is told of the decision log; without [`Self::with_decision_log`] it is shown to nobody.
+    pub fn decision_log(&self) -> &DecisionLog {
+        &self.decision_log
+    }
+
+    /// What is told of the recorder.
+    pub fn recorder(&self) -> &Recorder {
+        &self.recorder
+    }
+
+    /// What is told of the live tail.
+    pub fn observe(&self) -> &Observe {
+        &self.observe
+    }
+
+    /// What is told of traces.
+    pub fn spans(&self) -> &Spans {
+        &self.spans
     }
 
     /// Counts one more check in flight; `None` where there are `limit` already.
@@ -169,14 +224,6 @@ impl Metrics {
 
     pub(super) fn check_abandoned(&self) {
         self.checks.abandoned.inc();
-    }
-
-    pub(super) fn record_dropped(&self, overflow: Overflow) {
-        self.recorder.dropped(overflow);
-    }
-
-    pub(super) fn consumer_panicked(&self) {
-        self.recorder.panics.inc();
     }
 
     pub(super) fn policy_activated(&self, revision: &str, engine: Engine, at: Duration) {

@@ -20,6 +20,7 @@ use crossbeam_queue::ArrayQueue;
 
 use super::{
     Metrics,
+    metrics::QueueFull,
     record::{Record, Recorded},
 };
 use crate::{identity::Xfcc, outcome::Answer, request::RequestView};
@@ -46,6 +47,9 @@ impl Default for Options {
 pub trait Consumer: Send {
     /// Takes note of one check. May compute, but waits for nothing: others are waiting.
     fn consume(&mut self, recorded: &Recorded<'_>);
+
+    /// What was just asked of this consumer ended in a panic: a record is lost.
+    fn panicked(&mut self) {}
 
     /// Nothing else is waiting: a moment to hand on what was collected.
     fn idle(&mut self) {}
@@ -120,15 +124,6 @@ struct Shared {
     metrics: Arc<Metrics>,
 }
 
-/// Why a record was lost before anybody saw it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Overflow {
-    /// So many records are waiting.
-    Records,
-    /// So many bytes are waiting.
-    Bytes,
-}
-
 impl Recorder {
     /// Starts the recorder's thread, on which `consumers` are told of every check that anybody takes an
     /// interest in.
@@ -173,25 +168,27 @@ impl Recorder {
 
     /// Hands a record over, or drops and counts it.
     pub fn record(&self, record: Box<Record>) {
-        if let Some(shared) = &self.0
-            && let Err(overflow) = shared.push(record)
-        {
-            shared.metrics.record_dropped(overflow);
+        let Some(shared) = &self.0 else { return };
+        let log = shared.metrics.decision_log();
+        log.decided();
+        if let Err(full) = shared.push(record) {
+            shared.metrics.recorder().dropped(full);
+            log.dropped(full.into(), 1);
         }
     }
 }
 
 impl Shared {
-    fn push(&self, record: Box<Record>) -> Result<(), Overflow> {
+    fn push(&self, record: Box<Record>) -> Result<(), QueueFull> {
         let size = record.request.len();
         let waiting = self.bytes.fetch_add(size, Relaxed).saturating_add(size);
         if waiting > self.max_bytes {
             self.bytes.fetch_sub(size, Relaxed);
-            return Err(Overflow::Bytes);
+            return Err(QueueFull::Bytes);
         }
         if let Err(_full) = self.queue.push(record) {
             self.bytes.fetch_sub(size, Relaxed);
-            return Err(Overflow::Records);
+            return Err(QueueFull::Records);
         }
         // The thread looks by itself soon; it is woken only before there is too much.
         let half = self.queue.len() > self.queue.capacity() / 2 || waiting > self.max_bytes / 2;
@@ -199,6 +196,12 @@ impl Shared {
             thread.unpark();
         }
         Ok(())
+    }
+
+    fn show_waiting(&self) {
+        let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+        let waiting = self.metrics.decision_log().queue();
+        waiting.set(count(self.queue.len()), count(self.bytes.load(Relaxed)));
     }
 
     fn pop(&self) -> Option<Box<Record>> {
@@ -220,13 +223,19 @@ impl Desk {
         loop {
             // Read before the queue is: what was pushed before the end is seen.
             let closing = self.shared.closing.get().copied();
+            let mut told = 0_u32;
             while let Some(record) = self.shared.pop() {
                 self.tell(&record);
+                told = told.wrapping_add(1);
+                if told.is_multiple_of(SHOWN_EVERY) {
+                    self.shared.show_waiting();
+                }
             }
             if let Some(deadline) = closing {
                 self.each(|consumer| consumer.finish(deadline));
                 return;
             }
+            self.shared.show_waiting();
             self.each(|consumer| consumer.idle());
             thread::park_timeout(PAUSE);
         }
@@ -235,7 +244,8 @@ impl Desk {
     fn tell(&mut self, record: &Record) {
         let read = || RequestView::parse(&record.request);
         let Ok(request) = catch_unwind(AssertUnwindSafe(read)) else {
-            self.shared.metrics.consumer_panicked();
+            self.shared.metrics.recorder().panicked();
+            self.each(|consumer| consumer.panicked());
             return;
         };
         let recorded = Recorded::new(record, &request, self.xfcc);
@@ -246,7 +256,9 @@ impl Desk {
         for consumer in &mut self.consumers {
             let acted = catch_unwind(AssertUnwindSafe(|| act(consumer.as_mut())));
             if acted.is_err() {
-                self.shared.metrics.consumer_panicked();
+                self.shared.metrics.recorder().panicked();
+                let told = catch_unwind(AssertUnwindSafe(|| consumer.panicked()));
+                drop(told);
             }
         }
     }
@@ -290,6 +302,8 @@ impl fmt::Debug for Recording {
     }
 }
 
+/// While the thread is busy, what waits is shown once for so many records.
+const SHOWN_EVERY: u32 = 256;
 /// How long the thread rests when there is nothing to do.
 const PAUSE: Duration = Duration::from_millis(10);
 

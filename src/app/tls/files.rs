@@ -5,6 +5,7 @@ use std::{
     io::{self, Read as _},
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use rustls::{
@@ -14,6 +15,7 @@ use rustls::{
     server::{NoServerSessionStorage, VerifierBuilderError, WebPkiClientVerifier},
 };
 use sha2::{Digest as _, Sha256};
+use x509_parser::{certificate::X509Certificate, prelude::FromDer as _};
 
 use crate::config;
 
@@ -90,6 +92,14 @@ impl Content {
             all.update(Sha256::digest(&part.bytes));
         }
         all.finalize().into()
+    }
+
+    /// When the certificate itself, the first of its chain, expires, since the Unix epoch.
+    pub(super) fn expires(&self) -> Option<Duration> {
+        let chain = self.certificate.certificates().ok()?;
+        let (_, certificate) = X509Certificate::from_der(chain.first()?).ok()?;
+        let expires = certificate.validity().not_after.timestamp();
+        u64::try_from(expires).ok().map(Duration::from_secs)
     }
 
     /// Checks everything and puts it together.

@@ -78,7 +78,11 @@ impl Checks {
                 "abandoned",
                 "Checks whose caller went away while they waited",
             ),
-            isolated: registered(registry, "isolated", "Checks decided in the slow lane"),
+            isolated: registered(
+                registry,
+                "isolated",
+                "Attempts at checks that the slow lane began; a check may need several",
+            ),
             lane_running: registered(
                 registry,
                 "lane_running",

@@ -1,7 +1,9 @@
 //! The metrics of the gRPC port.
 
+use std::{sync::atomic::AtomicU64, time::Duration};
+
 use prometheus_client::{
-    metrics::{counter::Counter, family::Family},
+    metrics::{counter::Counter, family::Family, gauge::Gauge},
     registry::Registry,
 };
 
@@ -16,6 +18,8 @@ pub(in crate::telemetry) struct Connections {
     pub(in crate::telemetry) refused_callers: Counter,
     pub(in crate::telemetry) certificates_replaced: Counter,
     pub(in crate::telemetry) certificates_rejected: Counter,
+    /// Without labels; a family, because there is none without TLS.
+    certificate_expiry: Family<[Label; 0], Gauge<f64, AtomicU64>>,
 }
 
 impl Connections {
@@ -54,6 +58,22 @@ impl Connections {
             refused_callers,
             certificates_replaced: result("success"),
             certificates_rejected: result("failure"),
+            certificate_expiry: registered(
+                registry,
+                "tls_certificate_expiry_timestamp_seconds",
+                "When the certificate of the gRPC port expires",
+            ),
+        }
+    }
+
+    /// Notes when the certificate in use expires, since the Unix epoch; `None` when it does not tell.
+    pub(in crate::telemetry) fn certificate_expires(&self, at: Option<Duration>) {
+        match at {
+            Some(at) => {
+                let expiry = self.certificate_expiry.get_or_create_owned(&[]);
+                expiry.set(at.as_secs_f64());
+            }
+            None => self.certificate_expiry.clear(),
         }
     }
 }

@@ -1,32 +1,53 @@
-//! The metrics of the recorder.
+//! The metrics of the recorder: what was lost before any consumer saw it.
 
-use prometheus_client::{
-    metrics::{counter::Counter, family::Family},
-    registry::Registry,
-};
+use prometheus_client::{metrics::counter::Counter, registry::Registry};
 
-use super::{Label, registered};
-use crate::telemetry::recorder::Overflow;
+use super::{counters::Counters, registered};
 
-/// Every series, looked up once.
-#[derive(Debug)]
-pub(super) struct Recorder {
-    records: Counter,
-    bytes: Counter,
-    pub(super) panics: Counter,
+/// Why the queue did not take a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum QueueFull {
+    /// It holds as many records as it may.
+    Records,
+    /// It holds as many bytes as it may.
+    Bytes,
+}
+
+impl QueueFull {
+    /// Every cause.
+    pub const ALL: [Self; 2] = [Self::Records, Self::Bytes];
+
+    /// The metric label.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Records => "queue_records",
+            Self::Bytes => "queue_bytes",
+        }
+    }
+}
+
+/// Every series; clones share them.
+#[derive(Clone, Debug)]
+pub struct Recorder {
+    dropped: Counters<QueueFull>,
+    log_dropped: Counter,
+    panics: Counter,
 }
 
 impl Recorder {
     pub(super) fn register(registry: &mut Registry) -> Self {
-        let dropped: Family<[Label; 1], Counter> = registered(
+        let dropped = registered(
             registry,
             "recorder_dropped",
-            "Checks that nobody could be told of, because too many were waiting",
+            "Records of checks that were lost before any consumer saw them",
         );
-        let series = |cause: &str| dropped.get_or_create_owned(&[("cause", cause.to_owned())]);
         Self {
-            records: series("queue_records"),
-            bytes: series("queue_bytes"),
+            dropped: Counters::of(&dropped, "cause", &QueueFull::ALL, QueueFull::as_str),
+            log_dropped: registered(
+                registry,
+                "process_log_dropped",
+                "Lines of the process log that were lost because nobody read standard error",
+            ),
             panics: registered(
                 registry,
                 "recorder_panics",
@@ -35,10 +56,18 @@ impl Recorder {
         }
     }
 
-    pub(super) fn dropped(&self, overflow: Overflow) {
-        match overflow {
-            Overflow::Records => self.records.inc(),
-            Overflow::Bytes => self.bytes.inc(),
-        };
+    /// Counts a record that the queue did not take.
+    pub fn dropped(&self, cause: QueueFull) {
+        self.dropped.add(cause, 1);
+    }
+
+    /// Counts a panic of a consumer, which loses the record.
+    pub fn panicked(&self) {
+        self.panics.inc();
+    }
+
+    /// Counts `n` lines of the process log that were lost.
+    pub fn log_dropped(&self, n: u64) {
+        self.log_dropped.inc_by(n);
     }
 }

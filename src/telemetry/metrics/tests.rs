@@ -249,7 +249,7 @@ fn what_happens_to_connections_is_counted_each_by_itself() {
         }),
         (
             r#"portcullis_certificate_reloads_total{result="success"}"#,
-            &|| CertificateReplaced.emit(&metrics),
+            &|| CertificateReplaced { expires: None }.emit(&metrics),
         ),
         (
             r#"portcullis_certificate_reloads_total{result="failure"}"#,
