@@ -32,7 +32,7 @@ fn checks_of_any_kind_leave_the_number_of_series_unchanged() {
     assert_eq!(series(&metrics), before);
     let checks = &shown(&metrics)["portcullis_checks_total"].samples;
     let counted: f64 = checks.iter().map(|sample| sample.value).sum();
-    assert_eq!(counted, 100_000.0);
+    assert!((counted - 100_000.0).abs() < 0.5, "{counted}");
 }
 
 fn decide_at_random(metrics: &Metrics, outcomes: &[Outcome]) {

@@ -98,16 +98,9 @@ fn read_labels(mut text: &str) -> BTreeMap<String, String> {
         assert_name(name);
         let (value, rest) = read_value(rest);
         assert!(labels.insert(name.to_owned(), value).is_none(), "{name}");
-        text = match rest.strip_prefix(',') {
-            Some(more) => {
-                assert!(!more.is_empty(), "a comma before nothing");
-                more
-            }
-            None => {
-                assert!(rest.is_empty(), "{rest}");
-                rest
-            }
-        };
+        text = rest.strip_prefix(',').unwrap_or(rest);
+        assert_eq!(text.is_empty(), rest.is_empty(), "a comma before nothing");
+        assert!(rest.is_empty() || rest.starts_with(','), "{rest}");
     }
     labels
 }
@@ -115,11 +108,11 @@ fn read_labels(mut text: &str) -> BTreeMap<String, String> {
 /// A value up to its closing quote, and what comes after.
 fn read_value(text: &str) -> (String, &str) {
     let mut value = String::new();
-    let mut characters = text.char_indices();
-    while let Some((at, character)) = characters.next() {
+    let mut characters = text.chars();
+    while let Some(character) = characters.next() {
         match character {
-            '"' => return (value, &text[at + 1..]),
-            '\\' => match characters.next().expect("an escape").1 {
+            '"' => return (value, characters.as_str()),
+            '\\' => match characters.next().expect("an escape") {
                 'n' => value.push('\n'),
                 escaped @ ('\\' | '"') => value.push(escaped),
                 other => panic!("`\\{other}` is no escape"),
