@@ -25,9 +25,12 @@ use regex::Regex;
 /// Label names, each with the values it has.
 pub(crate) type Labels = BTreeMap<String, BTreeSet<String>>;
 
+/// The name of a label with values it has.
+type Label = (&'static str, &'static [&'static str]);
+
 /// Names that will be there: the metrics of decision logs, the recorder, the live tail, spans, calls, the
 /// process and the certificate, with their labels. A name that is there already does not belong here.
-pub(crate) const PENDING: &[(&str, &[(&str, &[&str])])] = &[
+pub(crate) const PENDING: &[(&str, &[Label])] = &[
     ("portcullis_decision_log_decisions_total", &[]),
     (
         "portcullis_decision_log_skipped_total",
@@ -66,7 +69,7 @@ pub(crate) const PENDING: &[(&str, &[(&str, &[&str])])] = &[
     ("process_start_time_seconds", &[]),
 ];
 
-const SINK: (&str, &[&str]) = ("sink", &["console", "file", "service", "otlp"]);
+const SINK: Label = ("sink", &["console", "file", "service", "otlp"]);
 
 /// Every series by its name, those that are [`PENDING`] left out.
 pub(crate) fn now() -> BTreeMap<String, Labels> {

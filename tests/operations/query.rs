@@ -1,5 +1,5 @@
-//! Reads what a PromQL expression names: series with their matchers, and the labels it groups by. It is
-//! no parser: `make alerts` has the real one look at the rules.
+//! Reads what a query of Prometheus names: series with their matchers, and the labels it groups by. It
+//! is no parser: `make alerts` has the real one look at the rules.
 
 use regex::Regex;
 

@@ -60,6 +60,7 @@ pub(crate) fn sources(folder: &str) -> String {
 
 #[test]
 fn every_rule_names_metrics_that_exist() {
+    let shown = Regex::new(r"\$labels\.(\w+)").unwrap();
     let mut known = Known::exposed();
     for rule in rules() {
         let expr = string(&rule, "expr");
@@ -72,7 +73,6 @@ fn every_rule_names_metrics_that_exist() {
             continue;
         }
         for text in rule["annotations"].as_object().unwrap().values() {
-            let shown = Regex::new(r"\$labels\.(\w+)").unwrap();
             for label in shown.captures_iter(text.as_str().unwrap()) {
                 assert!(labels.contains(&label[1].to_owned()), "no label: {text}");
             }
@@ -129,10 +129,12 @@ fn every_alert_has_its_part_of_the_runbook_and_the_other_way_round() {
     let alerts: Vec<_> = alerts.iter().map(|alert| string(alert, "alert")).collect();
     assert_eq!(names, alerts);
     for part in headings {
-        let mut from = 0;
+        let mut rest = part;
         for question in QUESTIONS {
-            let at = part[from..].find(question);
-            from += at.unwrap_or_else(|| panic!("no {question}, or not here: {part}"));
+            let Some((_, after)) = rest.split_once(question) else {
+                panic!("no {question}, or not here: {part}");
+            };
+            rest = after;
         }
     }
 }
