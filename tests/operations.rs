@@ -21,7 +21,10 @@ use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
+    time::Duration,
 };
+
+use portcullis::telemetry::Metrics;
 
 use exposed::{Labels, PENDING};
 use query::{Matcher, Query};
@@ -116,6 +119,21 @@ fn what_is_pending_is_not_there_yet() {
             "`{name}` is registered: no longer pending; make it happen in `scrape`"
         );
     }
+}
+
+#[test]
+fn the_budget_is_shown_in_seconds() {
+    let metrics = Metrics::new(None).with_budget(Duration::from_millis(50));
+    let text = metrics.encode();
+    assert!(
+        text.lines()
+            .any(|line| line == "portcullis_budget_seconds 0.05")
+    );
+    assert!(
+        !Metrics::new(None)
+            .encode()
+            .contains("portcullis_budget_seconds")
+    );
 }
 
 #[test]
