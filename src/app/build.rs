@@ -301,7 +301,7 @@ fn descriptors(path: &Path) -> Result<DescriptorPool, DescriptorError> {
 }
 
 fn metrics(config: &Config) -> Metrics {
-    let metrics = Metrics::new(performance_buckets(config));
+    let metrics = Metrics::new(performance_buckets(config)).with_budget(config.portcullis.budget);
     if config
         .status
         .as_ref()

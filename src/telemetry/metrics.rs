@@ -186,6 +186,19 @@ impl Metrics {
         &self.spans
     }
 
+    /// The same with `portcullis.budget`, which alerts compare durations with.
+    #[must_use]
+    pub fn with_budget(mut self, budget: Duration) -> Self {
+        let ours = self.registry.sub_registry_with_prefix("portcullis");
+        let seconds: Gauge<f64, AtomicU64> = registered(
+            ours,
+            "budget_seconds",
+            "The longest time that a check may take, as configured",
+        );
+        seconds.set(budget.as_secs_f64());
+        self
+    }
+
     /// Counts one more check in flight; `None` where there are `limit` already.
     pub fn enter(&self, limit: usize) -> Option<InFlight<'_>> {
         let before = self.checks.in_flight.inc();
