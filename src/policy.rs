@@ -19,6 +19,7 @@ mod externals;
 mod index;
 mod load;
 mod modules;
+mod query;
 mod reads;
 mod refs;
 mod rewrite;
@@ -175,6 +176,7 @@ pub struct Policy {
     /// What compiles the patterns in it.
     patterns: Vec<String>,
     runner: run::Runner,
+    rules: query::Rules,
 }
 
 impl Policy {
@@ -268,6 +270,7 @@ impl Policy {
             interpreted_because: because,
             patterns,
             runner,
+            rules: query::Rules::default(),
         })
     }
 
@@ -321,6 +324,7 @@ impl Policy {
             summary: self.summary.clone(),
             patterns: self.patterns.clone(),
             runner,
+            rules: query::Rules::default(),
         }
     }
 

@@ -99,7 +99,7 @@ pub(super) fn parse_query(text: &str) -> Result<Ref<Query>, Diagnostic> {
 }
 
 /// Whether the value of the rule is what its definitions say, with no keys in the head.
-fn is_whole_rule(index: &Index, id: RuleId) -> bool {
+pub(super) fn is_whole_rule(index: &Index, id: RuleId) -> bool {
     let Some(rule) = index.rule(id) else {
         return false;
     };

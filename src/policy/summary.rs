@@ -1,6 +1,5 @@
 //! What is in a policy set, told to people: `inspect`, logs and the admin pages read it.
 
-
 use super::builtins;
 use super::entrypoint::Target;
 use super::index::Index;
