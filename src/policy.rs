@@ -15,6 +15,7 @@ mod depth;
 mod diagnostic;
 mod document;
 mod entrypoint;
+mod explain;
 mod externals;
 mod index;
 mod load;
@@ -37,6 +38,7 @@ use crate::input::{Reads, Value};
 
 pub use constructs::{Construct, proven_builtins};
 pub use diagnostic::Diagnostic;
+pub use explain::Location;
 pub use externals::{Answer, Externals, Unanswered};
 pub use summary::Summary;
 
@@ -177,6 +179,7 @@ pub struct Policy {
     patterns: Vec<String>,
     runner: run::Runner,
     rules: query::Rules,
+    deciders: explain::Deciders,
 }
 
 impl Policy {
@@ -271,6 +274,7 @@ impl Policy {
             patterns,
             runner,
             rules: query::Rules::default(),
+            deciders: explain::Deciders::new(target.path().map(<[String]>::to_vec)),
         })
     }
 
@@ -325,6 +329,7 @@ impl Policy {
             patterns: self.patterns.clone(),
             runner,
             rules: query::Rules::default(),
+            deciders: explain::Deciders::new(self.deciders.entrypoint().map(<[String]>::to_vec)),
         }
     }
 

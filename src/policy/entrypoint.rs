@@ -40,6 +40,14 @@ impl Target {
         }
     }
 
+    /// Where it is below `data`, unless it is a query.
+    pub(super) fn path(&self) -> Option<&[String]> {
+        match self {
+            Self::Rule { path, .. } | Self::Document { path, .. } => Some(path),
+            Self::Query { .. } => None,
+        }
+    }
+
     /// Every definition that evaluating it can run.
     pub(super) fn reachable(&self, index: &Index) -> BTreeSet<RuleId> {
         match self {
