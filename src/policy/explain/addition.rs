@@ -53,7 +53,7 @@ impl Addition {
         let newlines = |text: &str| text.matches('\n').count();
         newlines(&self.header)
             .saturating_add(newlines(&self.rules))
-            .saturating_add(2)
+            .saturating_add(3)
     }
 
     /// Whether there is enough in it for one module.
