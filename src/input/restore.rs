@@ -46,7 +46,9 @@ fn restored(value: &Value, below: &Below) -> Value {
             value
         }
         (Below::Each(keys), Value::Array(items)) => {
-            let items = items.iter().map(|item| restored(item, &Below::Object(keys)));
+            let items = items
+                .iter()
+                .map(|item| restored(item, &Below::Object(keys)));
             Value::from(items.collect::<Vec<Value>>())
         }
         (Below::Each(keys), Value::Object(fields)) => {

@@ -35,7 +35,9 @@ fn without_twins(value: &Value) -> Value {
 
 fn captured() -> Vec<(String, Vec<u8>)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/captures");
-    let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let files = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
     let wire = files.filter(|path| path.extension().is_some_and(|it| it == "pb"));
     wire.map(|path| (path.display().to_string(), fs::read(&path).unwrap()))
         .collect()
@@ -53,7 +55,9 @@ fn every_captured_document_comes_back_as_policies_saw_it() {
                 ..Options::default()
             };
             let plan = Plan::everything(&options);
-            let full = plan.build(&view, &identity, Err(JwtError::Missing)).unwrap();
+            let full = plan
+                .build(&view, &identity, Err(JwtError::Missing))
+                .unwrap();
             let record = without_twins(&full);
             assert_ne!(record, full, "{name}");
             let text = record.to_json_str().unwrap();
@@ -86,8 +90,20 @@ fn any_json() -> impl Strategy<Value = serde_json::Value> {
         "[a-z]{0,3}".prop_map(Into::into),
     ];
     let key = prop::sample::select(vec![
-        "attributes", "source", "address", "socketAddress", "portValue", "request", "http",
-        "headerMap", "headers", "rawValue", "metadataContext", "typedFilterMetadata", "typeUrl", "x",
+        "attributes",
+        "source",
+        "address",
+        "socketAddress",
+        "portValue",
+        "request",
+        "http",
+        "headerMap",
+        "headers",
+        "rawValue",
+        "metadataContext",
+        "typedFilterMetadata",
+        "typeUrl",
+        "x",
     ]);
     leaf.prop_recursive(5, 40, 4, move |inner| {
         prop_oneof![

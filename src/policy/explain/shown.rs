@@ -154,6 +154,10 @@ fn collect(value: &Value, secret: bool, secrets: &mut Vec<String>) {
             let entry = is_secret_entry(value);
             for (key, value) in fields.iter() {
                 let name = name_of(key);
+                // Who called is no secret, wherever else it stands.
+                if name.eq_ignore_ascii_case(FORWARDED_CERTIFICATE) {
+                    continue;
+                }
                 let secret = secret || is_secret_name(name) || (entry && name != "key");
                 collect(value, secret, secrets);
             }
@@ -232,6 +236,9 @@ pub(super) fn cut(text: &str) -> String {
     short.push('…');
     short
 }
+
+/// The header with the certificates of proxies: masked itself, but full of names that are shown.
+const FORWARDED_CERTIFICATE: &str = "x-forwarded-client-cert";
 
 /// What stands where there is no value.
 pub(super) const UNDEFINED: &str = "undefined";

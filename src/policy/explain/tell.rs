@@ -298,7 +298,7 @@ impl Teller<'_> {
         rules
     }
 
-    /// The rules that a held body's value is made of and that have nothing to give.
+    /// The rules that a held body's value is made of and that have nothing to give but denials.
     fn behind_value(&mut self, body: &Body, depth: usize) -> Vec<RuleTold> {
         let mut rules = Vec::new();
         if depth.saturating_add(1) >= MOST_DEPTH {
@@ -414,8 +414,8 @@ fn is_nothing(value: &Value) -> bool {
     match value {
         Value::Undefined | Value::Null => true,
         Value::Bool(value) => !value,
-        Value::Array(items) => items.is_empty(),
-        Value::Set(items) => items.is_empty(),
+        Value::Array(items) => items.iter().all(is_nothing),
+        Value::Set(items) => items.iter().all(is_nothing),
         Value::Object(fields) => {
             fields.is_empty() || fields.get(&"allowed".into()) == Some(&false.into())
         }
