@@ -20,16 +20,17 @@ use std::time::{Duration, Instant};
 
 pub(super) use decided::Deciders;
 pub use decided::Location;
-pub use told::{BodyTold, DefaultTold, Element, Explanation, Outcome, Place, RuleTold, Stop};
+pub use told::{
+    BodyTold, Condition, DefaultTold, Element, Explanation, Outcome, Place, RuleTold, Stop,
+};
 
 use super::entrypoint::{self, Target};
 use super::load::{self, ModuleSource};
-use super::refs::data_path;
 use super::{Externals, Limits, LoadError, LoadOptions, Policy, PolicySet, modules};
 use crate::input::Value;
 use probes::Probes;
 use shown::Shown;
-use tell::Teller;
+use tell::{Sought, Teller};
 
 /// A policy that can be asked why.
 #[derive(Debug)]
@@ -115,7 +116,9 @@ impl Explainer {
             cut_short: None,
         };
         let rules = self.asked.iter();
-        let rules = rules.map(|path| teller.rule(path, None, 0)).collect();
+        let rules = rules
+            .map(|path| teller.rule(path, None, (0, Sought::ToHold)))
+            .collect();
         let place = |at: &Location| Place {
             rule: at.rule.to_string(),
             file: at.file.to_string(),
@@ -127,14 +130,6 @@ impl Explainer {
             rules,
             cut_short: teller.cut_short,
         }
-    }
-
-    /// The rules of the entrypoint, as `data.a.b`.
-    pub fn asked(&self) -> Vec<String> {
-        let asked = self.asked.iter();
-        asked
-            .map(|path| data_path(path.iter().map(String::as_str)))
-            .collect()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use regorus::unstable::{AssignOp, BoolOp, Expr, ExprRef, Literal, LiteralStmt};
 
-use super::addition::text_between;
+use super::addition::{self, text_of};
 use super::scope::{Place, Reads};
 use crate::policy::entrypoint::parse_query;
 
@@ -59,8 +59,8 @@ pub(super) fn of(place: &Place<'_>, statement: &LiteralStmt) -> (Vec<Piece>, Vec
 /// ` with input.x as y`, as it stands behind the statement.
 fn with_text(statement: &LiteralStmt) -> String {
     let texts = statement.with_mods.iter().filter_map(|with| {
-        let target = text_between(with.refr.span(), with.refr.span())?;
-        let value = text_between(with.r#as.span(), with.r#as.span())?;
+        let target = text_of(&with.refr)?;
+        let value = text_of(&with.r#as)?;
         Some(format!(" with {target} as {value}"))
     });
     texts.collect()
@@ -83,7 +83,7 @@ impl Found<'_> {
         let text = span.source.get_contents();
         let before = usize::try_from(span.start)
             .ok()
-            .zip(usize::try_from(expr.span().start).ok())
+            .zip(addition::start(expr))
             .and_then(|(start, end)| text.get(start..end));
         self.text(before.unwrap_or_default());
     }
@@ -117,7 +117,7 @@ impl Found<'_> {
                 rhs,
                 ..
             } => {
-                let lhs = text_between(lhs.span(), lhs.span()).unwrap_or_default();
+                let lhs = text_of(lhs).unwrap_or_default();
                 self.text(&format!("{lhs} := "));
                 self.operand(rhs);
             }
@@ -134,7 +134,7 @@ impl Found<'_> {
                 self.infix(value, " in ", collection);
             }
             Expr::Call { fcn, params, .. } => {
-                let name = text_between(fcn.span(), fcn.span()).unwrap_or_default();
+                let name = text_of(fcn).unwrap_or_default();
                 self.text(&format!("{name}("));
                 for (at, param) in params.iter().enumerate() {
                     if at > 0 {
@@ -156,7 +156,7 @@ impl Found<'_> {
 
     fn operand(&mut self, expr: &ExprRef) {
         // Brackets around its first or last part are not in its place.
-        let text = text_between(expr.span(), expr.span());
+        let text = text_of(expr);
         let Some(text) = text.filter(|text| parse_query(&format!("x := {text}")).is_ok()) else {
             return self.text("…");
         };

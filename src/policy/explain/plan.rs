@@ -7,7 +7,7 @@ use regorus::unstable::{
     Expr, ExprRef, Literal, LiteralStmt, Query, Rule, RuleAssign, RuleBody, RuleHead,
 };
 
-use super::addition::text_between;
+use super::addition::{text_between, text_of};
 use super::decided::assigned;
 use super::operands::{self, Operand, Piece};
 use super::scope::{Call, Named, Place, Reads};
@@ -134,9 +134,7 @@ impl Planner<'_> {
             default: None,
         };
         match rule.as_ref() {
-            Rule::Default { value, .. } => {
-                definition.default = text_between(value.span(), value.span());
-            }
+            Rule::Default { value, .. } => definition.default = text_of(value),
             Rule::Spec { head, bodies, .. } => {
                 if bodies.is_empty() {
                     definition.bodies.push(self.body(id, &rule, head, None)?);
@@ -169,7 +167,6 @@ impl Planner<'_> {
             RuleHead::Func { args, .. } => args,
             RuleHead::Compr { .. } | RuleHead::Set { .. } => &[],
         };
-        let text = |expr: &ExprRef| text_between(expr.span(), expr.span());
         let given: BTreeSet<String> = parameters
             .iter()
             .flat_map(|parameter| place(&none).expr(parameter).locals)
@@ -181,7 +178,7 @@ impl Planner<'_> {
                 RuleHead::Compr { assign, .. } | RuleHead::Func { assign, .. } => {
                     of_assign(assign.as_ref())
                 }
-                RuleHead::Set { key, .. } => (key.as_ref().and_then(text), key.clone()),
+                RuleHead::Set { key, .. } => (key.as_ref().and_then(text_of), key.clone()),
             },
         };
         let begin = Begin {
@@ -193,7 +190,7 @@ impl Planner<'_> {
             },
             given,
         };
-        let arguments = parameters.iter().map(text).collect::<Option<Vec<_>>>()?;
+        let arguments = parameters.iter().map(text_of).collect::<Option<Vec<_>>>()?;
         let number = self.statements(begin, body.map(|body| &*body.query));
         let may_allow = expr.as_ref().is_none_or(may_allow);
         let planned = self.plans.bodies.get(number)?;
@@ -335,7 +332,7 @@ impl Planner<'_> {
         };
         let body = self.statements(inner, Some(query));
         Some(EveryPlan {
-            domain: text_between(domain.span(), domain.span())?,
+            domain: text_of(domain)?,
             key,
             value,
             body,
@@ -388,8 +385,7 @@ fn of_assign(assign: Option<&RuleAssign>) -> (Option<String>, Option<ExprRef>) {
 }
 
 fn call_plan(call: Call) -> Option<CallPlan> {
-    let arguments = call.arguments.iter();
-    let arguments = arguments.map(|argument| text_between(argument.span(), argument.span()));
+    let arguments = call.arguments.iter().map(text_of);
     Some(CallPlan {
         function: call.function,
         arguments: arguments.collect::<Option<_>>()?,

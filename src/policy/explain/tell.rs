@@ -11,12 +11,13 @@ use super::plan::{Body, Definition, EveryPlan, Step};
 use super::probes::{self, Probes, Question};
 use super::scope::Reads;
 use super::shown::{self, Shown, UNDEFINED};
-use super::told::{BodyTold, DefaultTold, Element, Outcome, RuleTold, Stop};
+use super::told::{BodyTold, Condition, DefaultTold, Element, Outcome, RuleTold, Stop};
 use crate::input::Value;
 use crate::policy::check::analysis;
 use crate::policy::load::ModuleSource;
 use crate::policy::refs::data_path;
 use crate::policy::{EvalError, Limits, Policy};
+use crate::redact::MASK;
 
 /// One explanation on its way.
 pub(super) struct Teller<'e> {
@@ -36,12 +37,23 @@ pub(super) struct Teller<'e> {
     pub(super) cut_short: Option<String>,
 }
 
+/// What a rule would have to be for the request to be let through, as far as that is known.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Sought {
+    /// To have a value, or one that lets through.
+    ToHold,
+    /// To have another value than it has.
+    Otherwise,
+}
+
 /// How far the conditions of a body hold.
 enum Walked {
     /// All of them, and these are its values.
     Held(Vec<Value>),
     /// Up to the step of this number, in these ways.
     Stopped(usize, Vec<Value>),
+    /// It is for other arguments.
+    OtherArguments,
     /// Nobody knows: how many hold, and why no more is known.
     Failed(usize, String),
 }
@@ -52,7 +64,7 @@ impl Teller<'_> {
         &mut self,
         path: &[String],
         arguments: Option<Vec<Value>>,
-        depth: usize,
+        (depth, sought): (usize, Sought),
     ) -> RuleTold {
         let probes = self.probes;
         let definitions = probes.plans.definitions.iter();
@@ -75,7 +87,7 @@ impl Teller<'_> {
         if !repeated && depth < MOST_DEPTH {
             let mut bodies = Vec::new();
             for definition in &definitions {
-                bodies.extend(self.definition(definition, &given, depth));
+                bodies.extend(self.definition(definition, &given, (depth, sought)));
             }
             bodies.sort_by_key(|(order, _)| *order);
             told.definitions = bodies.into_iter().map(|(_, body)| body).collect();
@@ -88,6 +100,7 @@ impl Teller<'_> {
                 Outcome::Held { .. }
                 | Outcome::Stopped(_)
                 | Outcome::NotTried
+                | Outcome::OtherArguments(_)
                 | Outcome::Untold(_) => None,
             });
         let default = definitions.iter().find_map(|definition| {
@@ -113,7 +126,7 @@ impl Teller<'_> {
         &mut self,
         definition: &Definition,
         given: &[Value],
-        depth: usize,
+        at: (usize, Sought),
     ) -> Vec<(Nearness, BodyTold)> {
         let probes = self.probes;
         let mut told = Vec::new();
@@ -128,7 +141,7 @@ impl Teller<'_> {
                     ..empty(body)
                 }
             } else {
-                self.body(*number, given, depth)
+                self.body(*number, given, at)
             };
             let holds = is_held(&of_body);
             earlier_holds = holds || (body.is_else && earlier_holds);
@@ -138,7 +151,12 @@ impl Teller<'_> {
     }
 
     /// Tells of one body.
-    fn body(&mut self, number: usize, given: &[Value], depth: usize) -> BodyTold {
+    fn body(
+        &mut self,
+        number: usize,
+        given: &[Value],
+        (depth, sought): (usize, Sought),
+    ) -> BodyTold {
         let probes = self.probes;
         let Some(body) = probes.plans.bodies.get(number) else {
             return unknown();
@@ -146,17 +164,32 @@ impl Teller<'_> {
         let (held, outcome) = match self.walk(number, body, given) {
             Walked::Held(values) => {
                 let value = values.first().unwrap_or(&Value::Undefined);
-                let rules = self.behind_value(body, depth);
-                let value = self.shown.value(value);
-                (body.steps.len(), Outcome::Held { value, rules })
-            }
-            Walked::Stopped(step, rows) => {
-                let stop = match body.steps.get(step) {
-                    Some(at) => self.stop((number, body), (step, at), given, &rows, depth),
-                    None => arguments_differ(body),
+                let (because, rules) = match sought {
+                    Sought::Otherwise if !is_nothing(value) => {
+                        self.because((number, body), given, depth)
+                    }
+                    Sought::Otherwise | Sought::ToHold => {
+                        (Vec::new(), self.behind_value(body, depth))
+                    }
                 };
-                let held = if rows.is_empty() { 0 } else { step };
-                (held, Outcome::Stopped(Box::new(stop)))
+                let value = self.shown.value(value);
+                let held = Outcome::Held {
+                    value,
+                    because,
+                    rules,
+                };
+                (body.steps.len(), held)
+            }
+            Walked::Stopped(step, rows) => match body.steps.get(step) {
+                Some(at) => {
+                    let stop = self.stop((number, body), (step, at), given, &rows, depth);
+                    (step, Outcome::Stopped(Box::new(stop)))
+                }
+                None => (0, Outcome::Untold("it has no such condition".to_owned())),
+            },
+            Walked::OtherArguments => {
+                let parameters = Shown::source(&body.arguments.join(", "));
+                (0, Outcome::OtherArguments(shown::cut(&parameters)))
             }
             Walked::Failed(held, why) => (held, Outcome::Untold(why)),
         };
@@ -173,10 +206,7 @@ impl Teller<'_> {
             let held = step.saturating_sub(1);
             match self.ask((number, given), Question::Rows(step)) {
                 Err(why) => return Walked::Failed(held, why),
-                // The arguments do not match.
-                Ok(none) if none.is_empty() && step == 0 => {
-                    return Walked::Stopped(usize::MAX, Vec::new());
-                }
+                Ok(none) if none.is_empty() && step == 0 => return Walked::OtherArguments,
                 Ok(none) if none.is_empty() => return Walked::Stopped(held, rows),
                 Ok(some) => rows = some,
             }
@@ -229,34 +259,7 @@ impl Teller<'_> {
             None => &body.given,
         };
         let bound = probes::row(known, rows.first());
-        let sensitive = step.operands.iter().any(|operand| operand.sensitive);
-        let mut notes = Vec::new();
-        let mut values = Vec::new();
-        for (operand_at, operand) in step.operands.iter().enumerate() {
-            let question = Question::Operand(at, operand_at);
-            let text = match self.ask((number, given), question) {
-                Err(why) => {
-                    notes.push(format!("`{}`: {why}", shown::cut(&operand.text)));
-                    "…".to_owned()
-                }
-                Ok(found) => {
-                    if found.len() > 1 {
-                        let all = found.len();
-                        let text = shown::cut(&operand.text);
-                        notes.push(format!("`{text}` has {all} values, of which none fits"));
-                    }
-                    match found.first() {
-                        None => {
-                            notes.extend(self.missing(&operand.reads, &bound));
-                            UNDEFINED.to_owned()
-                        }
-                        Some(value) if sensitive => Shown::masked(value),
-                        Some(value) => self.shown.value(value),
-                    }
-                }
-            };
-            values.push(text);
-        }
+        let (values, mut notes) = self.values(number, (at, step), given, &bound);
         notes.extend(self.hidden_in(&step.reads));
         notes.dedup();
         let element = step.every.as_ref();
@@ -266,11 +269,78 @@ impl Teller<'_> {
             row: step.row,
             condition: shown::cut(&Shown::source(&step.text)),
             with_values: with_values(step, &values),
+            variables: self.variables(step, &bound),
             tried: rows.len(),
             notes,
             element,
             rules: self.rules_of((number, at, step), given, depth),
         }
+    }
+
+    /// The text of each operand's value, and what there is to say of them.
+    fn values(
+        &mut self,
+        number: usize,
+        (at, step): (usize, &Step),
+        given: &[Value],
+        bound: &BTreeMap<String, Value>,
+    ) -> (Vec<String>, Vec<String>) {
+        let mut notes = Vec::new();
+        let mut values = Vec::new();
+        for (operand_at, operand) in step.operands.iter().enumerate() {
+            let text = shown::cut(&operand.text);
+            let found = match self.ask((number, given), Question::Operand(at, operand_at)) {
+                Ok(found) => found,
+                Err(why) => {
+                    notes.push(format!("`{text}`: {why}"));
+                    values.push(None);
+                    continue;
+                }
+            };
+            if found.is_empty() {
+                notes.extend(self.missing(&operand.reads, bound));
+            }
+            if found.len() > 1 {
+                let all = found.len();
+                notes.push(format!("`{text}` has {all} values, of which none fits"));
+            }
+            values.push(Some(found.into_iter().next().unwrap_or(Value::Undefined)));
+        }
+        let shown = |value: &Option<Value>| match value {
+            Some(value) => self.shown.value(value),
+            None => "…".to_owned(),
+        };
+        let mut texts: Vec<String> = values.iter().map(shown).collect();
+        let read = step.operands.iter().any(|operand| operand.sensitive);
+        if read || texts.iter().any(|text| text.contains(MASK)) {
+            // What a credential is compared with may be one.
+            for (text, value) in texts.iter_mut().zip(&values) {
+                if let (false, Some(value)) = (text.contains(MASK), value) {
+                    *text = Shown::masked(value);
+                }
+            }
+        }
+        (texts, notes)
+    }
+
+    /// The variables of a condition that do not stand in it by themselves, where they are short.
+    fn variables(&self, step: &Step, bound: &BTreeMap<String, Value>) -> Vec<String> {
+        let names: BTreeSet<&String> = step
+            .reads
+            .iter()
+            .filter_map(|read| match read {
+                Reads::Local(name, _) => Some(name),
+                Reads::Input(_) | Reads::Data(_) => None,
+            })
+            .filter(|name| step.operands.iter().all(|operand| operand.text != **name))
+            .collect();
+        let sensitive = step.operands.iter().any(|operand| operand.sensitive);
+        let shown = names.into_iter().filter_map(|name| match bound.get(name)? {
+            Value::Array(_) | Value::Set(_) | Value::Object(_) | Value::Undefined => None,
+            value if sensitive => Some(format!("{name} = {}", Shown::masked(value))),
+            value => Some(format!("{name} = {}", self.shown.value(value))),
+        });
+        shown.collect()
     }
 
     /// The rules and functions that a condition names.
@@ -284,18 +354,37 @@ impl Teller<'_> {
         if !step.plain || depth.saturating_add(1) >= MOST_DEPTH {
             return rules;
         }
+        let below = (depth.saturating_add(1), Sought::Otherwise);
         for (call_at, call) in step.calls.iter().enumerate() {
             let arguments = self.ask((number, given), Question::Call(at, call_at));
             let arguments = arguments.ok().and_then(|found| found.into_iter().next());
             if let Some(Value::Array(arguments)) = arguments {
                 let arguments = Some(arguments.to_vec());
-                rules.push(self.rule(&call.function, arguments, depth.saturating_add(1)));
+                rules.push(self.rule(&call.function, arguments, below));
             }
         }
         for path in self.named(&step.reads) {
-            rules.push(self.rule(&path, None, depth.saturating_add(1)));
+            rules.push(self.rule(&path, None, below));
         }
         rules
+    }
+
+    /// The conditions of a body that holds where it should not, and the rules that they name.
+    fn because(
+        &mut self,
+        (number, body): (usize, &Body),
+        given: &[Value],
+        depth: usize,
+    ) -> (Vec<Condition>, Vec<RuleTold>) {
+        let condition = |step: &Step| Condition {
+            row: step.row,
+            condition: shown::cut(&Shown::source(&step.text)),
+        };
+        let mut rules = Vec::new();
+        for (at, step) in body.steps.iter().enumerate() {
+            rules.extend(self.rules_of((number, at, step), given, depth));
+        }
+        (body.steps.iter().map(condition).collect(), rules)
     }
 
     /// The rules that a held body's value is made of and that have nothing to give but denials.
@@ -307,7 +396,8 @@ impl Teller<'_> {
         for path in self.named(&body.value_reads) {
             let value = self.value_at(&path);
             if value.as_ref().is_none_or(is_nothing) {
-                rules.push(self.rule(&path, None, depth.saturating_add(1)));
+                let below = (depth.saturating_add(1), Sought::ToHold);
+                rules.push(self.rule(&path, None, below));
             }
         }
         rules
@@ -375,7 +465,7 @@ impl Teller<'_> {
                 binding: binding.collect::<Vec<_>>().join(", "),
                 number: element_at.saturating_add(1),
                 of,
-                body: self.body(every.body, &inner, depth),
+                body: self.body(every.body, &inner, (depth, Sought::ToHold)),
             });
         }
         None
@@ -433,7 +523,7 @@ fn nearness(body: &Body, told: &BodyTold) -> Nearness {
         Outcome::Stopped(_) if body.may_allow => 1,
         Outcome::Untold(_) => 2,
         Outcome::Stopped(_) => 3,
-        Outcome::NotTried => 4,
+        Outcome::NotTried | Outcome::OtherArguments(_) => 4,
     };
     let missing = told.conditions.saturating_sub(told.held);
     (class, missing, std::cmp::Reverse(told.held))
@@ -442,7 +532,10 @@ fn nearness(body: &Body, told: &BodyTold) -> Nearness {
 fn is_held(told: &BodyTold) -> bool {
     match &told.outcome {
         Outcome::Held { value, .. } => value != UNDEFINED,
-        Outcome::Stopped(_) | Outcome::NotTried | Outcome::Untold(_) => false,
+        Outcome::Stopped(_)
+        | Outcome::NotTried
+        | Outcome::OtherArguments(_)
+        | Outcome::Untold(_) => false,
     }
 }
 
@@ -465,18 +558,6 @@ fn unknown() -> BodyTold {
         conditions: 0,
         held: 0,
         outcome: Outcome::Untold("it is not known".to_owned()),
-    }
-}
-
-fn arguments_differ(body: &Body) -> Stop {
-    Stop {
-        row: body.row,
-        condition: shown::cut(&Shown::source(&format!("({})", body.arguments.join(", ")))),
-        with_values: None,
-        tried: 1,
-        notes: vec!["the arguments are others".to_owned()],
-        element: None,
-        rules: Vec::new(),
     }
 }
 

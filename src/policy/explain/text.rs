@@ -53,7 +53,7 @@ impl Lines {
         let mut nearest = entrypoint;
         for body in &told.definitions {
             let stopped = matches!(body.outcome, Outcome::Stopped(_));
-            self.body(below, body, nearest && stopped);
+            self.body(below, body, (nearest && stopped, value));
             nearest &= !stopped;
         }
         if let Some(default) = &told.default {
@@ -66,7 +66,7 @@ impl Lines {
         }
     }
 
-    fn body(&mut self, depth: usize, told: &BodyTold, nearest: bool) {
+    fn body(&mut self, depth: usize, told: &BodyTold, (nearest, of_rule): (bool, &str)) {
         let branch = if told.is_else { " else" } else { "" };
         let place = format!("{}:{}{branch}", told.file, told.row);
         let BodyTold {
@@ -74,29 +74,42 @@ impl Lines {
         } = told;
         let below = depth.saturating_add(1);
         match &told.outcome {
-            Outcome::Held { value, rules } => {
+            Outcome::Held {
+                value,
+                because,
+                rules,
+            } => {
                 let all = match conditions {
                     0 => String::new(),
-                    1 => "its condition holds, and ".to_owned(),
-                    all => format!("all {all} conditions hold, and "),
+                    1 => "its condition held: ".to_owned(),
+                    all => format!("all {all} conditions held: "),
                 };
+                // What stands in the line above is not said again.
+                let value = if value == of_rule { "this" } else { value };
                 self.add(depth, format!("{place}  {all}it gives {value}"));
+                for held in because {
+                    let text = format!("{}:{}: {} held", told.file, held.row, held.condition);
+                    self.add(below, text);
+                }
                 for rule in rules {
                     self.rule(below, rule, false);
                 }
             }
             Outcome::Stopped(stop) => {
                 let nearest = if nearest { ", the nearest" } else { "" };
-                let hold = if *held == 1 { "holds" } else { "hold" };
                 let plural = if *conditions == 1 { "" } else { "s" };
-                self.add(
-                    depth,
-                    format!("{place}  {held} of {conditions} condition{plural} {hold}{nearest}"),
-                );
+                let counted = format!("{held} of {conditions} condition{plural} held");
+                self.add(depth, format!("{place}  {counted}{nearest}"));
                 self.stop(below, &told.file, stop);
             }
             Outcome::NotTried => {
                 self.add(depth, format!("{place}  not tried: an earlier one holds"))
+            }
+            Outcome::OtherArguments(parameters) => {
+                self.add(
+                    depth,
+                    format!("{place}  only for the arguments ({parameters})"),
+                );
             }
             Outcome::Untold(why) => self.add(depth, format!("{place}  not known: {why}")),
         }
@@ -105,8 +118,15 @@ impl Lines {
     fn stop(&mut self, depth: usize, file: &str, stop: &Stop) {
         self.add(depth, format!("{file}:{}: {}", stop.row, stop.condition));
         let below = depth.saturating_add(1);
-        if let Some(values) = &stop.with_values {
+        if let Some(values) = stop
+            .with_values
+            .as_ref()
+            .filter(|it| **it != stop.condition)
+        {
             self.add(below, format!("with values: {values}"));
+        }
+        if !stop.variables.is_empty() {
+            self.add(below, format!("where {}", stop.variables.join(", ")));
         }
         if stop.tried > 1 {
             self.add(
@@ -120,7 +140,7 @@ impl Lines {
         if let Some(element) = &stop.element {
             let (number, of) = (element.number, element.of);
             self.add(below, format!("for {} ({number} of {of})", element.binding));
-            self.body(below.saturating_add(1), &element.body, false);
+            self.body(below.saturating_add(1), &element.body, (false, ""));
         }
         for rule in &stop.rules {
             self.rule(below, rule, false);

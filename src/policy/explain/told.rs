@@ -86,7 +86,10 @@ pub enum Outcome {
     Held {
         /// The value that it gives; `undefined` where that has none.
         value: String,
-        /// Rules that the value is made of and that stand in the way.
+        /// Its conditions, where it would have to be otherwise.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        because: Vec<Condition>,
+        /// Rules that the value is made of, or that the conditions name, and that stand in the way.
         #[serde(skip_serializing_if = "Vec::is_empty")]
         rules: Vec<RuleTold>,
     },
@@ -94,8 +97,19 @@ pub enum Outcome {
     Stopped(Box<Stop>),
     /// An earlier branch holds.
     NotTried,
+    /// It is for other arguments, of this form.
+    OtherArguments(String),
     /// It could not be found out, for this reason.
     Untold(String),
+}
+
+/// A condition that holds.
+#[derive(Clone, Debug, Serialize)]
+pub struct Condition {
+    /// Its line, from 1.
+    pub row: u32,
+    /// Its text in the policy.
+    pub condition: String,
 }
 
 /// The condition that does not hold.
@@ -103,11 +117,14 @@ pub enum Outcome {
 pub struct Stop {
     /// Its line, from 1.
     pub row: u32,
-    /// Its text in the policy; for a function the arguments that do not match.
+    /// Its text in the policy.
     pub condition: String,
     /// The same with values in the place of what it compares.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub with_values: Option<String>,
+    /// Variables in it, each with its value.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub variables: Vec<String>,
     /// In how many ways the conditions before it hold: each was tried.
     pub tried: usize,
     /// What is missing, or hidden.
