@@ -11,6 +11,7 @@ mod build;
 mod check_config;
 mod decide;
 mod demo;
+mod explain;
 mod inspect;
 mod load;
 mod pull;
@@ -47,6 +48,7 @@ pub fn main() -> ExitCode {
         Command::CheckConfig(check) => check_config::run(&check),
         Command::Decide(decide) => decide::run(&decide),
         Command::Demo(demo) => demo::run(&demo),
+        Command::Explain(explain) => explain::run(&explain),
         Command::Inspect(inspect) => inspect::run(&inspect),
         Command::Sign(sign) => sign::run(&sign),
         Command::Test(test) => test::run(&test),
@@ -81,6 +83,8 @@ enum Command {
     Decide(decide::Decide),
     /// Serve the quick-start policy, play captured requests at it and show the answers
     Demo(demo::Demo),
+    /// Tell why a decision log record or a saved CheckRequest was allowed or denied
+    Explain(explain::Explain),
     /// Show what a policy is made of: packages, rules, evaluator, what of the input it reads
     Inspect(inspect::Inspect),
     /// Sign a bundle

@@ -17,6 +17,7 @@ mod jwt_authn;
 mod metadata;
 mod path;
 pub mod reads;
+mod restore;
 mod select;
 mod token;
 
@@ -29,6 +30,7 @@ pub use metadata::InvalidMetadata;
 pub use path::InvalidPath;
 pub use reads::Reads;
 pub use regorus::Value;
+pub use restore::restore;
 pub use token::{Token, TokenDocument};
 
 use document::DocumentPlan;
