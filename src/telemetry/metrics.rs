@@ -14,6 +14,7 @@ mod grpc;
 mod histogram;
 mod http_send;
 mod jwks;
+mod moment;
 mod observe;
 mod own;
 mod performance;
