@@ -22,6 +22,7 @@ mod per;
 pub mod record;
 pub mod recorder;
 pub mod reports;
+pub mod sink;
 pub(crate) mod text;
 mod trace;
 
@@ -50,6 +51,7 @@ pub use metrics::{InFlight, Metrics};
 pub use record::{Record, Recorded, RecordedToken};
 pub use recorder::Recorder;
 pub use reports::{ReportFailed, ReportLogged, ReportSent};
+pub use sink::{SinkFailed, SinkRecovered};
 pub use trace::Trace;
 
 /// Where the line of a check tells what happened.
