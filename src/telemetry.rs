@@ -18,6 +18,7 @@ pub mod lifecycle;
 pub mod line;
 pub mod log;
 pub mod metrics;
+pub mod panics;
 mod per;
 pub mod record;
 pub mod recorder;

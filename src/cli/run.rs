@@ -15,7 +15,7 @@ use crate::{
     config::Config,
     shutdown,
     sources::file::Files,
-    telemetry::log,
+    telemetry::{log, panics},
 };
 
 /// Arguments of `run`. Those that `opa run` has keep its names.
@@ -74,6 +74,7 @@ fn serve(config: &Config, files: Files) -> Result<ExitCode> {
             // Nobody was served yet: there is nothing to drain.
             () = stopped_early.asked() => return Ok(ExitCode::SUCCESS),
         };
+        panics::watch();
         Ok(match running.run(stop).await {
             Stopped::Drained => ExitCode::SUCCESS,
             Stopped::TimedOut | Stopped::AtOnce => ExitCode::FAILURE,

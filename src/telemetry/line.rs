@@ -2,13 +2,15 @@
 //!
 //! Denials and errors are shown at `info`, allows and most of many that were shed at `debug`. What the
 //! line takes from a request is cut short, and credentials in it are masked; queries are left out.
+//! Panics of the process are logged here too, where nothing can be taken away by that.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, time::Instant};
 
 use tracing::Level;
 
 use super::{
     metrics::engine_name,
+    panics,
     record::Recorded,
     recorder::{Consumer, Interest, Interested},
     text::{causes, present, shown, without_query},
@@ -71,6 +73,14 @@ impl ProcessLog {
 }
 
 impl Consumer for ProcessLog {
+    fn idle(&mut self) {
+        panics::log();
+    }
+
+    fn finish(&mut self, _deadline: Instant) {
+        panics::log();
+    }
+
     fn consume(&mut self, recorded: &Recorded<'_>) {
         match recorded.record.answer() {
             // When there are many that are shed, few are told.

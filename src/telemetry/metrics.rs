@@ -14,6 +14,7 @@ mod histogram;
 mod http_send;
 mod jwks;
 mod observe;
+mod own;
 mod performance;
 mod process;
 mod recorder;
@@ -104,6 +105,7 @@ impl Metrics {
         let grpc = Grpc::register(&mut registry);
         process::register(&mut registry);
         let ours = registry.sub_registry_with_prefix(PREFIX);
+        own::register(ours);
         let build: Family<[Label; 3], Gauge> =
             registered(ours, "build_info", "This binary; the value is always 1");
         build

@@ -30,7 +30,6 @@ impl QueueFull {
 #[derive(Clone, Debug)]
 pub struct Recorder {
     dropped: Counters<QueueFull>,
-    log_dropped: Counter,
     panics: Counter,
 }
 
@@ -43,11 +42,6 @@ impl Recorder {
         );
         Self {
             dropped: Counters::of(&dropped, "cause", &QueueFull::ALL, QueueFull::as_str),
-            log_dropped: registered(
-                registry,
-                "process_log_dropped",
-                "Lines of the process log that were lost because nobody read standard error",
-            ),
             panics: registered(
                 registry,
                 "recorder_panics",
@@ -64,10 +58,5 @@ impl Recorder {
     /// Counts a panic of a consumer, which loses the record.
     pub fn panicked(&self) {
         self.panics.inc();
-    }
-
-    /// Counts `n` lines of the process log that were lost.
-    pub fn log_dropped(&self, n: u64) {
-        self.log_dropped.inc_by(n);
     }
 }
