@@ -3,6 +3,9 @@
 //! Runs on the recorder's thread. A record is made once and offered to every sink; no sink waits for
 //! anything there, and each counts what it takes and what it loses.
 
+mod consumer;
+pub mod event;
+
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -11,6 +14,7 @@ use crate::{
     outcome::Answer,
     telemetry::{DecisionId, Trace},
 };
+pub use consumer::DecisionLog;
 
 /// One record, finished: redacted, masked, encoded.
 #[derive(Clone, Debug)]
