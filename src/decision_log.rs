@@ -4,6 +4,8 @@
 //! anything there, and each counts what it takes and what it loses.
 
 pub mod console;
+mod consumer;
+pub mod event;
 pub mod file;
 mod lines;
 
@@ -15,6 +17,7 @@ use crate::{
     outcome::Answer,
     telemetry::{DecisionId, Trace},
 };
+pub use consumer::DecisionLog;
 
 /// One record, finished: redacted, masked, encoded.
 #[derive(Clone, Debug)]
