@@ -44,7 +44,7 @@ use serde_json::{Map, Value};
 pub use self::{
     address::{InvalidAddress, ListenAddr},
     bundles::{Bundles, LimitWishes, Wishes},
-    decision_logs::{DecisionLogs, LogFile, OurDecisionLogs, Redact},
+    decision_logs::{DecisionLogs, OurDecisionLogs, Redact},
     discovery::Discovery,
     environment::Environment,
     http2::Http2,

@@ -3,6 +3,11 @@
 //! Runs on the recorder's thread. A record is made once and offered to every sink; no sink waits for
 //! anything there, and each counts what it takes and what it loses.
 
+pub mod console;
+mod consumer;
+pub mod event;
+pub mod file;
+mod lines;
 pub mod service;
 
 use std::time::{Duration, Instant};
@@ -13,6 +18,7 @@ use crate::{
     outcome::Answer,
     telemetry::{DecisionId, Trace},
 };
+pub use consumer::DecisionLog;
 
 /// One record, finished: redacted, masked, encoded.
 #[derive(Clone, Debug)]

@@ -15,10 +15,12 @@ mod depth;
 mod diagnostic;
 mod document;
 mod entrypoint;
+mod explain;
 mod externals;
 mod index;
 mod load;
 mod modules;
+mod query;
 mod reads;
 mod refs;
 mod rewrite;
@@ -36,6 +38,7 @@ use crate::input::{Reads, Value};
 
 pub use constructs::{Construct, proven_builtins};
 pub use diagnostic::Diagnostic;
+pub use explain::Location;
 pub use externals::{Answer, Externals, Unanswered};
 pub use summary::Summary;
 
@@ -175,6 +178,8 @@ pub struct Policy {
     /// What compiles the patterns in it.
     patterns: Vec<String>,
     runner: run::Runner,
+    rules: query::Rules,
+    deciders: explain::Deciders,
 }
 
 impl Policy {
@@ -268,6 +273,8 @@ impl Policy {
             interpreted_because: because,
             patterns,
             runner,
+            rules: query::Rules::default(),
+            deciders: explain::Deciders::new(target.path().map(<[String]>::to_vec)),
         })
     }
 
@@ -321,6 +328,8 @@ impl Policy {
             summary: self.summary.clone(),
             patterns: self.patterns.clone(),
             runner,
+            rules: query::Rules::default(),
+            deciders: explain::Deciders::new(self.deciders.entrypoint().map(<[String]>::to_vec)),
         }
     }
 

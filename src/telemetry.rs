@@ -23,6 +23,7 @@ mod per;
 pub mod record;
 pub mod recorder;
 pub mod reports;
+pub mod sink;
 pub(crate) mod text;
 mod trace;
 
@@ -51,6 +52,7 @@ pub use metrics::{InFlight, Metrics};
 pub use record::{Record, Recorded, RecordedToken};
 pub use recorder::Recorder;
 pub use reports::{ReportFailed, ReportLogged, ReportSent};
+pub use sink::{SinkFailed, SinkRecovered};
 pub use trace::Trace;
 
 /// Where the line of a check tells what happened.

@@ -14,9 +14,12 @@ use super::{
     services::Services,
     value::{shown, text},
 };
-use crate::{decision_log::service, redact::Secret};
+use crate::{
+    decision_log::{file, service},
+    redact::Secret,
+};
 
-pub use ours::{LogFile, OurDecisionLogs, Redact};
+pub use ours::{OurDecisionLogs, Redact};
 
 /// Who gets a record of each check, and what it holds.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,7 +29,7 @@ pub struct DecisionLogs {
     /// `decision_logs.service` and what belongs to it: records are posted.
     pub service: Option<service::Options>,
     /// `portcullis.decision_logs.file`: records are appended to a file.
-    pub file: Option<LogFile>,
+    pub file: Option<file::Options>,
     /// `portcullis.decision_logs.otlp` as it stands there: records are exported.
     pub otlp: Option<Secret<Value>>,
     /// `decision_logs.mask_decision`, as the names below `data`. Default `/system/log/mask`.

@@ -40,6 +40,14 @@ impl Target {
         }
     }
 
+    /// Where it is below `data`, unless it is a query.
+    pub(super) fn path(&self) -> Option<&[String]> {
+        match self {
+            Self::Rule { path, .. } | Self::Document { path, .. } => Some(path),
+            Self::Query { .. } => None,
+        }
+    }
+
     /// Every definition that evaluating it can run.
     pub(super) fn reachable(&self, index: &Index) -> BTreeSet<RuleId> {
         match self {
@@ -99,7 +107,7 @@ pub(super) fn parse_query(text: &str) -> Result<Ref<Query>, Diagnostic> {
 }
 
 /// Whether the value of the rule is what its definitions say, with no keys in the head.
-fn is_whole_rule(index: &Index, id: RuleId) -> bool {
+pub(super) fn is_whole_rule(index: &Index, id: RuleId) -> bool {
     let Some(rule) = index.rule(id) else {
         return false;
     };

@@ -83,6 +83,11 @@ impl Runner {
         }
     }
 
+    /// The evaluator that every policy has.
+    pub(super) fn interpreter(&self) -> &Interpreter {
+        &self.interpreter
+    }
+
     pub(super) fn engine(&self) -> Engine {
         match self.machines {
             Some(_) => Engine::Rvm,
@@ -124,12 +129,19 @@ pub(super) struct Interpreter {
 
 /// How the interpreter is asked.
 #[derive(Clone, Debug)]
-enum Ask {
+pub(super) enum Ask {
+    /// For the rule at this path, which has no keys and nothing below it.
     Rule(String),
+    /// For what this query gives.
     Query(String),
 }
 
 impl Interpreter {
+    /// A copy of the prepared engine, which shares all that is large.
+    pub(super) fn engine(&self) -> regorus::Engine {
+        self.engine.clone()
+    }
+
     /// Asks a copy of `engine`, which is prepared, for the document at `reference`.
     pub(super) fn asking(engine: &regorus::Engine, reference: String) -> Self {
         Self {
@@ -144,10 +156,20 @@ impl Interpreter {
     }
 
     fn evaluate(&self, input: Value, limits: Limits) -> Result<Value, EvalError> {
+        self.answer(&self.ask, input, limits)
+    }
+
+    /// Evaluates what is asked once, without an end but the time.
+    pub(super) fn answer(
+        &self,
+        ask: &Ask,
+        input: Value,
+        limits: Limits,
+    ) -> Result<Value, EvalError> {
         let mut engine = self.engine.clone();
         engine.set_execution_timer_config(timer(limits.time, INTERPRETER_INTERVAL));
         engine.set_input(input);
-        match &self.ask {
+        match ask {
             Ask::Rule(path) => engine
                 .eval_rule(path.clone())
                 .map_err(|error| interpreter_error(&error)),

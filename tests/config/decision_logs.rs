@@ -3,8 +3,11 @@
 use std::time::Duration;
 
 use portcullis::{
-    config::{Config, DecisionLogs, LogFile, OurDecisionLogs, Redact},
-    decision_log::service::{Limit, Options, SpillOptions, Trigger},
+    config::{Config, DecisionLogs, OurDecisionLogs, Redact},
+    decision_log::{
+        file,
+        service::{Limit, Options, SpillOptions, Trigger},
+    },
     redact::Secret,
 };
 use serde_json::json;
@@ -42,7 +45,7 @@ pub(super) fn every_key(config: &Config) -> DecisionLogs {
 
 pub(super) fn every_key_of_ours() -> OurDecisionLogs {
     OurDecisionLogs {
-        file: Some(LogFile {
+        file: Some(file::Options {
             path: "/var/log/decisions.jsonl".into(),
             max_bytes: 1_048_576,
             max_files: 3,

@@ -1,6 +1,6 @@
 //! `portcullis.decision_logs`: what OPA has no key for.
 
-use std::{ops::RangeInclusive, path::PathBuf};
+use std::ops::RangeInclusive;
 
 use http::HeaderName;
 use serde_json::Value;
@@ -10,13 +10,16 @@ use super::super::{
     section::Section,
     value::{integer, path, shown, text},
 };
-use crate::{decision_log::service::SpillOptions, redact::Secret};
+use crate::{
+    decision_log::{file, service::SpillOptions},
+    redact::Secret,
+};
 
 /// The section `portcullis.decision_logs`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OurDecisionLogs {
     /// `file`: records are appended to a file, one a line.
-    pub file: Option<LogFile>,
+    pub file: Option<file::Options>,
     /// `otlp`: records are exported, with the keys of `distributed_tracing`.
     pub otlp: Option<Secret<Value>>,
     /// `sample.allowed`: one in so many allowed checks has a record; all others always have. Default 1.
@@ -27,17 +30,6 @@ pub struct OurDecisionLogs {
     pub rules: bool,
     /// `spill`: where records wait that a service does not take.
     pub spill: Option<SpillOptions>,
-}
-
-/// `file`: records are appended to a file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LogFile {
-    /// `path`.
-    pub path: PathBuf,
-    /// `max_bytes`: it is renamed, and a new one begun, before it is longer. Default 100 MiB.
-    pub max_bytes: u64,
-    /// `max_files`: so many are kept, this one among them. Default 5.
-    pub max_files: u32,
 }
 
 /// `redact`: what is hidden before anybody sees a record.
@@ -72,7 +64,7 @@ impl OurDecisionLogs {
             sample.value("allowed", integer(1..=u32::MAX))
         });
         Self {
-            file: section.optional_section("file", file).flatten(),
+            file: section.optional_section("file", log_file).flatten(),
             otlp: section.raw("otlp").cloned().map(Secret::new),
             sample_allowed: sample.unwrap_or(1),
             redact: section.section("redact", redact),
@@ -82,10 +74,10 @@ impl OurDecisionLogs {
     }
 }
 
-fn file(section: &mut Section<'_>) -> Option<LogFile> {
+fn log_file(section: &mut Section<'_>) -> Option<file::Options> {
     let max_bytes = section.value("max_bytes", integer(FILE_BYTES));
     let max_files = section.value("max_files", integer(1..=MOST_FILES));
-    Some(LogFile {
+    Some(file::Options {
         path: section.required("path", path)?,
         max_bytes: max_bytes.unwrap_or(DEFAULT_FILE_BYTES),
         max_files: max_files.unwrap_or(DEFAULT_FILES),

@@ -1,0 +1,112 @@
+//! Rules that are added to a policy: in modules of their own, which have the packages and imports of
+//! the modules beside which they stand, so that every name means there what it means in those.
+
+use regorus::unstable::{Module, Rule, Span};
+
+use crate::policy::load::ModuleSource;
+
+/// A module to be, beside another one.
+#[derive(Clone, Debug)]
+pub(super) struct Addition {
+    header: String,
+    v0: bool,
+    rules: String,
+}
+
+impl Addition {
+    /// Begins a module beside `module`.
+    pub(super) fn beside(module: &Module) -> Self {
+        let text = module.package.span.source.get_contents();
+        let first = module.policy.iter().map(|rule| rule.span().start).min();
+        let header = first
+            .and_then(|start| text.get(..usize::try_from(start).ok()?))
+            .unwrap_or(text);
+        Self {
+            header: header.to_owned(),
+            v0: !module.rego_v1,
+            rules: String::new(),
+        }
+    }
+
+    /// Adds `name := value if { body }`; without a body where that is empty.
+    pub(super) fn rule(&mut self, name: &str, value: &str, body: &str) {
+        self.rules.push('\n');
+        self.rules.push_str(name);
+        self.clause(value, body);
+    }
+
+    /// Adds what applies where the last clause does not.
+    pub(super) fn or_else(&mut self, value: &str, body: &str) {
+        self.rules.push_str(" else");
+        self.clause(value, body);
+    }
+
+    fn clause(&mut self, value: &str, body: &str) {
+        let keyword = if self.v0 { "" } else { "if " };
+        let body = if body.is_empty() { "true" } else { body };
+        self.rules
+            .push_str(&format!(" := {value} {keyword}{{\n{body}\n}}"));
+    }
+
+    /// The line that the next rule begins at.
+    pub(super) fn line(&self) -> usize {
+        let newlines = |text: &str| text.matches('\n').count();
+        newlines(&self.header)
+            .saturating_add(newlines(&self.rules))
+            .saturating_add(2)
+    }
+
+    /// Whether there is enough in it for one module.
+    pub(super) fn is_full(&self) -> bool {
+        self.rules.len() > FULL_BYTES || self.line() > FULL_LINES
+    }
+
+    /// The module, under a name that no file has.
+    pub(super) fn source(self, name: String) -> ModuleSource {
+        ModuleSource {
+            name,
+            text: format!("{}\n{}\n", self.header, self.rules),
+            v0: self.v0,
+            bundle: None,
+        }
+    }
+}
+
+/// A name that begins no name in `modules`.
+pub(super) fn fresh_prefix<'m>(modules: impl Iterator<Item = &'m Module> + Clone) -> String {
+    let mut prefix = String::from("explained_");
+    let is_used = |prefix: &str| {
+        let mut modules = modules.clone();
+        modules.any(|module| module.package.span.source.get_contents().contains(prefix))
+    };
+    while is_used(&prefix) {
+        prefix.push('_');
+    }
+    prefix
+}
+
+/// The text between two places of a source. A string's own place leaves its quotes out.
+pub(super) fn text_between(from: &Span, to: &Span) -> Option<String> {
+    let text = from.source.get_contents();
+    let quote = |at: Option<usize>| {
+        at.is_some_and(|at| matches!(text.as_bytes().get(at), Some(b'"' | b'`')))
+    };
+    let mut start = usize::try_from(from.start).ok()?;
+    let mut end = usize::try_from(to.end).ok()?;
+    if quote(start.checked_sub(1)) {
+        start = start.saturating_sub(1);
+    }
+    if quote(Some(end)) {
+        end = end.saturating_add(1);
+    }
+    text.get(start..end).map(str::to_owned)
+}
+
+/// Where a rule begins.
+pub(super) fn row(rule: &Rule) -> u32 {
+    rule.span().line
+}
+
+/// What one module takes at most, well below what the parser takes.
+const FULL_BYTES: usize = 400_000;
+const FULL_LINES: usize = 8_000;
