@@ -3,12 +3,15 @@
 //! Runs on the recorder's thread. A record is made once and offered to every sink; no sink waits for
 //! anything there, and each counts what it takes and what it loses.
 
+mod chunk;
 pub mod console;
 mod consumer;
 pub mod event;
 pub mod file;
 mod lines;
+mod rate;
 pub mod service;
+mod spill;
 
 use std::time::{Duration, Instant};
 

@@ -52,7 +52,7 @@ pub use metrics::{InFlight, Metrics};
 pub use record::{Record, Recorded, RecordedToken};
 pub use recorder::Recorder;
 pub use reports::{ReportFailed, ReportLogged, ReportSent};
-pub use sink::{SinkFailed, SinkRecovered};
+pub use sink::{SinkFailed, SinkRecovered, SpillFailed};
 pub use trace::Trace;
 
 /// Where the line of a check tells what happened.
