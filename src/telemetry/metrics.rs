@@ -9,6 +9,7 @@ mod checks;
 mod connections;
 mod counters;
 mod decision_log;
+pub mod exposition;
 mod grpc;
 mod histogram;
 mod http_send;
@@ -47,9 +48,6 @@ use crate::{
     policy::Engine,
     version::{COMMIT, REGORUS, VERSION},
 };
-
-/// The media type of [`Metrics::encode`].
-pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// `grpc-request-duration-seconds-buckets` when it is not set: opa-envoy's default, in seconds.
 pub const PERFORMANCE_BUCKETS: [f64; 11] = [
@@ -122,11 +120,12 @@ impl Metrics {
         );
         let result =
             |result: &str| activations.get_or_create_owned(&[("result", result.to_owned())]);
+        let jwks = Jwks::register(ours);
         Self {
             checks: Checks::register(ours),
-            tokens: Tokens::register(ours),
+            tokens: Tokens::register(ours, jwks.throttled.clone()),
             connections: Connections::register(ours),
-            jwks: Jwks::register(ours),
+            jwks,
             bundles: Bundles::register(ours),
             http_send: HttpSend::register(ours),
             reports: Reports::register(ours),
@@ -203,7 +202,7 @@ impl Metrics {
         InFlight(&self.checks.lane_running)
     }
 
-    /// Everything, as Prometheus scrapes it ([`CONTENT_TYPE`]).
+    /// Everything, as Prometheus scrapes it in OpenMetrics' text format ([`exposition::OPENMETRICS`]).
     pub fn encode(&self) -> String {
         let mut out = String::new();
         // The only error there is is the String's, which has none.

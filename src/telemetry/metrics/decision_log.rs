@@ -142,9 +142,10 @@ impl DecisionLog {
 
     /// Notes a write or an upload that went well, at this time since the Unix epoch.
     pub fn succeeded(&self, sink: Sink, unix: Duration) {
-        self.succeeded
-            .get_or_create_owned(&of(sink))
-            .set(unix.as_secs_f64());
+        if self.sink(sink).is_some() {
+            let at = self.succeeded.get_or_create_owned(&of(sink));
+            at.set(unix.as_secs_f64());
+        }
     }
 
     /// What waits for the recorder.
