@@ -9,6 +9,7 @@
 
 mod address;
 mod bundles;
+mod decision_logs;
 mod discovery;
 mod document;
 mod environment;
@@ -27,6 +28,7 @@ mod schema;
 mod section;
 mod services;
 mod status;
+mod telemetry;
 mod tls;
 mod value;
 
@@ -42,6 +44,7 @@ use serde_json::{Map, Value};
 pub use self::{
     address::{InvalidAddress, ListenAddr},
     bundles::{Bundles, LimitWishes, Wishes},
+    decision_logs::{DecisionLogs, OurDecisionLogs, Redact},
     discovery::Discovery,
     environment::Environment,
     http2::Http2,
@@ -52,6 +55,7 @@ pub use self::{
         Shutdown,
     },
     problem::{MAX_PROBLEMS, Problem, Problems},
+    telemetry::Telemetry,
     tls::{AllowedCaller, Tls},
 };
 use self::{
@@ -85,6 +89,8 @@ pub struct Config {
     pub discovery: Option<Discovery>,
     /// `status`: who is told about the bundles; `None`: nobody.
     pub status: Option<Options>,
+    /// `decision_logs`: who gets a record of each check; `None`: nobody.
+    pub decision_logs: Option<DecisionLogs>,
     /// `labels` of this instance.
     pub labels: BTreeMap<String, String>,
     /// `persistence_directory`: where the last good keys of token providers are kept, so that a
@@ -248,6 +254,9 @@ impl Config {
             let services = Services::read(root, &aws, default_service);
             let persistence = persistence_directory.as_deref();
             let policy = PolicySections::read(root, &services, &portcullis.bundles, persistence);
+            let manual = discovery::is_manual(root);
+            let decision_logs =
+                decision_logs::read(root, &services, &portcullis.decision_logs, manual);
             let kept = portcullis.jwt.fetches() || policy.persist();
             if persistence_directory.is_some() && !kept {
                 without_effect.push(format!("`{PERSISTENCE}`"));
@@ -265,6 +274,7 @@ impl Config {
                 verification: policy.verification,
                 discovery: policy.discovery,
                 status: policy.status,
+                decision_logs,
                 labels: labels.into_iter().collect(),
                 persistence_directory,
                 warnings,
@@ -420,7 +430,7 @@ fn unset_warning(names: &BTreeSet<String>) -> String {
 pub const PLUGIN: &str = "envoy_ext_authz_grpc";
 const PLUGIN_ALIAS: &str = "envoy.ext_authz.grpc";
 /// Sections without a reader of their own that have an effect.
-const HAVE_EFFECT: [&str; 1] = [PERSISTENCE];
+const HAVE_EFFECT: [&str; 2] = [PERSISTENCE, "nd_builtin_cache"];
 /// Where OPA keeps bundles when it is not told where.
 const OPAS_FOLDER: &str = ".opa";
 const PERSISTENCE: &str = "persistence_directory";

@@ -5,7 +5,6 @@ use super::schema::Shape::{self, Any, Bool, Integer, List, Map, Number, Object, 
 
 /// Every section of OPA that has no reader of its own, in the order problems are reported.
 pub(super) const SECTIONS: &[(&str, Shape)] = &[
-    ("decision_logs", DECISION_LOGS),
     ("default_decision", Text),
     ("default_authorization_decision", Text),
     ("caching", CACHING),
@@ -15,35 +14,6 @@ pub(super) const SECTIONS: &[(&str, Shape)] = &[
     ("server", SERVER),
     ("storage", STORAGE),
 ];
-
-const DECISION_LOGS: Shape = Object(&[
-    ("service", Text),
-    ("resource", Text),
-    ("resource_path", Text),
-    ("partition_name", Text),
-    ("plugin", Text),
-    ("console", Bool),
-    ("mask_decision", Text),
-    ("drop_decision", Text),
-    ("nd_builtin_cache", Bool),
-    (
-        "request_context",
-        Object(&[("http", Object(&[("headers", List(&Text))]))]),
-    ),
-    (
-        "reporting",
-        Object(&[
-            ("buffer_type", Text),
-            ("buffer_size_limit_bytes", Integer),
-            ("buffer_size_limit_events", Integer),
-            ("upload_size_limit_bytes", Integer),
-            ("min_delay_seconds", Integer),
-            ("max_delay_seconds", Integer),
-            ("max_decisions_per_second", Number),
-            ("trigger", Text),
-        ]),
-    ),
-]);
 
 const CACHING: Shape = Object(&[
     (
