@@ -5,6 +5,7 @@
 
 mod consumer;
 pub mod event;
+mod mask;
 
 use std::time::{Duration, Instant};
 
