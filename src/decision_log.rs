@@ -8,6 +8,7 @@ mod consumer;
 pub mod event;
 pub mod file;
 mod lines;
+mod mask;
 pub mod service;
 
 use std::time::{Duration, Instant};
