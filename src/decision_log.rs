@@ -9,6 +9,7 @@ mod consumer;
 pub mod event;
 pub mod file;
 mod lines;
+mod mask;
 mod rate;
 pub mod service;
 mod spill;

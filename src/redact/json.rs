@@ -52,6 +52,16 @@ impl<'r> Json<'r> {
         &self.redacted
     }
 
+    /// The same, handed over.
+    pub fn take_redacted(&mut self) -> Vec<Box<str>> {
+        std::mem::take(&mut self.redacted)
+    }
+
+    /// Notes that something was taken out of what is being written.
+    pub fn note(&mut self) {
+        self.redacted.push(self.path.as_str().into());
+    }
+
     /// An object with what `write` puts into it.
     pub fn object(&mut self, write: impl FnOnce(&mut Self)) {
         self.out.push(b'{');
@@ -103,6 +113,22 @@ impl<'r> Json<'r> {
         self.shown(text, shown);
     }
 
+    /// The value of a header from outside.
+    pub fn header(&mut self, name: &str, value: &str) {
+        let shown = self.redactor.header(name, value);
+        self.shown(value, shown);
+    }
+
+    /// A body from outside, or what looks like one.
+    pub fn body(&mut self, body: &str) {
+        if self.hiding > 0 {
+            self.text(body);
+        } else {
+            let shown = self.redactor.body(body);
+            self.shown(body, shown);
+        }
+    }
+
     /// `text`, or what is shown in its place.
     pub fn shown(&mut self, text: &str, shown: Option<String>) {
         match shown {
@@ -150,6 +176,15 @@ impl<'r> Json<'r> {
     /// A field whose value is JSON text.
     pub fn raw_field(&mut self, key: &str, value: &str) {
         self.field(key, |json| json.raw(value));
+    }
+
+    /// A field with a number.
+    pub fn number_field(&mut self, key: &str, number: impl Into<i64>) {
+        self.field(key, |json| {
+            // As with strings.
+            let written = serde_json::to_writer(&mut json.out, &number.into());
+            drop(written);
+        });
     }
 
     fn separate(&mut self) {
