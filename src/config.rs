@@ -10,6 +10,7 @@
 mod address;
 mod bundles;
 mod discovery;
+mod distributed_tracing;
 mod document;
 mod environment;
 mod file;
@@ -18,6 +19,7 @@ mod http_send;
 mod jwt;
 mod keys;
 mod opa;
+mod otlp;
 mod overrides;
 mod plugin;
 mod portcullis;
@@ -66,6 +68,7 @@ use crate::{
     services::Service,
     sources::bundles::Source,
     status::Options,
+    traces,
 };
 
 /// A valid configuration. Its default is that of no file at all.
@@ -85,6 +88,8 @@ pub struct Config {
     pub discovery: Option<Discovery>,
     /// `status`: who is told about the bundles; `None`: nobody.
     pub status: Option<Options>,
+    /// `distributed_tracing`: where spans go; `None`: checks have none.
+    pub distributed_tracing: Option<traces::Options>,
     /// `labels` of this instance.
     pub labels: BTreeMap<String, String>,
     /// `persistence_directory`: where the last good keys of token providers are kept, so that a
@@ -243,6 +248,7 @@ impl Config {
                 Ok((name.to_owned(), value.to_owned()))
             });
             let plugin = root.section("plugins", |plugins| read_plugin(plugins));
+            let distributed_tracing = distributed_tracing::read(root);
             let portcullis = root.section("portcullis", Portcullis::read);
             check_addresses(report, &plugin, &portcullis);
             let services = Services::read(root, &aws, default_service);
@@ -265,6 +271,7 @@ impl Config {
                 verification: policy.verification,
                 discovery: policy.discovery,
                 status: policy.status,
+                distributed_tracing,
                 labels: labels.into_iter().collect(),
                 persistence_directory,
                 warnings,

@@ -50,7 +50,8 @@ pub use metrics::{InFlight, Metrics};
 pub use record::{Record, Recorded, RecordedToken};
 pub use recorder::Recorder;
 pub use reports::{ReportFailed, ReportLogged, ReportSent};
-pub use trace::Trace;
+pub(crate) use trace::new_span_id;
+pub use trace::{Context, ExportFailed, ExportGoesOn, Parent, Trace, Tracing};
 
 /// Where the line of a check tells what happened.
 #[derive(Clone, Debug)]
@@ -59,6 +60,8 @@ pub struct Telemetry {
     pub metrics: Arc<Metrics>,
     /// What is told of single checks.
     pub recorder: Recorder,
+    /// Where checks stand in distributed traces.
+    pub tracing: Tracing,
 }
 
 /// Counts, and tells nobody of single checks.
@@ -67,6 +70,7 @@ impl From<Arc<Metrics>> for Telemetry {
         Self {
             metrics,
             recorder: Recorder::default(),
+            tracing: Tracing::default(),
         }
     }
 }

@@ -103,6 +103,7 @@ pub async fn build(config: &Config, files: Files) -> Result<Running, BuildError>
     let callers = Arc::new(callers(config));
     let keys = follow_keys(config, &callers.tokens, &ready, &metrics, clock);
     let app = App::start(config, views, Arc::clone(&metrics)).await?;
+    let instance = id.clone();
     let keeper = Keeper {
         config: config.clone(),
         publisher: Arc::clone(&publisher),
@@ -129,8 +130,13 @@ pub async fn build(config: &Config, files: Files) -> Result<Running, BuildError>
         callers,
         sends: http_send::Client::new(sends, clock, Arc::clone(&metrics)),
     };
-    let (recorder, recording) = told::start(config, &metrics).map_err(BuildError::Recorder)?;
-    let telemetry = Telemetry { metrics, recorder };
+    let (recorder, recording) =
+        told::start(config, &instance, &metrics).map_err(BuildError::Recorder)?;
+    let telemetry = Telemetry {
+        metrics,
+        recorder,
+        tracing: told::tracing(config),
+    };
     let service = CheckService::new(knowledge, check_options(config), telemetry, clock);
     let bound = app.listen(service).await?;
     Ok(Running {

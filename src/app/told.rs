@@ -10,15 +10,26 @@ use crate::{
     config::Config,
     telemetry::{
         Metrics, Recorder,
+        Tracing,
         line::ProcessLog,
         recorder::{self, Consumer, Interest, Recording},
     },
+    traces::Spans,
 };
 
-/// Starts the recorder with everybody who wants to be told.
-pub(super) fn start(config: &Config, metrics: &Arc<Metrics>) -> io::Result<(Recorder, Recording)> {
+/// Starts the recorder with everybody who wants to be told. `id` is this process'.
+pub(super) fn start(
+    config: &Config,
+    id: &str,
+    metrics: &Arc<Metrics>,
+) -> io::Result<(Recorder, Recording)> {
     let interest = Interest::default();
-    let consumers: Vec<Box<dyn Consumer>> = vec![Box::new(ProcessLog::new(&interest))];
+    let mut consumers: Vec<Box<dyn Consumer>> = vec![Box::new(ProcessLog::new(&interest))];
+    if let Some(traces) = &config.distributed_tracing {
+        let (collector, on_error) = (traces.collector.clone(), config.portcullis.on_error);
+        let spans = Spans::start(collector.of_instance(id), on_error, metrics);
+        consumers.push(Box::new(spans));
+    }
     Recorder::start(
         recorder::Options::default(),
         interest,
@@ -26,6 +37,12 @@ pub(super) fn start(config: &Config, metrics: &Arc<Metrics>) -> io::Result<(Reco
         consumers,
         Arc::clone(metrics),
     )
+}
+
+/// Which traces the checks are of.
+pub(super) fn tracing(config: &Config) -> Tracing {
+    let traces = config.distributed_tracing.as_ref();
+    traces.map_or_else(Tracing::default, |traces| Tracing::spans(traces.ratio))
 }
 
 /// Has everything told that waits, for some seconds at most where that depends on others.

@@ -11,7 +11,6 @@ pub(super) const SECTIONS: &[(&str, Shape)] = &[
     ("caching", CACHING),
     ("nd_builtin_cache", Bool),
     ("persistence_directory", Text),
-    ("distributed_tracing", DISTRIBUTED_TRACING),
     ("server", SERVER),
     ("storage", STORAGE),
 ];
@@ -61,21 +60,6 @@ const CACHING: Shape = Object(&[
             ("named", Map(&Object(&[("max_num_entries", Integer)]))),
         ]),
     ),
-]);
-
-const DISTRIBUTED_TRACING: Shape = Object(&[
-    ("type", Text),
-    ("address", Text),
-    ("service_name", Text),
-    ("sample_percentage", Number),
-    ("encryption", Text),
-    ("allow_insecure_tls", Bool),
-    ("tls_ca_cert_file", Text),
-    ("tls_cert_file", Text),
-    ("tls_private_key_file", Text),
-    ("resource", Map(&Any)),
-    ("headers", Map(&Text)),
-    ("batch_span_processor_options", Map(&Any)),
 ]);
 
 const SERVER: Shape = Object(&[
