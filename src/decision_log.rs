@@ -3,6 +3,8 @@
 //! Runs on the recorder's thread. A record is made once and offered to every sink; no sink waits for
 //! anything there, and each counts what it takes and what it loses.
 
+pub mod otlp;
+
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;

@@ -17,11 +17,7 @@ use opentelemetry_proto::tonic::{
 use self::otlp::{Batcher, Loss, Patience, Settings, Signal, Tally};
 use crate::{
     response::OnError,
-    telemetry::{
-        Metrics, Recorded,
-        metrics::SpanLoss,
-        recorder::Consumer,
-    },
+    telemetry::{Metrics, Recorded, metrics::SpanLoss, recorder::Consumer},
 };
 
 /// Where spans go, and which.

@@ -9,8 +9,7 @@ use std::{
 use crate::{
     config::Config,
     telemetry::{
-        Metrics, Recorder,
-        Tracing,
+        Metrics, Recorder, Tracing,
         line::ProcessLog,
         recorder::{self, Consumer, Interest, Recording},
     },

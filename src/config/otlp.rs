@@ -36,7 +36,10 @@ pub(super) fn read(section: &mut Section<'_>, names: Names) -> Option<Options> {
     let resource = resource(section, names.service);
     let batch = section.section(names.batch, batch);
     if section.raw("type").is_none_or(|given| given == "") {
-        section.warn("type", "is missing: nothing is sent; write `grpc` or `http`");
+        section.warn(
+            "type",
+            "is missing: nothing is sent; write `grpc` or `http`",
+        );
     }
     let protocol = protocol?;
     Some(Options {
@@ -70,7 +73,9 @@ fn address(value: &Value) -> Result<Option<String>, Complaint> {
     if address.is_empty() {
         return Ok(None);
     }
-    let uri = format!("http://{address}").parse().unwrap_or_else(|_| Uri::default());
+    let uri = format!("http://{address}")
+        .parse()
+        .unwrap_or_else(|_| Uri::default());
     let authority = uri.authority().filter(|authority| {
         authority.as_str() == address
             && authority.port_u16().is_some()
@@ -92,7 +97,9 @@ enum Encryption {
 }
 
 fn tls(section: &mut Section<'_>) -> Option<Tls> {
-    let encryption = section.value("encryption", encryption).unwrap_or(Encryption::Off);
+    let encryption = section
+        .value("encryption", encryption)
+        .unwrap_or(Encryption::Off);
     let insecure = section.flag("allow_insecure_tls");
     let authorities = section.value("tls_ca_cert_file", path);
     let certificate = section.value("tls_cert_file", path);
@@ -129,7 +136,9 @@ fn tls(section: &mut Section<'_>) -> Option<Tls> {
     }
     Some(Tls {
         authorities,
-        identity: certificate.zip(key).filter(|_| encryption == Encryption::Mutual),
+        identity: certificate
+            .zip(key)
+            .filter(|_| encryption == Encryption::Mutual),
         insecure,
     })
 }
@@ -161,11 +170,15 @@ fn headers(section: &mut Section<'_>) -> HeaderMap {
 }
 
 fn resource(section: &mut Section<'_>, service: &str) -> Vec<(&'static str, String)> {
-    let name = section.value("service_name", text).filter(|name| !name.is_empty());
+    let name = section
+        .value("service_name", text)
+        .filter(|name| !name.is_empty());
     let mut resource = vec![("service.name", name.unwrap_or(service).to_owned())];
     let mut version = None;
     section.section("resource", |section| {
-        version = section.value("service_version", text).filter(|text| !text.is_empty());
+        version = section
+            .value("service_version", text)
+            .filter(|text| !text.is_empty());
         for (key, name) in [
             ("service_instance_id", Options::INSTANCE),
             ("service_namespace", "service.namespace"),

@@ -8,7 +8,7 @@ mod parent;
 
 use http::HeaderMap;
 
-pub use export::{ExportGoesOn, ExportFailed};
+pub use export::{ExportFailed, ExportGoesOn};
 pub use parent::{Context, Parent};
 
 /// The span of one check, and the one it was asked from.

@@ -49,7 +49,10 @@ impl Options {
     /// The same for the process `id`, if the configuration does not name it otherwise.
     #[must_use]
     pub fn of_instance(mut self, id: &str) -> Self {
-        let named = self.resource.iter().any(|(name, _)| *name == Self::INSTANCE);
+        let named = self
+            .resource
+            .iter()
+            .any(|(name, _)| *name == Self::INSTANCE);
         if !named {
             self.resource.push((Self::INSTANCE, id.to_owned()));
         }
@@ -171,4 +174,3 @@ fn with(key: &str, value: Value) -> KeyValue {
 pub fn nanoseconds(unix: Duration) -> u64 {
     u64::try_from(unix.as_nanos()).unwrap_or(u64::MAX)
 }
-

@@ -4,11 +4,7 @@ use std::time::Duration;
 
 use opentelemetry_proto::tonic::{
     common::v1::KeyValue,
-    trace::v1::{
-        Span, Status,
-        span::SpanKind,
-        status::StatusCode,
-    },
+    trace::v1::{Span, Status, span::SpanKind, status::StatusCode},
 };
 
 use super::otlp::{attribute, nanoseconds, number};

@@ -59,7 +59,7 @@ pub trait Tally: fmt::Debug + Send + Sync + 'static {
     /// So many are lost.
     fn lost(&self, why: Loss, items: u64);
 
-    /// An attempt failed.
+    /// An attempt failed, and is made again.
     fn failed(&self) {}
 
     /// An attempt went well.

@@ -105,6 +105,7 @@ impl<S: Signal> Exporter<S> {
             if !error.may_pass() {
                 return Err(Loss::Rejected);
             }
+            self.tally.failed();
             sleep(pause.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
             pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
         }
@@ -149,7 +150,6 @@ impl<S: Signal> Exporter<S> {
         };
         event.emit();
         self.failures = self.failures.saturating_add(1);
-        self.tally.failed();
     }
 }
 

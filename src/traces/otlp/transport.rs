@@ -85,7 +85,10 @@ async fn post<S: Signal>(
         headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         body = compressed(&body).map_err(|error| ExportError::Client(error.into()))?;
     }
-    let sending = client.post(url(options, S::PATH)).headers(headers).body(body);
+    let sending = client
+        .post(url(options, S::PATH))
+        .headers(headers)
+        .body(body);
     let failed = |error: reqwest::Error| ExportError::Http(error.without_url());
     let mut response = sending.send().await.map_err(failed)?;
     if !response.status().is_success() {
@@ -109,7 +112,11 @@ fn compressed(body: &[u8]) -> std::io::Result<Vec<u8>> {
 }
 
 fn url(options: &Options, path: &str) -> String {
-    let scheme = if options.tls.is_some() { "https" } else { "http" };
+    let scheme = if options.tls.is_some() {
+        "https"
+    } else {
+        "http"
+    };
     format!("{scheme}://{}{path}", options.address)
 }
 

@@ -162,8 +162,15 @@ fn a_span_in_b3_counts_before_one_in_w3c_and_a_decision_without_a_span_does_not(
     let other = "00-11111111111111111111111111111111-2222222222222222-00";
     let w3c = of(&[("traceparent", other)]);
     let single = format!("{TRACE}-{SPAN}-1");
-    assert_eq!(of(&[("traceparent", other), ("b3", &single)]), parent(Some(true)));
-    let multi = [("traceparent", other), ("x-b3-traceid", TRACE), ("x-b3-spanid", SPAN)];
+    assert_eq!(
+        of(&[("traceparent", other), ("b3", &single)]),
+        parent(Some(true))
+    );
+    let multi = [
+        ("traceparent", other),
+        ("x-b3-traceid", TRACE),
+        ("x-b3-spanid", SPAN),
+    ];
     assert_eq!(of(&multi), parent(None));
     for less in [("b3", "1"), ("b3", "nonsense"), ("x-b3-sampled", "1")] {
         assert_eq!(of(&[("traceparent", other), less]), w3c, "{less:?}");
