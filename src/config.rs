@@ -11,6 +11,7 @@ mod address;
 mod bundles;
 mod decision_logs;
 mod discovery;
+mod distributed_tracing;
 mod document;
 mod environment;
 mod file;
@@ -19,6 +20,7 @@ mod http_send;
 mod jwt;
 mod keys;
 mod opa;
+mod otlp;
 mod overrides;
 mod plugin;
 mod portcullis;
@@ -70,6 +72,7 @@ use crate::{
     services::Service,
     sources::bundles::Source,
     status::Options,
+    traces,
 };
 
 /// A valid configuration. Its default is that of no file at all.
@@ -91,6 +94,8 @@ pub struct Config {
     pub status: Option<Options>,
     /// `decision_logs`: who gets a record of each check; `None`: nobody.
     pub decision_logs: Option<DecisionLogs>,
+    /// `distributed_tracing`: where spans go; `None`: checks have none.
+    pub distributed_tracing: Option<traces::Options>,
     /// `labels` of this instance.
     pub labels: BTreeMap<String, String>,
     /// `persistence_directory`: where the last good keys of token providers are kept, so that a
@@ -249,6 +254,7 @@ impl Config {
                 Ok((name.to_owned(), value.to_owned()))
             });
             let plugin = root.section("plugins", |plugins| read_plugin(plugins));
+            let distributed_tracing = distributed_tracing::read(root);
             let portcullis = root.section("portcullis", Portcullis::read);
             check_addresses(report, &plugin, &portcullis);
             let services = Services::read(root, &aws, default_service);
@@ -275,6 +281,7 @@ impl Config {
                 discovery: policy.discovery,
                 status: policy.status,
                 decision_logs,
+                distributed_tracing,
                 labels: labels.into_iter().collect(),
                 persistence_directory,
                 warnings,

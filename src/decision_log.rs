@@ -10,6 +10,7 @@ pub mod event;
 pub mod file;
 mod lines;
 mod mask;
+pub mod otlp;
 mod rate;
 pub mod service;
 mod spill;
