@@ -9,7 +9,9 @@
 
 mod address;
 mod bundles;
+mod decision_logs;
 mod discovery;
+mod distributed_tracing;
 mod document;
 mod environment;
 mod file;
@@ -18,6 +20,7 @@ mod http_send;
 mod jwt;
 mod keys;
 mod opa;
+mod otlp;
 mod overrides;
 mod plugin;
 mod portcullis;
@@ -27,6 +30,7 @@ mod schema;
 mod section;
 mod services;
 mod status;
+mod telemetry;
 mod tls;
 mod value;
 
@@ -42,6 +46,7 @@ use serde_json::{Map, Value};
 pub use self::{
     address::{InvalidAddress, ListenAddr},
     bundles::{Bundles, LimitWishes, Wishes},
+    decision_logs::{DecisionLogs, OurDecisionLogs, Redact},
     discovery::Discovery,
     environment::Environment,
     http2::Http2,
@@ -52,6 +57,7 @@ pub use self::{
         Shutdown,
     },
     problem::{MAX_PROBLEMS, Problem, Problems},
+    telemetry::Telemetry,
     tls::{AllowedCaller, Tls},
 };
 use self::{
@@ -66,6 +72,7 @@ use crate::{
     services::Service,
     sources::bundles::Source,
     status::Options,
+    traces,
 };
 
 /// A valid configuration. Its default is that of no file at all.
@@ -85,6 +92,10 @@ pub struct Config {
     pub discovery: Option<Discovery>,
     /// `status`: who is told about the bundles; `None`: nobody.
     pub status: Option<Options>,
+    /// `decision_logs`: who gets a record of each check; `None`: nobody.
+    pub decision_logs: Option<DecisionLogs>,
+    /// `distributed_tracing`: where spans go; `None`: checks have none.
+    pub distributed_tracing: Option<traces::Options>,
     /// `labels` of this instance.
     pub labels: BTreeMap<String, String>,
     /// `persistence_directory`: where the last good keys of token providers are kept, so that a
@@ -243,11 +254,15 @@ impl Config {
                 Ok((name.to_owned(), value.to_owned()))
             });
             let plugin = root.section("plugins", |plugins| read_plugin(plugins));
+            let distributed_tracing = distributed_tracing::read(root);
             let portcullis = root.section("portcullis", Portcullis::read);
             check_addresses(report, &plugin, &portcullis);
             let services = Services::read(root, &aws, default_service);
             let persistence = persistence_directory.as_deref();
             let policy = PolicySections::read(root, &services, &portcullis.bundles, persistence);
+            let manual = discovery::is_manual(root);
+            let decision_logs =
+                decision_logs::read(root, &services, &portcullis.decision_logs, manual);
             let kept = portcullis.jwt.fetches() || policy.persist();
             if persistence_directory.is_some() && !kept {
                 without_effect.push(format!("`{PERSISTENCE}`"));
@@ -265,6 +280,8 @@ impl Config {
                 verification: policy.verification,
                 discovery: policy.discovery,
                 status: policy.status,
+                decision_logs,
+                distributed_tracing,
                 labels: labels.into_iter().collect(),
                 persistence_directory,
                 warnings,
@@ -420,7 +437,7 @@ fn unset_warning(names: &BTreeSet<String>) -> String {
 pub const PLUGIN: &str = "envoy_ext_authz_grpc";
 const PLUGIN_ALIAS: &str = "envoy.ext_authz.grpc";
 /// Sections without a reader of their own that have an effect.
-const HAVE_EFFECT: [&str; 1] = [PERSISTENCE];
+const HAVE_EFFECT: [&str; 2] = [PERSISTENCE, "nd_builtin_cache"];
 /// Where OPA keeps bundles when it is not told where.
 const OPAS_FOLDER: &str = ".opa";
 const PERSISTENCE: &str = "persistence_directory";

@@ -14,6 +14,7 @@ mod body;
 mod document;
 mod http;
 mod jwt_authn;
+pub mod logged;
 mod metadata;
 mod path;
 pub mod reads;
@@ -21,11 +22,11 @@ mod restore;
 mod select;
 mod token;
 
-pub(crate) use body::parse_json;
 pub use body::{
     InvalidBody, InvalidGrpc, InvalidJson, InvalidMultipart, InvalidParameters, JsonRule,
     MAX_INFLATED,
 };
+pub(crate) use body::{parse_json, parse_own_json};
 pub use metadata::InvalidMetadata;
 pub use path::InvalidPath;
 pub use reads::Reads;

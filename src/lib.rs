@@ -61,6 +61,8 @@ pub mod sources;
 
 pub mod status;
 
+pub mod traces;
+
 pub mod decision_log;
 
 pub mod config;

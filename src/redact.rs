@@ -1,5 +1,8 @@
 //! What must not be shown: values behind a type, headers by name, tokens in text.
 
+pub mod credentials;
+pub mod json;
+
 use std::{borrow::Cow, fmt};
 
 /// What stands in for a secret.
@@ -41,22 +44,25 @@ impl<T> From<T> for Secret<T> {
 
 /// Whether the value of this header is a credential, or carries one.
 pub fn is_sensitive_header(name: &str) -> bool {
-    const NAMES: [&str; 12] = [
-        "authorization",
-        "cookie",
-        "set-cookie",
-        "proxy-authorization",
-        "x-amz-security-token",
-        "x-api-key",
-        "x-auth-token",
-        "x-csrf-token",
-        "x-forwarded-access-token",
-        "x-forwarded-client-cert",
-        "x-goog-iap-jwt-assertion",
-        "x-xsrf-token",
-    ];
-    NAMES.iter().any(|known| known.eq_ignore_ascii_case(name))
+    SENSITIVE_HEADERS
+        .iter()
+        .any(|known| known.eq_ignore_ascii_case(name))
 }
+
+const SENSITIVE_HEADERS: [&str; 12] = [
+    "authorization",
+    "cookie",
+    "set-cookie",
+    "proxy-authorization",
+    "x-amz-security-token",
+    "x-api-key",
+    "x-auth-token",
+    "x-csrf-token",
+    "x-forwarded-access-token",
+    "x-forwarded-client-cert",
+    "x-goog-iap-jwt-assertion",
+    "x-xsrf-token",
+];
 
 /// The text without the JSON Web Tokens in it: error texts may quote what they failed on.
 pub fn tokens(text: &str) -> Cow<'_, str> {

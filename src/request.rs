@@ -20,6 +20,7 @@ use std::{borrow::Cow, fmt};
 
 pub(crate) use attributes::{Attributes, Metadata, Request, Time};
 pub use http::Http;
+pub(crate) use http::RawHeader;
 pub(crate) use peer::{Address, InternalAddress, Peer, Pipe, Port, SocketAddress};
 pub use wire::WireError;
 pub(crate) use wire::{Cursor, message_entry};

@@ -23,6 +23,7 @@ mod per;
 pub mod record;
 pub mod recorder;
 pub mod reports;
+pub mod sink;
 pub(crate) mod text;
 mod trace;
 
@@ -51,7 +52,9 @@ pub use metrics::{InFlight, Metrics};
 pub use record::{Record, Recorded, RecordedToken};
 pub use recorder::Recorder;
 pub use reports::{ReportFailed, ReportLogged, ReportSent};
-pub use trace::Trace;
+pub use sink::{SinkFailed, SinkRecovered, SpillFailed};
+pub(crate) use trace::new_span_id;
+pub use trace::{Context, ExportFailed, ExportGoesOn, Parent, Trace, Tracing};
 
 /// Where the line of a check tells what happened.
 #[derive(Clone, Debug)]
@@ -60,6 +63,8 @@ pub struct Telemetry {
     pub metrics: Arc<Metrics>,
     /// What is told of single checks.
     pub recorder: Recorder,
+    /// Where checks stand in distributed traces.
+    pub tracing: Tracing,
 }
 
 /// Counts, and tells nobody of single checks.
@@ -68,6 +73,7 @@ impl From<Arc<Metrics>> for Telemetry {
         Self {
             metrics,
             recorder: Recorder::default(),
+            tracing: Tracing::default(),
         }
     }
 }

@@ -256,12 +256,12 @@ fn check_config_names_every_problem_at_once() {
 fn check_config_accepts_a_valid_file_and_warns_of_what_has_no_effect() {
     let valid = file(
         "config.yaml",
-        "decision_logs:\n  console: true\nplugins:\n  envoy_ext_authz_grpc:\n    addr: :9191\n    dry-run: true\n",
+        "caching:\n  inter_query_builtin_cache: {}\nplugins:\n  envoy_ext_authz_grpc:\n    addr: :9191\n    dry-run: true\n",
     );
     let done = portcullis(&["check-config", "--config-file", &valid.path]);
     assert_eq!(done.code, 0, "{}", done.err);
     assert_eq!(done.out, "the configuration is valid\n");
-    assert!(done.err.contains("`decision_logs`"), "{}", done.err);
+    assert!(done.err.contains("`caching`"), "{}", done.err);
     assert!(done.err.contains("dry-run"), "{}", done.err);
 }
 

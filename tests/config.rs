@@ -20,6 +20,8 @@ use serde_json::json;
 
 #[path = "config/bundles.rs"]
 mod bundles;
+#[path = "config/decision_logs.rs"]
+mod decision_logs;
 #[path = "config/discovery.rs"]
 mod discovery;
 #[path = "config/every_key.rs"]
@@ -107,13 +109,11 @@ fn the_defaults_are_those_of_opa_envoy_and_deny() {
 }
 
 #[test]
-fn the_quick_start_of_opa_envoy_is_accepted_and_its_dead_key_named() {
+fn the_quick_start_of_opa_envoy_is_accepted_as_it_is() {
     let config = load_file(&fixture("quick-start.yaml"), &[]).unwrap();
     assert_eq!(config.plugin, Plugin::default());
-    assert_eq!(
-        config.warnings,
-        ["these keys have no effect in this version: `decision_logs`"]
-    );
+    assert!(config.decision_logs.unwrap().console);
+    assert_eq!(config.warnings, Vec::<String>::new());
 }
 
 #[test]

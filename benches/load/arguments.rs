@@ -13,8 +13,8 @@ use crate::{
 /// Measures servers under load on loopback, and with `open` any `ext_authz` server.
 #[derive(Parser)]
 pub(crate) struct Arguments {
-    /// What to measure: no-op, token, kids, overload, isolation, soak, open. Without a name all but
-    /// open, and not the soak unless briefly
+    /// What to measure: no-op, token, kids, overload, isolation, soak, console, sinks, open. Without a
+    /// name all but open, and not the soak unless briefly
     pub(crate) names: Vec<String>,
     /// Once and briefly
     #[arg(long)]
@@ -22,10 +22,10 @@ pub(crate) struct Arguments {
     /// open: the server, `http://HOST:PORT`
     #[arg(long)]
     pub(crate) target: Option<Uri>,
-    /// open, isolation: checks a second
+    /// open, isolation, sinks: checks a second
     #[arg(long)]
     pub(crate) rate: Option<f64>,
-    /// open, overload, isolation: how long one window of load lasts
+    /// open, overload, isolation, console, sinks: how long one window of load lasts
     #[arg(long, value_parser = time_span)]
     pub(crate) duration: Option<Duration>,
     /// HTTP/2 connections
@@ -46,13 +46,13 @@ pub(crate) struct Arguments {
     /// How the generator waits; without it as suits the cores of the server
     #[arg(long, value_enum)]
     pub(crate) pace: Option<Pace>,
-    /// isolation: rounds of windows
+    /// isolation, console, sinks: rounds of windows
     #[arg(long)]
     pub(crate) rounds: Option<usize>,
     /// soak: how long
     #[arg(long)]
     pub(crate) minutes: Option<u64>,
-    /// overload, isolation, soak: how a server is run, each a row of what is compared:
+    /// overload, isolation, soak, console, sinks: how a server is run, each a row of what is compared:
     /// `NAME [threads=N] [cores=LIST] [CONFIG.KEY=VALUE]...`
     #[arg(long = "row")]
     pub(crate) rows: Vec<Setting>,

@@ -7,9 +7,12 @@
 //! - `overload`: what is answered, how fast and with what memory, at one, two and five times what it can do.
 //! - `isolation`: latency of cheap checks while one in a hundred runs into the limit of its evaluation.
 //! - `soak`: minutes at half of what it can do, with a new policy every second.
+//! - `console`: throughput with every decision logged to standard error, beside none.
+//! - `sinks`: latency at a constant load while the service that decisions are sent to is healthy, slow,
+//!   failing or absent, beside no decision log.
 //! - `open`: the load generator by itself, against any `ext_authz` server.
 //!
-//! `cargo bench --bench load` runs all but the last two, `-- NAME` one of them, `-- --test` all of them once
+//! `cargo bench --bench load` runs all but `soak` and `open`, `-- NAME` one of them, `-- --test` all of them once
 //! and briefly, `-- --help` says what can be set. Sides are measured in turn, so that a disturbance hits
 //! both; bounded in count; every answer is checked.
 #![expect(
@@ -33,6 +36,7 @@ mod heavy;
 mod isolation;
 mod issuer;
 mod kids;
+mod logged;
 mod noop;
 mod open;
 mod overload;
@@ -53,13 +57,15 @@ use self::arguments::Arguments;
 /// Prints what it finds, and says whether that can be.
 type Measure = fn(&Arguments) -> bool;
 
-const MEASUREMENTS: [(&str, Measure); 7] = [
+const MEASUREMENTS: [(&str, Measure); 9] = [
     ("no-op", |arguments| holds(noop::measure, arguments)),
     ("token", |arguments| holds(token::measure, arguments)),
     ("kids", |arguments| holds(kids::measure, arguments)),
     ("overload", overload::measure),
     ("isolation", isolation::measure),
     ("soak", soak::measure),
+    ("console", logged::console),
+    ("sinks", logged::sinks),
     ("open", target::measure),
 ];
 /// These run when they are named, or briefly.

@@ -3,8 +3,10 @@
 
 use std::{
     fs::{self, File},
+    io::{Read, Write as _},
+    net::TcpStream,
     path::PathBuf,
-    process::{Child, Command},
+    process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -22,6 +24,8 @@ const IDLE: f64 = 0.05;
 /// What is in the folder of a server.
 const POLICY_FILE: &str = "policy.rego";
 const LOG_FILE: &str = "log";
+/// Bytes that are kept of a log that is thrown away.
+const KEPT: usize = 1 << 16;
 
 /// A server process and the port it serves; gone when this is dropped.
 pub(crate) struct Server {
@@ -50,6 +54,17 @@ impl Server {
 
     /// portcullis with this policy and configuration, run like this.
     pub(crate) fn with(policy: &str, config: &Value, setting: &Setting) -> Self {
+        let (command, folder) = Self::command(policy, config, setting);
+        Self::start(command, folder, Log::Kept)
+    }
+
+    /// The same with a log that is thrown away once it is started: for one that would fill the disk.
+    pub(crate) fn unwatched(policy: &str, config: &Value, setting: &Setting) -> Self {
+        let (command, folder) = Self::command(policy, config, setting);
+        Self::start(command, folder, Log::ThrownAway)
+    }
+
+    fn command(policy: &str, config: &Value, setting: &Setting) -> (Command, TempDir) {
         let folder = tempfile::tempdir().unwrap();
         let [policy_file, config_file] =
             [POLICY_FILE, "config.json"].map(|name| folder.path().join(name));
@@ -67,21 +82,29 @@ impl Server {
             .args(setting.set.iter().flat_map(|set| ["--set", set]))
             .arg(policy_file)
             .env("TOKIO_WORKER_THREADS", setting.threads.to_string());
-        Self::start(command, folder)
+        (command, folder)
     }
 
     /// This benchmark itself, serving as `argument` says.
     pub(crate) fn own(argument: &str) -> Self {
         let mut command = pinned("0", std::env::current_exe().unwrap());
         command.arg(argument);
-        Self::start(command, tempfile::tempdir().unwrap())
+        Self::start(command, tempfile::tempdir().unwrap(), Log::Kept)
     }
 
     /// Waits for the line that names the address: `"grpc.address":"127.0.0.1:PORT"`. The log goes to a
     /// file, so that reading it takes nothing from the load.
-    fn start(mut command: Command, folder: TempDir) -> Self {
+    fn start(mut command: Command, folder: TempDir, kept: Log) -> Self {
         let log = folder.path().join(LOG_FILE);
-        let mut child = command.stderr(File::create(&log).unwrap()).spawn().unwrap();
+        let file = File::create(&log).unwrap();
+        match kept {
+            Log::Kept => command.stderr(file.try_clone().unwrap()),
+            Log::ThrownAway => command.stderr(Stdio::piped()),
+        };
+        let mut child = command.spawn().unwrap();
+        if let Some(stderr) = child.stderr.take() {
+            thread::spawn(move || throw_away(stderr, file));
+        }
         let began = Instant::now();
         let port = loop {
             let text = fs::read_to_string(&log).unwrap();
@@ -121,6 +144,17 @@ impl Server {
     pub(crate) fn log(&self, skip: usize) -> String {
         let text = fs::read(self.folder.path().join(LOG_FILE)).unwrap();
         String::from_utf8_lossy(text.get(skip..).unwrap_or_default()).into_owned()
+    }
+
+    /// What it tells at `/metrics`.
+    pub(crate) fn metrics(&self) -> String {
+        let log = self.log(0);
+        let mut stream = TcpStream::connect(address_in(&log, "admin.address").unwrap()).unwrap();
+        let head = "GET /metrics HTTP/1.1\r\nhost: admin\r\nconnection: close\r\n\r\n";
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        text
     }
 
     /// How long the log is, in bytes.
@@ -180,6 +214,25 @@ impl Server {
     }
 }
 
+/// What becomes of the log of a server.
+#[derive(Clone, Copy)]
+enum Log {
+    Kept,
+    ThrownAway,
+}
+
+/// Reads all there is to read, as a collector of logs would; the start of it goes to `file`.
+fn throw_away(mut log: impl Read, mut file: File) {
+    let mut buffer = vec![0; 1 << 16];
+    let mut kept = 0;
+    while let Ok(length @ 1..) = log.read(&mut buffer) {
+        if kept < KEPT {
+            file.write_all(&buffer[..length]).unwrap();
+            kept += length;
+        }
+    }
+}
+
 fn pinned(cores: &str, program: PathBuf) -> Command {
     let mut command = Command::new("taskset");
     command.args(["--cpu-list", cores]).arg(program);
@@ -187,7 +240,11 @@ fn pinned(cores: &str, program: PathBuf) -> Command {
 }
 
 fn port_in(log: &str) -> Option<u16> {
-    let rest = log.split_once("\"grpc.address\":\"")?.1;
-    let address = rest.split_once('"')?.0;
+    let address = address_in(log, "grpc.address")?;
     address.rsplit_once(':')?.1.parse().ok()
+}
+
+fn address_in<'a>(log: &'a str, name: &str) -> Option<&'a str> {
+    let rest = log.split_once(&format!("\"{name}\":\""))?.1;
+    Some(rest.split_once('"')?.0)
 }

@@ -14,7 +14,8 @@ use uuid::Uuid;
 use super::{
     App, Bound, StartError, Stopped,
     discovery::{Keeper, Kept},
-    memory, told,
+    memory,
+    told::{self, Told},
 };
 use crate::{
     admin::{Health, Views},
@@ -103,6 +104,7 @@ pub async fn build(config: &Config, files: Files) -> Result<Running, BuildError>
     let callers = Arc::new(callers(config));
     let keys = follow_keys(config, &callers.tokens, &ready, &metrics, clock);
     let app = App::start(config, views, Arc::clone(&metrics)).await?;
+    let instance = id.clone();
     let keeper = Keeper {
         config: config.clone(),
         publisher: Arc::clone(&publisher),
@@ -129,8 +131,19 @@ pub async fn build(config: &Config, files: Files) -> Result<Running, BuildError>
         callers,
         sends: http_send::Client::new(sends, clock, Arc::clone(&metrics)),
     };
-    let (recorder, recording) = told::start(config, &metrics).map_err(BuildError::Recorder)?;
-    let telemetry = Telemetry { metrics, recorder };
+    let (recorder, recording) = told::start(&Told {
+        config,
+        id: &instance,
+        input: &input_options(config)?,
+        active: &knowledge.active,
+        metrics: &metrics,
+    })
+    .map_err(BuildError::Recorder)?;
+    let telemetry = Telemetry {
+        metrics,
+        recorder,
+        tracing: told::tracing(config),
+    };
     let service = CheckService::new(knowledge, check_options(config), telemetry, clock);
     let bound = app.listen(service).await?;
     Ok(Running {
@@ -301,16 +314,16 @@ fn descriptors(path: &Path) -> Result<DescriptorPool, DescriptorError> {
 }
 
 fn metrics(config: &Config) -> Metrics {
-    let metrics = Metrics::new(performance_buckets(config)).with_budget(config.portcullis.budget);
-    if config
-        .status
-        .as_ref()
-        .is_some_and(|status| status.prometheus)
-    {
-        metrics.with_status_of_opa()
-    } else {
-        metrics
+    let mut metrics =
+        Metrics::new(performance_buckets(config)).with_budget(config.portcullis.budget);
+    if let Some(logs) = &config.decision_logs {
+        metrics = metrics.with_decision_log(&logs.sinks());
     }
+    let status = config.status.as_ref();
+    if status.is_some_and(|status| status.prometheus) {
+        metrics = metrics.with_status_of_opa();
+    }
+    metrics
 }
 
 fn performance_buckets(config: &Config) -> Option<&[f64]> {

@@ -1,5 +1,7 @@
 //! Who is told of single checks: the consumers that the configuration asks for, behind the recorder.
 
+mod log;
+
 use std::{
     io,
     sync::Arc,
@@ -7,25 +9,56 @@ use std::{
 };
 
 use crate::{
+    check::Active,
     config::Config,
+    input,
+    snapshot::Snapshot,
     telemetry::{
-        Metrics, Recorder,
+        Metrics, Recorder, Tracing,
         line::ProcessLog,
-        recorder::{self, Consumer, Interest, Recording},
+        recorder::{Consumer, Interest, Recording},
     },
+    traces::Spans,
 };
 
+/// What the consumers are made of.
+pub(super) struct Told<'a> {
+    pub(super) config: &'a Config,
+    /// Of this process.
+    pub(super) id: &'a str,
+    /// How the input document is shaped.
+    pub(super) input: &'a input::Options,
+    /// The policy, for what it says of records.
+    pub(super) active: &'a Snapshot<Active>,
+    pub(super) metrics: &'a Arc<Metrics>,
+}
+
 /// Starts the recorder with everybody who wants to be told.
-pub(super) fn start(config: &Config, metrics: &Arc<Metrics>) -> io::Result<(Recorder, Recording)> {
+pub(super) fn start(told: &Told<'_>) -> io::Result<(Recorder, Recording)> {
+    let (config, metrics) = (told.config, told.metrics);
     let interest = Interest::default();
-    let consumers: Vec<Box<dyn Consumer>> = vec![Box::new(ProcessLog::new(&interest))];
+    let mut consumers: Vec<Box<dyn Consumer>> = vec![Box::new(ProcessLog::new(&interest))];
+    if let Some(traces) = &config.distributed_tracing {
+        let (collector, on_error) = (traces.collector.clone(), config.portcullis.on_error);
+        let spans = Spans::start(collector.of_instance(told.id), on_error, metrics);
+        consumers.push(Box::new(spans));
+    }
+    if let Some(log) = log::start(told, &interest)? {
+        consumers.push(Box::new(log));
+    }
     Recorder::start(
-        recorder::Options::default(),
+        config.portcullis.telemetry.queue,
         interest,
         config.portcullis.identity.xfcc,
         consumers,
         Arc::clone(metrics),
     )
+}
+
+/// Which traces the checks are of.
+pub(super) fn tracing(config: &Config) -> Tracing {
+    let traces = config.distributed_tracing.as_ref();
+    traces.map_or_else(Tracing::default, |traces| Tracing::spans(traces.ratio))
 }
 
 /// Has everything told that waits, for some seconds at most where that depends on others.

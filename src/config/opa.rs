@@ -1,49 +1,18 @@
 //! OPA's sections that nobody reads here: their names and types, so that a working opa-envoy configuration is accepted
 //! as it is and a slip of the pen in it is found.
 
-use super::schema::Shape::{self, Any, Bool, Integer, List, Map, Number, Object, Text};
+use super::schema::Shape::{self, Any, Bool, Integer, List, Map, Object, Text};
 
 /// Every section of OPA that has no reader of its own, in the order problems are reported.
 pub(super) const SECTIONS: &[(&str, Shape)] = &[
-    ("decision_logs", DECISION_LOGS),
     ("default_decision", Text),
     ("default_authorization_decision", Text),
     ("caching", CACHING),
     ("nd_builtin_cache", Bool),
     ("persistence_directory", Text),
-    ("distributed_tracing", DISTRIBUTED_TRACING),
     ("server", SERVER),
     ("storage", STORAGE),
 ];
-
-const DECISION_LOGS: Shape = Object(&[
-    ("service", Text),
-    ("resource", Text),
-    ("resource_path", Text),
-    ("partition_name", Text),
-    ("plugin", Text),
-    ("console", Bool),
-    ("mask_decision", Text),
-    ("drop_decision", Text),
-    ("nd_builtin_cache", Bool),
-    (
-        "request_context",
-        Object(&[("http", Object(&[("headers", List(&Text))]))]),
-    ),
-    (
-        "reporting",
-        Object(&[
-            ("buffer_type", Text),
-            ("buffer_size_limit_bytes", Integer),
-            ("buffer_size_limit_events", Integer),
-            ("upload_size_limit_bytes", Integer),
-            ("min_delay_seconds", Integer),
-            ("max_delay_seconds", Integer),
-            ("max_decisions_per_second", Number),
-            ("trigger", Text),
-        ]),
-    ),
-]);
 
 const CACHING: Shape = Object(&[
     (
@@ -61,21 +30,6 @@ const CACHING: Shape = Object(&[
             ("named", Map(&Object(&[("max_num_entries", Integer)]))),
         ]),
     ),
-]);
-
-const DISTRIBUTED_TRACING: Shape = Object(&[
-    ("type", Text),
-    ("address", Text),
-    ("service_name", Text),
-    ("sample_percentage", Number),
-    ("encryption", Text),
-    ("allow_insecure_tls", Bool),
-    ("tls_ca_cert_file", Text),
-    ("tls_cert_file", Text),
-    ("tls_private_key_file", Text),
-    ("resource", Map(&Any)),
-    ("headers", Map(&Text)),
-    ("batch_span_processor_options", Map(&Any)),
 ]);
 
 const SERVER: Shape = Object(&[

@@ -10,11 +10,13 @@ use crate::{
 use super::{
     address::{ListenAddr, address},
     bundles::Bundles,
+    decision_logs::OurDecisionLogs,
     http_send,
     http2::Http2,
     jwt::Jwt,
     problem::Complaint,
     section::Section,
+    telemetry::Telemetry,
     tls::Tls,
     value::{choice, duration, integer, text},
 };
@@ -64,6 +66,10 @@ pub struct Portcullis {
     pub http_send: HttpSend,
     /// `bundles`: what OPA has no key for, about `bundles`.
     pub bundles: Bundles,
+    /// `decision_logs`: what OPA has no key for, about `decision_logs`.
+    pub decision_logs: OurDecisionLogs,
+    /// `telemetry`: what is told of checks, off their line.
+    pub telemetry: Telemetry,
     /// `http2`: the gRPC port's HTTP/2 settings.
     pub http2: Http2,
     /// `shutdown`: how the server goes.
@@ -169,6 +175,8 @@ impl Default for Portcullis {
             limits: EvaluationLimits::default(),
             http_send: HttpSend::default(),
             bundles: Bundles::default(),
+            decision_logs: OurDecisionLogs::default(),
+            telemetry: Telemetry::default(),
             http2: Http2::default(),
             shutdown: Shutdown::default(),
             log: Log::default(),
@@ -213,6 +221,8 @@ impl Portcullis {
             limits: section.section("limits", EvaluationLimits::read),
             http_send: section.section("http_send", http_send::read),
             bundles: section.section("bundles", Bundles::read),
+            decision_logs: section.section("decision_logs", OurDecisionLogs::read),
+            telemetry: section.section("telemetry", Telemetry::read),
             http2: section.section("http2", Http2::read),
             shutdown: section.section("shutdown", Shutdown::read),
             log: section.section("log", Log::read),

@@ -97,6 +97,11 @@ impl Services {
         self.named.get(name).cloned().flatten()
     }
 
+    /// The service of this name; `None` when there is none, or it is reported as wrong already.
+    pub(super) fn called(&self, name: &str) -> Option<Arc<Service>> {
+        self.named.get(name).cloned().flatten()
+    }
+
     /// What is meant where no service is named.
     pub(super) fn default_name(&self) -> Option<&str> {
         self.default.as_deref()

@@ -152,6 +152,16 @@ impl Header {
 }
 
 impl AppendAction {
+    /// The name that policies and Envoy have for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::AppendIfExistsOrAdd => "APPEND_IF_EXISTS_OR_ADD",
+            Self::AddIfAbsent => "ADD_IF_ABSENT",
+            Self::OverwriteIfExistsOrAdd => "OVERWRITE_IF_EXISTS_OR_ADD",
+            Self::OverwriteIfExists => "OVERWRITE_IF_EXISTS",
+        }
+    }
+
     fn parse(name: &str) -> Result<Self, Rule> {
         match name {
             "APPEND_IF_EXISTS_OR_ADD" => Ok(Self::AppendIfExistsOrAdd),

@@ -14,8 +14,8 @@ use prost_reflect::DescriptorPool;
 use regorus::Value;
 
 pub use grpc::{InvalidGrpc, MAX_INFLATED};
-pub(crate) use json::parse as parse_json;
 pub use json::{InvalidJson, Rule as JsonRule};
+pub(crate) use json::{parse as parse_json, parse_own as parse_own_json};
 pub use multipart::InvalidMultipart;
 pub use parameters::InvalidParameters;
 

@@ -52,9 +52,22 @@ impl MetadataPlan {
         Self {
             filter: Slot::new(reads, "filterMetadata", Pick::new),
             typed: Slot::new(reads, "typedFilterMetadata", Pick::new),
-            any: AnyPlan::new(encoding),
+            any: AnyPlan::new(&Reads::Everything, encoding),
             jwt_fields: false,
         }
+    }
+
+    /// The plan for logs: everything, in one spelling; with claims where they may be.
+    pub(super) fn logged(encoding: Encoding, claims: bool) -> Self {
+        let keys = ["filterMetadata", "typedFilterMetadata"];
+        let reads = only(&keys);
+        let mut plan = if claims {
+            Self::of_request(&reads, encoding)
+        } else {
+            Self::of_route(&reads, encoding)
+        };
+        plan.any = AnyPlan::new(&only(&["typeUrl", "@type", "value"]), encoding);
+        plan
     }
 
     /// Whether claims of a verified token are wanted.
@@ -95,6 +108,12 @@ impl MetadataPlan {
         }
         Ok(fields.into())
     }
+}
+
+/// These keys with everything under them.
+fn only(keys: &[&str]) -> Reads {
+    let keys = keys.iter().map(|key| ((*key).into(), Reads::Everything));
+    Reads::Keys(keys.collect())
 }
 
 /// Builds the wanted namespaces; of equal names the last counts.
@@ -204,14 +223,14 @@ struct AnyPlan {
 }
 
 impl AnyPlan {
-    fn new(encoding: Encoding) -> Self {
+    fn new(reads: &Reads, encoding: Encoding) -> Self {
         let type_url = match encoding {
             Encoding::Reference => "typeUrl",
             Encoding::ProtoJson => "@type",
         };
         Self {
-            type_url: Slot::leaf(&Reads::Everything, type_url),
-            value: Slot::leaf(&Reads::Everything, "value"),
+            type_url: Slot::leaf(reads, type_url),
+            value: Slot::leaf(reads, "value"),
             encoding,
         }
     }

@@ -73,6 +73,11 @@ impl<'a> Target<'a> {
         Value::from(segments.split('/').map(text).collect::<Vec<_>>())
     }
 
+    /// Whether there is anything in the query.
+    pub(super) fn has_query(&self) -> bool {
+        !self.query.is_empty()
+    }
+
     /// `parsed_query`.
     pub(super) fn parsed_query(&self) -> Value {
         multimap(

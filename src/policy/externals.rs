@@ -32,7 +32,7 @@ pub enum Unanswered {
 }
 
 /// The answers that one check has, and the call that it waits for.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Externals {
     answers: BTreeMap<Value, Answer>,
     awaited: Option<Value>,
@@ -49,6 +49,17 @@ impl Externals {
     /// Adds the answer to the call with this request object.
     pub fn answer(&mut self, request: Value, answer: Answer) {
         self.answers.insert(request, answer);
+    }
+
+    /// The calls that were answered, and their answers.
+    pub fn answers(&self) -> impl Iterator<Item = (&Value, &Answer)> {
+        self.answers.iter()
+    }
+
+    /// What functions have given that give something else each time: name, arguments and value.
+    pub fn seen(&self) -> impl Iterator<Item = (&'static str, &[Value], &Value)> {
+        let seen = self.seen.iter();
+        seen.map(|((function, arguments), value)| (*function, arguments.as_slice(), value))
     }
 
     /// Evaluates with what is known here.

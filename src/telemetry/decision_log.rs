@@ -9,7 +9,7 @@ use super::metrics::QueueFull;
 /// Where records go to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Sink {
-    /// JSON lines on standard output.
+    /// JSON lines on standard error.
     Console,
     /// A file with rotation.
     File,

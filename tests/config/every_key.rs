@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fs, path::Path, time::Duration};
 use portcullis::{
     config::{
         Admin, Admission, AllowedCaller, Config, EvaluationLimits, Http2, Identity, Isolation,
-        ListenAddr, Log, Plugin, Portcullis, ProcessMemory, Shutdown, Tls,
+        ListenAddr, Log, Plugin, Portcullis, ProcessMemory, Shutdown, Telemetry, Tls,
     },
     http_send::{BreakerOptions, Options as HttpSend, Origin},
     identity::Xfcc,
@@ -13,12 +13,15 @@ use portcullis::{
     response::OnError,
     services::Service,
     status::Options,
-    telemetry::log::{Format, Level},
+    telemetry::{
+        log::{Format, Level},
+        recorder,
+    },
 };
 
 use serde_json::Value;
 
-use super::{bundles, discovery, fixture, jwt, load_file, path, services};
+use super::{bundles, decision_logs, discovery, fixture, jwt, load_file, path, services};
 
 #[test]
 fn every_key_arrives_where_it_belongs() {
@@ -36,6 +39,10 @@ fn every_key_arrives_where_it_belongs() {
         prometheus: true,
     };
     assert_eq!(config.status, Some(status));
+    assert_eq!(
+        config.decision_logs,
+        Some(decision_logs::every_key(&config))
+    );
     assert_eq!(config.labels["pod"], "authz-0");
     let kept = config.persistence_directory.as_deref();
     assert_eq!(kept, Some(Path::new("/var/lib/portcullis")));
@@ -84,11 +91,14 @@ fn every_key_about_bundles_is_in_the_documentation() {
     for section in [
         &file["discovery"],
         &file["status"],
+        &file["decision_logs"],
         &file["portcullis"]["bundles"],
+        &file["portcullis"]["decision_logs"],
+        &file["portcullis"]["telemetry"],
     ] {
         collect(section, &mut keys);
     }
-    let free = ["X-Tenant", "X-Realm", "audience", "authz"];
+    let free = ["X-Tenant", "X-Realm", "audience", "authz", "x-api-key"];
     let known = |key: &&str| {
         let forms = [
             format!("`{key}`"),
@@ -183,6 +193,13 @@ fn every_key_of_ours() -> Portcullis {
         limits: every_limit(),
         http_send: http_send(),
         bundles: bundles::every_wish(),
+        decision_logs: decision_logs::every_key_of_ours(),
+        telemetry: Telemetry {
+            queue: recorder::Options {
+                records: 1024,
+                bytes: 1_048_576,
+            },
+        },
         http2: http2(),
         shutdown: Shutdown {
             grace: Duration::ZERO,

@@ -53,8 +53,17 @@ pub enum Rule {
 
 /// Reads one JSON text.
 pub(crate) fn parse(text: &[u8]) -> Result<Value, InvalidJson> {
+    parse_within(text, MAX_DEPTH)
+}
+
+/// Reads a JSON text that was written here, and may hold one that was read somewhere in it.
+pub(crate) fn parse_own(text: &[u8]) -> Result<Value, InvalidJson> {
+    parse_within(text, MAX_DEPTH.saturating_add(ABOVE))
+}
+
+fn parse_within(text: &[u8], depth: usize) -> Result<Value, InvalidJson> {
     let mut reader = Reader { rest: text };
-    reader.document().map_err(|rule| InvalidJson {
+    reader.document(depth).map_err(|rule| InvalidJson {
         rule,
         at: text.len().saturating_sub(reader.rest.len()),
     })
@@ -65,8 +74,8 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn document(&mut self) -> Result<Value, Rule> {
-        let value = self.value(MAX_DEPTH)?;
+    fn document(&mut self, depth: usize) -> Result<Value, Rule> {
+        let value = self.value(depth)?;
         self.skip_space();
         if self.rest.is_empty() {
             Ok(value)
@@ -306,6 +315,8 @@ fn is_zero(mantissa: &str) -> bool {
 
 /// The deepest nesting of objects and arrays.
 pub(super) const MAX_DEPTH: usize = 128;
+/// How deep a text that was read may stand in one that is written.
+const ABOVE: usize = 16;
 /// The longest number in bytes.
 const MAX_NUMBER: usize = 1024;
 /// The largest power of ten, either way.

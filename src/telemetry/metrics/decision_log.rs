@@ -28,6 +28,7 @@ pub struct DecisionLog {
     dropped: Counters<Cause>,
     queue: Waiting,
     spilled_bytes: Gauge,
+    replayed: Counter,
     succeeded: Family<[Label; 1], Gauge<f64, AtomicU64>>,
     sinks: Arc<[(Sink, OfSink)]>,
 }
@@ -85,6 +86,11 @@ impl DecisionLog {
                 registry,
                 "decision_log_spilled_bytes",
                 "Bytes that wait on disk for a sink that is away",
+            ),
+            replayed: registered(
+                registry,
+                "decision_log_replayed",
+                "Records of an earlier run that were found on disk",
             ),
             succeeded: registered(
                 registry,
@@ -157,6 +163,11 @@ impl DecisionLog {
     /// Notes how much waits on disk.
     pub fn spilled(&self, bytes: u64) {
         self.spilled_bytes.set(signed(bytes));
+    }
+
+    /// Counts `n` records of an earlier run that were found on disk; no check of this one made them.
+    pub fn replayed(&self, n: u64) {
+        self.replayed.inc_by(n);
     }
 
     fn sink(&self, sink: Sink) -> Option<&OfSink> {

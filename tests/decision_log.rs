@@ -1,0 +1,17 @@
+//! The decision log from outside: the real binary, real sinks, and what becomes of every record.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+#[path = "decision_log/gate.rs"]
+mod gate;
+#[path = "line/requests.rs"]
+#[expect(dead_code, reason = "other tests use the rest")]
+mod requests;
+#[path = "decision_log/unread.rs"]
+mod unread;
