@@ -13,6 +13,7 @@ pub mod tls;
 mod counted;
 mod health;
 mod memory;
+pub mod observe;
 mod patience;
 mod reflection;
 mod route;
@@ -52,6 +53,9 @@ pub enum StartError {
     /// The certificate of the gRPC port.
     #[error("TLS on the gRPC port cannot be set up")]
     Tls(#[from] FilesError),
+    /// The port that shows decisions.
+    #[error("the port that shows decisions cannot be opened")]
+    Observe(#[from] observe::OpenError),
     /// The embedded descriptors of reflection.
     #[error("reflection cannot be set up")]
     Reflection(#[from] tonic_reflection::server::Error),

@@ -13,6 +13,7 @@ mod decide;
 mod demo;
 mod inspect;
 mod load;
+mod observe;
 mod pull;
 mod push;
 mod registry;
@@ -48,6 +49,7 @@ pub fn main() -> ExitCode {
         Command::Decide(decide) => decide::run(&decide),
         Command::Demo(demo) => demo::run(&demo),
         Command::Inspect(inspect) => inspect::run(&inspect),
+        Command::Observe(observe) => observe::run(&observe),
         Command::Sign(sign) => sign::run(&sign),
         Command::Test(test) => test::run(&test),
         Command::Verify(verify) => verify::run(&verify),
@@ -83,6 +85,8 @@ enum Command {
     Demo(demo::Demo),
     /// Show what a policy is made of: packages, rules, evaluator, what of the input it reads
     Inspect(inspect::Inspect),
+    /// Show the decisions of a running gate, those just made and those to come
+    Observe(observe::Observe),
     /// Sign a bundle
     Sign(sign::Sign),
     /// Run the tests that come with a policy

@@ -63,6 +63,8 @@ pub mod status;
 
 pub mod decision_log;
 
+pub mod observe;
+
 pub mod config;
 
 pub mod admin;

@@ -14,7 +14,9 @@ use uuid::Uuid;
 use super::{
     App, Bound, StartError, Stopped,
     discovery::{Keeper, Kept},
-    memory, told,
+    listen, memory,
+    observe::{self, Observing},
+    told,
 };
 use crate::{
     admin::{Health, Views},
@@ -34,7 +36,10 @@ use crate::{
         watch::watch,
     },
     status,
-    telemetry::{Metrics, Telemetry, recorder::Recording},
+    telemetry::{
+        Metrics, Telemetry,
+        recorder::{Consumer, Interest, Recording},
+    },
     version,
 };
 
@@ -83,6 +88,7 @@ pub enum DescriptorError {
 pub struct Running {
     bound: Bound,
     recording: Recording,
+    observing: Option<Observing>,
     _keys: Vec<AbortOnDropHandle<()>>,
     _bundles: Kept,
     _watch: Option<AbortOnDropHandle<()>>,
@@ -129,13 +135,17 @@ pub async fn build(config: &Config, files: Files) -> Result<Running, BuildError>
         callers,
         sends: http_send::Client::new(sends, clock, Arc::clone(&metrics)),
     };
-    let (recorder, recording) = told::start(config, &metrics).map_err(BuildError::Recorder)?;
+    let interest = Interest::default();
+    let (ring, observing) = open_observer(config, &interest, &metrics).await?;
+    let (recorder, recording) =
+        told::start(config, &metrics, interest, ring).map_err(BuildError::Recorder)?;
     let telemetry = Telemetry { metrics, recorder };
     let service = CheckService::new(knowledge, check_options(config), telemetry, clock);
     let bound = app.listen(service).await?;
     Ok(Running {
         bound,
         recording,
+        observing,
         _keys: keys,
         _bundles: bundles,
         _watch: watch,
@@ -148,10 +158,18 @@ impl Running {
         &self.bound
     }
 
+    /// Where decisions are shown, if they are.
+    pub fn observe(&self) -> Option<&listen::Bound> {
+        self.observing.as_ref().map(Observing::bound)
+    }
+
     /// Serves until a stop is asked for, drains, and has everything told that was decided.
     pub async fn run(self, stop: shutdown::Watch) -> Stopped {
         let stopped = self.bound.run(stop).await;
         told::finish(self.recording).await;
+        if let Some(observing) = self.observing {
+            observing.finish().await;
+        }
         stopped
     }
 }
@@ -208,6 +226,16 @@ fn has_files(config: &Config, files: &Files) -> bool {
 /// Whether policy comes, or may come, from bundles.
 fn has_bundles(config: &Config) -> bool {
     !config.bundles.is_empty() || config.discovery.is_some()
+}
+
+/// The port that shows decisions, and the consumer behind it, if they are to be shown.
+async fn open_observer(
+    config: &Config,
+    interest: &Interest,
+    metrics: &Metrics,
+) -> Result<(Option<Box<dyn Consumer>>, Option<Observing>), StartError> {
+    let opened = observe::open(config, interest, metrics).await?;
+    Ok(opened.unzip())
 }
 
 /// Keeps the keys of every provider fresh, from now on.

@@ -15,10 +15,15 @@ use crate::{
     },
 };
 
-/// Starts the recorder with everybody who wants to be told.
-pub(super) fn start(config: &Config, metrics: &Arc<Metrics>) -> io::Result<(Recorder, Recording)> {
-    let interest = Interest::default();
-    let consumers: Vec<Box<dyn Consumer>> = vec![Box::new(ProcessLog::new(&interest))];
+/// Starts the recorder with everybody who wants to be told; `first` are those that others have made.
+pub(super) fn start(
+    config: &Config,
+    metrics: &Arc<Metrics>,
+    interest: Interest,
+    first: impl IntoIterator<Item = Box<dyn Consumer>>,
+) -> io::Result<(Recorder, Recording)> {
+    let mut consumers: Vec<Box<dyn Consumer>> = first.into_iter().collect();
+    consumers.push(Box::new(ProcessLog::new(&interest)));
     Recorder::start(
         recorder::Options::default(),
         interest,

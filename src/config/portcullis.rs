@@ -13,6 +13,7 @@ use super::{
     http_send,
     http2::Http2,
     jwt::Jwt,
+    observe::Observe,
     problem::Complaint,
     section::Section,
     tls::Tls,
@@ -68,6 +69,8 @@ pub struct Portcullis {
     pub http2: Http2,
     /// `shutdown`: how the server goes.
     pub shutdown: Shutdown,
+    /// `observe`: where decisions are shown live, and to whom.
+    pub observe: Observe,
     /// `log`: what the process writes to standard error.
     pub log: Log,
 }
@@ -171,6 +174,7 @@ impl Default for Portcullis {
             bundles: Bundles::default(),
             http2: Http2::default(),
             shutdown: Shutdown::default(),
+            observe: Observe::default(),
             log: Log::default(),
         }
     }
@@ -215,6 +219,7 @@ impl Portcullis {
             bundles: section.section("bundles", Bundles::read),
             http2: section.section("http2", Http2::read),
             shutdown: section.section("shutdown", Shutdown::read),
+            observe: section.section("observe", Observe::read),
             log: section.section("log", Log::read),
         }
     }
