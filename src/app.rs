@@ -7,13 +7,13 @@
 pub mod build;
 pub mod discovery;
 pub mod listen;
+pub mod observe;
 pub mod raw;
 pub mod tls;
 
 mod counted;
 mod health;
 mod memory;
-pub mod observe;
 mod patience;
 mod reflection;
 mod route;

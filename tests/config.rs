@@ -30,6 +30,8 @@ mod http_send;
 mod jwt;
 #[path = "config/jwt_mistakes.rs"]
 mod jwt_mistakes;
+#[path = "config/observe.rs"]
+mod observe;
 #[path = "config/request_authentication.rs"]
 mod request_authentication;
 #[path = "config/secrets.rs"]

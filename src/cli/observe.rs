@@ -164,17 +164,47 @@ impl FilterArguments {
 }
 
 async fn observe(server: &Server, request: ObserveRequest, output: Output) -> Result<()> {
+    let follows = request.follow;
     let mut client = server.connect().await?;
     let answer = client.observe(request).await;
     let stream = answer.map_err(|status| refused(server, &status))?;
     let colours = io::stdout().is_terminal() && load::environment("NO_COLOR").is_none();
-    match show(server, stream.into_inner(), Lines::new(output, colours)).await {
+    let lines = Lines::new(output, colours);
+    let shown = if follows {
+        show(server, stream.into_inner(), lines).await
+    } else {
+        show_all(server, stream.into_inner(), lines).await
+    };
+    match shown {
         // Whoever read has seen enough.
         Err(error) if is_closed(&error) => Ok(()),
         shown => shown,
     }
 }
 
+/// Shows everything at once, in columns that fit it.
+async fn show_all(
+    server: &Server,
+    mut stream: Streaming<ObserveResponse>,
+    mut lines: Lines,
+) -> Result<()> {
+    let mut decisions = Vec::new();
+    while let Some(response) = next(server, &mut stream).await? {
+        if let Some(Event::Decision(decision)) = response.event {
+            lines.fit(&decision);
+            decisions.push(decision);
+        }
+    }
+    if let Some(header) = lines.header() {
+        write(&header)?;
+    }
+    for decision in &decisions {
+        write(&lines.decision(decision)?)?;
+    }
+    Ok(())
+}
+
+/// Shows each when it comes.
 async fn show(
     server: &Server,
     mut stream: Streaming<ObserveResponse>,
@@ -183,11 +213,7 @@ async fn show(
     if let Some(header) = lines.header() {
         write(&header)?;
     }
-    while let Some(response) = stream
-        .message()
-        .await
-        .map_err(|status| gone(server, &status))?
-    {
+    while let Some(response) = next(server, &mut stream).await? {
         match response.event {
             Some(Event::Decision(decision)) => write(&lines.decision(&decision)?)?,
             Some(Event::Lost(count)) => match lines.lost(count) {
@@ -201,6 +227,16 @@ async fn show(
         }
     }
     Ok(())
+}
+
+async fn next(
+    server: &Server,
+    stream: &mut Streaming<ObserveResponse>,
+) -> Result<Option<ObserveResponse>> {
+    stream
+        .message()
+        .await
+        .map_err(|status| gone(server, &status))
 }
 
 fn write(line: &str) -> io::Result<()> {

@@ -37,7 +37,23 @@ impl Lines {
         Self {
             output,
             colours,
-            widths: WIDTHS.to_vec(),
+            widths: match output {
+                Output::Table => TABLE_WIDTHS.to_vec(),
+                Output::Wide => WIDE_WIDTHS.to_vec(),
+                Output::Json => Vec::new(),
+            },
+        }
+    }
+
+    /// Makes room for this one, before the header is shown.
+    pub(super) fn fit(&mut self, decision: &Decision) {
+        let cells = match self.output {
+            Output::Table => table(decision).map(cell).to_vec(),
+            Output::Wide => wide(decision).map(cell).to_vec(),
+            Output::Json => Vec::new(),
+        };
+        for (width, cell) in self.widths.iter_mut().zip(cells) {
+            *width = cell.chars().count().min(WIDEST).max(*width);
         }
     }
 
@@ -306,8 +322,9 @@ const WIDE: [&str; 14] = [
 ];
 /// The column that has a colour.
 const OUTCOME: usize = 1;
-/// How wide columns are at first: that of the times, of the outcomes, of most reasons, and so on.
-const WIDTHS: [usize; 14] = [24, 7, 9, 20, 6, 20, 16, 11, 8, 8, 7, 36, 5, 7];
+/// How wide columns are at first: as times, outcomes, most reasons, and so on.
+const TABLE_WIDTHS: [usize; 7] = [24, 7, 9, 20, 6, 20, 16];
+const WIDE_WIDTHS: [usize; 14] = [24, 7, 9, 40, 6, 20, 16, 40, 8, 19, 7, 36, 5, 7];
 /// A wider cell moves those after it, on its own line.
 const WIDEST: usize = 64;
 const PLAIN: &str = "\u{1b}[0m";
