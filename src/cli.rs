@@ -14,6 +14,7 @@ mod demo;
 mod explain;
 mod inspect;
 mod load;
+mod observe;
 mod pull;
 mod push;
 mod registry;
@@ -50,6 +51,7 @@ pub fn main() -> ExitCode {
         Command::Demo(demo) => demo::run(&demo),
         Command::Explain(explain) => explain::run(&explain),
         Command::Inspect(inspect) => inspect::run(&inspect),
+        Command::Observe(observe) => observe::run(&observe),
         Command::Sign(sign) => sign::run(&sign),
         Command::Test(test) => test::run(&test),
         Command::Verify(verify) => verify::run(&verify),
@@ -87,6 +89,8 @@ enum Command {
     Explain(explain::Explain),
     /// Show what a policy is made of: packages, rules, evaluator, what of the input it reads
     Inspect(inspect::Inspect),
+    /// Show the decisions of a running gate, those just made and those to come
+    Observe(observe::Observe),
     /// Sign a bundle
     Sign(sign::Sign),
     /// Run the tests that come with a policy

@@ -37,7 +37,7 @@ pub(super) fn config(arguments: &ConfigArguments) -> Result<Config> {
     clippy::disallowed_methods,
     reason = "the command line reads the environment for all"
 )]
-fn environment(name: &str) -> Option<String> {
+pub(super) fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
