@@ -60,10 +60,13 @@ pub(super) fn start(
     )
 }
 
-/// Which traces the checks are of.
+/// Which traces the checks are of: where they have no spans, those of their callers are still logged.
 pub(super) fn tracing(config: &Config) -> Tracing {
-    let traces = config.distributed_tracing.as_ref();
-    traces.map_or_else(Tracing::default, |traces| Tracing::spans(traces.ratio))
+    match (&config.distributed_tracing, &config.decision_logs) {
+        (Some(traces), _) => Tracing::spans(traces.ratio),
+        (None, Some(_)) => Tracing::CALLERS,
+        (None, None) => Tracing::default(),
+    }
 }
 
 /// Has everything told that waits, for some seconds at most where that depends on others.
