@@ -54,6 +54,10 @@ pub(super) struct Step {
     /// Whether rules mean in it what they mean elsewhere: not behind `with`.
     pub(super) plain: bool,
     pub(super) every: Option<EveryPlan>,
+    /// Variables that a later statement has to give a value to.
+    open: BTreeSet<String>,
+    /// Those that this one can give a value to.
+    gives: BTreeSet<String>,
 }
 
 /// A call of a function of the policy.
@@ -235,8 +239,9 @@ impl Planner<'_> {
             let Some(step) = planned else {
                 continue;
             };
+            let joined = self.adjusted.joined.contains(&(number, at));
             match steps.last_mut() {
-                Some(last) if self.adjusted.joined.contains(&(number, at)) => last.join(step),
+                Some(last) if joined || !last.open.is_empty() => last.join(step),
                 Some(_) | None => steps.push(step),
             }
         }
@@ -262,6 +267,7 @@ impl Planner<'_> {
         };
         let Named {
             mut locals,
+            given: gives,
             reads,
             calls,
             ..
@@ -283,6 +289,7 @@ impl Planner<'_> {
         };
         let (pieces, operands) = operands::of(&place, statement);
         let every = self.every(begin, statement, known);
+        let open = locals.difference(&gives).cloned().collect();
         known.extend(locals);
         Some(Step {
             at,
@@ -297,6 +304,8 @@ impl Planner<'_> {
             calls: calls.into_iter().filter_map(call_plan).collect(),
             plain: statement.with_mods.is_empty(),
             every,
+            open,
+            gives,
         })
     }
 
@@ -359,14 +368,15 @@ impl Body {
 impl Step {
     /// Takes `next` in: neither can be asked alone, and then nobody asks what they compare.
     fn join(&mut self, next: Self) {
-        for (mine, its) in [
-            (&mut self.text, &next.text),
-            (&mut self.evaluated, &next.evaluated),
-        ] {
-            mine.push('\n');
-            mine.push_str(its);
-        }
+        self.text.push_str("; ");
+        self.text.push_str(&next.text);
+        self.evaluated.push('\n');
+        self.evaluated.push_str(&next.evaluated);
         self.known = next.known;
+        self.open.extend(next.open);
+        self.gives.extend(next.gives);
+        let gives = &self.gives;
+        self.open.retain(|name| !gives.contains(name));
         self.negated = false;
         self.pieces = Vec::new();
         self.operands = Vec::new();

@@ -260,6 +260,9 @@ impl Teller<'_> {
         };
         let bound = probes::row(known, rows.first());
         let (values, mut notes) = self.values(number, (at, step), given, &bound);
+        if step.operands.is_empty() {
+            notes.extend(self.missing(&step.reads, &bound));
+        }
         notes.extend(self.hidden_in(&step.reads));
         notes.dedup();
         let element = step.every.as_ref();
