@@ -21,6 +21,8 @@ pub(super) struct Body {
     pub(super) file: String,
     pub(super) row: u32,
     pub(super) is_else: bool,
+    /// Whether nothing can be asked of it.
+    pub(super) closed: bool,
     /// The patterns of the arguments it is given, in order.
     pub(super) arguments: Vec<String>,
     /// The variables that it has from these.
@@ -195,7 +197,7 @@ impl Planner<'_> {
             given,
         };
         let arguments = parameters.iter().map(text_of).collect::<Option<Vec<_>>>()?;
-        let number = self.statements(begin, body.map(|body| &*body.query));
+        let number = self.statements(&begin, body.map(|body| &*body.query));
         let may_allow = expr.as_ref().is_none_or(may_allow);
         let planned = self.plans.bodies.get(number)?;
         let known = planned.known();
@@ -210,13 +212,14 @@ impl Planner<'_> {
     }
 
     /// Plans the statements of a body; bodies inside come behind it.
-    fn statements(&mut self, begin: Begin, query: Option<&Query>) -> usize {
+    fn statements(&mut self, begin: &Begin, query: Option<&Query>) -> usize {
         let number = self.plans.bodies.len();
         self.plans.bodies.push(Body {
             module: begin.module,
             file: begin.file.clone(),
             row: begin.row,
             is_else: false,
+            closed: self.adjusted.closed.contains(&number),
             arguments: Vec::new(),
             given: begin.given.iter().cloned().collect(),
             steps: Vec::new(),
@@ -235,7 +238,7 @@ impl Planner<'_> {
                 pending.extend(vars.iter().map(|var| var.text().to_owned()));
                 continue;
             }
-            let planned = self.step(&begin, (at, statement), &mut known, &mut pending);
+            let planned = self.step(begin, (at, statement), &mut known, &mut pending);
             let Some(step) = planned else {
                 continue;
             };
@@ -339,7 +342,7 @@ impl Planner<'_> {
             row: statement.span.line,
             ..begin.clone()
         };
-        let body = self.statements(inner, Some(query));
+        let body = self.statements(&inner, Some(query));
         Some(EveryPlan {
             domain: text_of(domain)?,
             key,
