@@ -178,7 +178,7 @@ fn of_record(record: &Record, policy: &PolicyArguments, config: &Config) -> Resu
     if !record.hidden.is_empty() {
         let hidden = record.hidden.len();
         warnings.push(format!(
-            "{hidden} parts of the input are redacted in the record: conditions on them are not told truly"
+            "parts of the input are redacted in the record ({hidden}): conditions on them may have held"
         ));
     }
     explained.decision = answer.as_str();

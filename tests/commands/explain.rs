@@ -118,7 +118,7 @@ fn a_record_of_another_policy_or_with_hidden_parts_is_explained_with_a_warning()
     for expected in [
         "warning: the record was decided by revision `r7` of bundle `main`",
         "warning: the record says `allowed`, this policy says `denied`",
-        "warning: 1 parts of the input are redacted",
+        "warning: parts of the input are redacted in the record (1)",
         "is redacted in the record",
     ] {
         assert!(done.out.contains(expected), "{expected}: {}", done.out);
