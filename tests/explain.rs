@@ -36,7 +36,7 @@ const REACH: Reach = Reach {
         instructions: 10_000_000,
         memory: 64 << 20,
     },
-    all: Duration::from_secs(300),
+    all: Duration::from_mins(5),
 };
 
 fn file(name: &str, bytes: &[u8]) -> PolicyFile {

@@ -106,14 +106,13 @@ pub(super) fn run(arguments: &Explain) -> Result<ExitCode> {
     let record = record::find(&bytes, arguments.decision_id.as_deref())
         .with_context(|| format!("`{name}`"))
         .map_err(wrong)?;
-    let explained = match record {
-        Some(record) => of_record(&record, &policy, &config)?,
-        None => {
-            let bytes = requests::wire(bytes).with_context(|| format!("`{name}`"));
-            let offline = Offline::new(&policy, &config, &arguments.keys, arguments.at)?;
-            let decided = Decided::of(&offline, &bytes.map_err(wrong)?)?;
-            of_request(&decided, &policy, &config)?
-        }
+    let explained = if let Some(record) = record {
+        of_record(&record, &policy, &config)?
+    } else {
+        let bytes = requests::wire(bytes).with_context(|| format!("`{name}`"));
+        let bytes = bytes.map_err(wrong)?;
+        let offline = Offline::new(&policy, &config, &arguments.keys, arguments.at)?;
+        of_request(&Decided::of(&offline, &bytes)?, &policy, &config)?
     };
     match arguments.output {
         Form::Text => print(&explained.text())?,
@@ -179,7 +178,7 @@ fn of_record(record: &Record, policy: &PolicyArguments, config: &Config) -> Resu
     if !record.hidden.is_empty() {
         let hidden = record.hidden.len();
         warnings.push(format!(
-            "{hidden} parts of the input are redacted in the record: conditions on them are not told truly"
+            "parts of the input are redacted in the record ({hidden}): conditions on them may have held"
         ));
     }
     explained.decision = answer.as_str();
@@ -260,6 +259,7 @@ impl Explained {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "what `map_err` takes")]
 fn wrong(error: anyhow::Error) -> anyhow::Error {
     anyhow::Error::new(Usage(format!("{error:#}")))
 }

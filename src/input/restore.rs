@@ -14,9 +14,9 @@ enum Below {
     /// Nothing that the schema names.
     Anything,
     /// An object with these keys.
-    Object(&'static [(&'static str, Below)]),
+    Object(&'static [(&'static str, Self)]),
     /// Objects with these keys, in a list or under keys of the request.
-    Each(&'static [(&'static str, Below)]),
+    Each(&'static [(&'static str, Self)]),
 }
 
 /// `input` with both spellings of every key of the schema.

@@ -29,7 +29,12 @@ fn without_twins(value: &Value) -> Value {
             }
             single
         }
-        other => other.clone(),
+        Value::Null
+        | Value::Bool(_)
+        | Value::Number(_)
+        | Value::String(_)
+        | Value::Set(_)
+        | Value::Undefined => value.clone(),
     }
 }
 
@@ -119,7 +124,7 @@ proptest! {
     fn whatever_a_record_holds_nothing_of_it_is_lost(json in any_json()) {
         let value = Value::from_json_str(&json.to_string()).unwrap();
         let both = restore(&value);
-        prop_assert_eq!(restore(&both), both.clone());
         prop_assert_eq!(without_twins(&both), value);
+        prop_assert_eq!(restore(&both), both);
     }
 }

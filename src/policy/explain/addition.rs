@@ -3,6 +3,7 @@
 
 use regorus::unstable::{Expr, ExprRef, Module, Rule, Span};
 
+use crate::policy::index::Index;
 use crate::policy::load::ModuleSource;
 
 /// A module to be, beside another one.
@@ -44,8 +45,8 @@ impl Addition {
     fn clause(&mut self, value: &str, body: &str) {
         let keyword = if self.v0 { "" } else { "if " };
         let body = if body.is_empty() { "true" } else { body };
-        self.rules
-            .push_str(&format!(" := {value} {keyword}{{\n{body}\n}}"));
+        let clause = [" := ", value, " ", keyword, "{\n", body, "\n}"];
+        self.rules.push_str(&clause.concat());
     }
 
     /// The line that the next rule begins at.
@@ -72,12 +73,15 @@ impl Addition {
     }
 }
 
-/// A name that begins no name in `modules`.
-pub(super) fn fresh_prefix<'m>(modules: impl Iterator<Item = &'m Module> + Clone) -> String {
+/// A name that begins no name in any module.
+pub(super) fn fresh_prefix(index: &Index) -> String {
     let mut prefix = String::from("explained_");
     let is_used = |prefix: &str| {
-        let mut modules = modules.clone();
-        modules.any(|module| module.package.span.source.get_contents().contains(prefix))
+        let mut modules = index.modules.iter();
+        modules.any(|info| {
+            let source = &info.module.package.span.source;
+            source.get_contents().contains(prefix)
+        })
     };
     while is_used(&prefix) {
         prefix.push('_');

@@ -21,6 +21,8 @@ pub(super) struct Body {
     pub(super) file: String,
     pub(super) row: u32,
     pub(super) is_else: bool,
+    /// Whether nothing can be asked of it.
+    pub(super) closed: bool,
     /// The patterns of the arguments it is given, in order.
     pub(super) arguments: Vec<String>,
     /// The variables that it has from these.
@@ -54,6 +56,10 @@ pub(super) struct Step {
     /// Whether rules mean in it what they mean elsewhere: not behind `with`.
     pub(super) plain: bool,
     pub(super) every: Option<EveryPlan>,
+    /// Variables that a later statement has to give a value to.
+    open: BTreeSet<String>,
+    /// Those that this one can give a value to.
+    gives: BTreeSet<String>,
 }
 
 /// A call of a function of the policy.
@@ -191,7 +197,7 @@ impl Planner<'_> {
             given,
         };
         let arguments = parameters.iter().map(text_of).collect::<Option<Vec<_>>>()?;
-        let number = self.statements(begin, body.map(|body| &*body.query));
+        let number = self.statements(&begin, body.map(|body| &*body.query));
         let may_allow = expr.as_ref().is_none_or(may_allow);
         let planned = self.plans.bodies.get(number)?;
         let known = planned.known();
@@ -206,13 +212,14 @@ impl Planner<'_> {
     }
 
     /// Plans the statements of a body; bodies inside come behind it.
-    fn statements(&mut self, begin: Begin, query: Option<&Query>) -> usize {
+    fn statements(&mut self, begin: &Begin, query: Option<&Query>) -> usize {
         let number = self.plans.bodies.len();
         self.plans.bodies.push(Body {
             module: begin.module,
             file: begin.file.clone(),
             row: begin.row,
             is_else: false,
+            closed: self.adjusted.closed.contains(&number),
             arguments: Vec::new(),
             given: begin.given.iter().cloned().collect(),
             steps: Vec::new(),
@@ -231,12 +238,13 @@ impl Planner<'_> {
                 pending.extend(vars.iter().map(|var| var.text().to_owned()));
                 continue;
             }
-            let planned = self.step(&begin, (at, statement), &mut known, &mut pending);
+            let planned = self.step(begin, (at, statement), &mut known, &mut pending);
             let Some(step) = planned else {
                 continue;
             };
+            let joined = self.adjusted.joined.contains(&(number, at));
             match steps.last_mut() {
-                Some(last) if self.adjusted.joined.contains(&(number, at)) => last.join(step),
+                Some(last) if joined || !last.open.is_empty() => last.join(step),
                 Some(_) | None => steps.push(step),
             }
         }
@@ -262,6 +270,7 @@ impl Planner<'_> {
         };
         let Named {
             mut locals,
+            given: gives,
             reads,
             calls,
             ..
@@ -283,6 +292,7 @@ impl Planner<'_> {
         };
         let (pieces, operands) = operands::of(&place, statement);
         let every = self.every(begin, statement, known);
+        let open = locals.difference(&gives).cloned().collect();
         known.extend(locals);
         Some(Step {
             at,
@@ -297,6 +307,8 @@ impl Planner<'_> {
             calls: calls.into_iter().filter_map(call_plan).collect(),
             plain: statement.with_mods.is_empty(),
             every,
+            open,
+            gives,
         })
     }
 
@@ -330,7 +342,7 @@ impl Planner<'_> {
             row: statement.span.line,
             ..begin.clone()
         };
-        let body = self.statements(inner, Some(query));
+        let body = self.statements(&inner, Some(query));
         Some(EveryPlan {
             domain: text_of(domain)?,
             key,
@@ -359,14 +371,15 @@ impl Body {
 impl Step {
     /// Takes `next` in: neither can be asked alone, and then nobody asks what they compare.
     fn join(&mut self, next: Self) {
-        for (mine, its) in [
-            (&mut self.text, &next.text),
-            (&mut self.evaluated, &next.evaluated),
-        ] {
-            mine.push('\n');
-            mine.push_str(its);
-        }
+        self.text.push_str("; ");
+        self.text.push_str(&next.text);
+        self.evaluated.push('\n');
+        self.evaluated.push_str(&next.evaluated);
         self.known = next.known;
+        self.open.extend(next.open);
+        self.gives.extend(next.gives);
+        let gives = &self.gives;
+        self.open.retain(|name| !gives.contains(name));
         self.negated = false;
         self.pieces = Vec::new();
         self.operands = Vec::new();

@@ -61,8 +61,7 @@ impl Probes {
         options: &LoadOptions,
     ) -> Result<Self, LoadError> {
         let reachable = target.reachable(index);
-        let modules = index.modules.iter().map(|info| &*info.module);
-        let prefix = fresh_prefix(modules);
+        let prefix = fresh_prefix(index);
         let given = Arc::new(Mutex::new(Vec::new()));
         let mut adjusted = Adjusted::default();
         let mut problems = Vec::new();

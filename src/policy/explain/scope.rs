@@ -33,6 +33,8 @@ pub(super) struct Call {
 pub(super) struct Named {
     /// Its variables, those of comprehensions and of `every` left out.
     pub(super) locals: BTreeSet<String>,
+    /// Those among them that it can give a value to; the others need it from elsewhere.
+    pub(super) given: BTreeSet<String>,
     /// What it reads, in the order of the text; of comprehensions too.
     pub(super) reads: Vec<Reads>,
     /// Calls outside of comprehensions.
@@ -56,6 +58,7 @@ impl Place<'_> {
         let mut reader = self.reader(declared(statement));
         refs::walk_statement(statement, &mut reader);
         let mut named = reader.named;
+        named.given.extend(given(statement));
         if matches!(statement.literal, Literal::NotExpr { .. }) {
             named.locals.clear();
         }
@@ -79,6 +82,29 @@ impl Place<'_> {
             nested: 0,
         }
     }
+}
+
+/// The variables that a statement gives a value to, those in brackets apart.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "nothing else gives a variable its value"
+)]
+fn given(statement: &LiteralStmt) -> BTreeSet<String> {
+    let mut given = declared(statement);
+    let Literal::Expr { expr, .. } = &statement.literal else {
+        return given;
+    };
+    let sides: &[&ExprRef] = match expr.as_ref() {
+        Expr::AssignExpr { lhs, rhs, .. } => &[lhs, rhs],
+        // The last argument may be an output.
+        Expr::Call { params, .. } => &params.last().map_or_else(Vec::new, |last| vec![last]),
+        _ => &[],
+    };
+    for side in sides {
+        let names = refs::names_in(|names| refs::walk_expr(side, names));
+        given.extend(names.into_iter().map(str::to_owned));
+    }
+    given
 }
 
 /// The variables that a statement declares, whatever their names mean elsewhere.
@@ -160,6 +186,13 @@ impl<'a> Visitor<'a> for Reader<'_> {
             Segment::Key(key) => redact::is_sensitive_header(key),
             Segment::Index(_) => false,
         });
+        if self.nested == 0 {
+            let indices = chain.segments.iter().filter_map(|segment| match segment {
+                Segment::Index(index) => refs::variable(index),
+                Segment::Key(_) => None,
+            });
+            self.named.given.extend(indices.map(str::to_owned));
+        }
         let rest = || {
             chain
                 .static_prefix()

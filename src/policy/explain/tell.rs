@@ -2,22 +2,21 @@
 //! into the rules and functions that it names.
 
 mod missing;
+mod stop;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use super::operands::Piece;
-use super::plan::{Body, Definition, EveryPlan, Step};
-use super::probes::{self, Probes, Question};
+use super::plan::{Body, Definition};
+use super::probes::{Probes, Question};
 use super::scope::Reads;
 use super::shown::{self, Shown, UNDEFINED};
-use super::told::{BodyTold, Condition, DefaultTold, Element, Outcome, RuleTold, Stop};
+use super::told::{BodyTold, DefaultTold, Outcome, RuleTold};
 use crate::input::Value;
 use crate::policy::check::analysis;
 use crate::policy::load::ModuleSource;
 use crate::policy::refs::data_path;
 use crate::policy::{EvalError, Limits, Policy};
-use crate::redact::MASK;
 
 /// One explanation on its way.
 pub(super) struct Teller<'e> {
@@ -35,6 +34,22 @@ pub(super) struct Teller<'e> {
     pub(super) told: BTreeSet<(Vec<String>, Vec<Value>)>,
     /// Why telling came to an end.
     pub(super) cut_short: Option<String>,
+}
+
+/// A body that is told of.
+#[derive(Clone, Copy)]
+struct Here<'b> {
+    number: usize,
+    body: &'b Body,
+    given: &'b [Value],
+    depth: usize,
+}
+
+impl<'b> Here<'b> {
+    /// What it is asked as.
+    fn asked(self) -> (usize, &'b [Value]) {
+        (self.number, self.given)
+    }
 }
 
 /// What a rule would have to be for the request to be let through, as far as that is known.
@@ -161,13 +176,17 @@ impl Teller<'_> {
         let Some(body) = probes.plans.bodies.get(number) else {
             return unknown();
         };
-        let (held, outcome) = match self.walk(number, body, given) {
+        let here = Here {
+            number,
+            body,
+            given,
+            depth,
+        };
+        let (held, outcome) = match self.walk(here) {
             Walked::Held(values) => {
                 let value = values.first().unwrap_or(&Value::Undefined);
                 let (because, rules) = match sought {
-                    Sought::Otherwise if !is_nothing(value) => {
-                        self.because((number, body), given, depth)
-                    }
+                    Sought::Otherwise if !is_nothing(value) => self.because(here),
                     Sought::Otherwise | Sought::ToHold => {
                         (Vec::new(), self.behind_value(body, depth))
                     }
@@ -182,7 +201,7 @@ impl Teller<'_> {
             }
             Walked::Stopped(step, rows) => match body.steps.get(step) {
                 Some(at) => {
-                    let stop = self.stop((number, body), (step, at), given, &rows, depth);
+                    let stop = self.stop(here, (step, at), &rows);
                     (step, Outcome::Stopped(Box::new(stop)))
                 }
                 None => (0, Outcome::Untold("it has no such condition".to_owned())),
@@ -200,11 +219,15 @@ impl Teller<'_> {
         }
     }
 
-    fn walk(&mut self, number: usize, body: &Body, given: &[Value]) -> Walked {
+    fn walk(&mut self, here: Here<'_>) -> Walked {
+        let body = here.body;
+        if body.closed {
+            return Walked::Failed(0, "it cannot be asked by itself".to_owned());
+        }
         let mut rows = Vec::new();
         for step in 0..=body.steps.len() {
             let held = step.saturating_sub(1);
-            match self.ask((number, given), Question::Rows(step)) {
+            match self.ask(here.asked(), Question::Rows(step)) {
                 Err(why) => return Walked::Failed(held, why),
                 Ok(none) if none.is_empty() && step == 0 => return Walked::OtherArguments,
                 Ok(none) if none.is_empty() => return Walked::Stopped(held, rows),
@@ -214,7 +237,7 @@ impl Teller<'_> {
         if body.value.is_none() {
             return Walked::Held(vec![true.into()]);
         }
-        match self.ask((number, given), Question::Value) {
+        match self.ask(here.asked(), Question::Value) {
             Ok(values) => Walked::Held(values),
             Err(why) => Walked::Failed(body.steps.len(), why),
         }
@@ -243,148 +266,6 @@ impl Teller<'_> {
             | EvalError::MemoryLimit(_)
             | EvalError::Awaits => error.to_string(),
         }
-    }
-
-    /// Tells of the condition that does not hold.
-    fn stop(
-        &mut self,
-        (number, body): (usize, &Body),
-        (at, step): (usize, &Step),
-        given: &[Value],
-        rows: &[Value],
-        depth: usize,
-    ) -> Stop {
-        let known = match at.checked_sub(1).and_then(|before| body.steps.get(before)) {
-            Some(before) => &before.known,
-            None => &body.given,
-        };
-        let bound = probes::row(known, rows.first());
-        let (values, mut notes) = self.values(number, (at, step), given, &bound);
-        notes.extend(self.hidden_in(&step.reads));
-        notes.dedup();
-        let element = step.every.as_ref();
-        let element =
-            element.and_then(|every| self.element(number, (at, every), given, &bound, depth));
-        Stop {
-            row: step.row,
-            condition: shown::cut(&Shown::source(&step.text)),
-            with_values: with_values(step, &values),
-            variables: self.variables(step, &bound),
-            tried: rows.len(),
-            notes,
-            element,
-            rules: self.rules_of((number, at, step), given, depth),
-        }
-    }
-
-    /// The text of each operand's value, and what there is to say of them.
-    fn values(
-        &mut self,
-        number: usize,
-        (at, step): (usize, &Step),
-        given: &[Value],
-        bound: &BTreeMap<String, Value>,
-    ) -> (Vec<String>, Vec<String>) {
-        let mut notes = Vec::new();
-        let mut values = Vec::new();
-        for (operand_at, operand) in step.operands.iter().enumerate() {
-            let text = shown::cut(&operand.text);
-            let found = match self.ask((number, given), Question::Operand(at, operand_at)) {
-                Ok(found) => found,
-                Err(why) => {
-                    notes.push(format!("`{text}`: {why}"));
-                    values.push(None);
-                    continue;
-                }
-            };
-            if found.is_empty() {
-                notes.extend(self.missing(&operand.reads, bound));
-            }
-            if found.len() > 1 {
-                let all = found.len();
-                notes.push(format!("`{text}` has {all} values, of which none fits"));
-            }
-            values.push(Some(found.into_iter().next().unwrap_or(Value::Undefined)));
-        }
-        let shown = |value: &Option<Value>| match value {
-            Some(value) => self.shown.value(value),
-            None => "…".to_owned(),
-        };
-        let mut texts: Vec<String> = values.iter().map(shown).collect();
-        let read = step.operands.iter().any(|operand| operand.sensitive);
-        if read || texts.iter().any(|text| text.contains(MASK)) {
-            // What a credential is compared with may be one.
-            for (text, value) in texts.iter_mut().zip(&values) {
-                if let (false, Some(value)) = (text.contains(MASK), value) {
-                    *text = Shown::masked(value);
-                }
-            }
-        }
-        (texts, notes)
-    }
-
-    /// The variables of a condition that do not stand in it by themselves, where they are short.
-    fn variables(&self, step: &Step, bound: &BTreeMap<String, Value>) -> Vec<String> {
-        let names: BTreeSet<&String> = step
-            .reads
-            .iter()
-            .filter_map(|read| match read {
-                Reads::Local(name, _) => Some(name),
-                Reads::Input(_) | Reads::Data(_) => None,
-            })
-            .filter(|name| step.operands.iter().all(|operand| operand.text != **name))
-            .collect();
-        let sensitive = step.operands.iter().any(|operand| operand.sensitive);
-        let shown = names.into_iter().filter_map(|name| match bound.get(name)? {
-            Value::Array(_) | Value::Set(_) | Value::Object(_) | Value::Undefined => None,
-            value if sensitive => Some(format!("{name} = {}", Shown::masked(value))),
-            value => Some(format!("{name} = {}", self.shown.value(value))),
-        });
-        shown.collect()
-    }
-
-    /// The rules and functions that a condition names.
-    fn rules_of(
-        &mut self,
-        (number, at, step): (usize, usize, &Step),
-        given: &[Value],
-        depth: usize,
-    ) -> Vec<RuleTold> {
-        let mut rules = Vec::new();
-        if !step.plain || depth.saturating_add(1) >= MOST_DEPTH {
-            return rules;
-        }
-        let below = (depth.saturating_add(1), Sought::Otherwise);
-        for (call_at, call) in step.calls.iter().enumerate() {
-            let arguments = self.ask((number, given), Question::Call(at, call_at));
-            let arguments = arguments.ok().and_then(|found| found.into_iter().next());
-            if let Some(Value::Array(arguments)) = arguments {
-                let arguments = Some(arguments.to_vec());
-                rules.push(self.rule(&call.function, arguments, below));
-            }
-        }
-        for path in self.named(&step.reads) {
-            rules.push(self.rule(&path, None, below));
-        }
-        rules
-    }
-
-    /// The conditions of a body that holds where it should not, and the rules that they name.
-    fn because(
-        &mut self,
-        (number, body): (usize, &Body),
-        given: &[Value],
-        depth: usize,
-    ) -> (Vec<Condition>, Vec<RuleTold>) {
-        let condition = |step: &Step| Condition {
-            row: step.row,
-            condition: shown::cut(&Shown::source(&step.text)),
-        };
-        let mut rules = Vec::new();
-        for (at, step) in body.steps.iter().enumerate() {
-            rules.extend(self.rules_of((number, at, step), given, depth));
-        }
-        (body.steps.iter().map(condition).collect(), rules)
     }
 
     /// The rules that a held body's value is made of and that have nothing to give but denials.
@@ -428,49 +309,6 @@ impl Teller<'_> {
         found
     }
 
-    /// The first element of `every` for which its body does not hold.
-    fn element(
-        &mut self,
-        number: usize,
-        (at, every): (usize, &EveryPlan),
-        given: &[Value],
-        bound: &BTreeMap<String, Value>,
-        depth: usize,
-    ) -> Option<Element> {
-        let elements = self.ask((number, given), Question::Elements(at)).ok()?;
-        let body = self.probes.plans.bodies.get(every.body)?;
-        let of = elements.len();
-        for (element_at, element) in elements.iter().take(MOST_ELEMENTS).enumerate() {
-            let pair = element.as_array().ok()?;
-            let (key, value) = (pair.first()?, pair.get(1)?);
-            let of_name = |name: &String| {
-                if *name == every.value {
-                    value.clone()
-                } else if every.key.as_ref() == Some(name) {
-                    key.clone()
-                } else {
-                    bound.get(name).cloned().unwrap_or(Value::Undefined)
-                }
-            };
-            let inner: Vec<Value> = body.given.iter().map(of_name).collect();
-            if matches!(self.walk(every.body, body, &inner), Walked::Held(_)) {
-                continue;
-            }
-            let named = every.key.iter().map(|name| (name, key));
-            let named = named.chain([(&every.value, value)]);
-            let named = named.filter(|(name, _)| *name != "_");
-            let binding =
-                named.map(|(name, value)| format!("{name} = {}", self.shown.value(value)));
-            return Some(Element {
-                binding: binding.collect::<Vec<_>>().join(", "),
-                number: element_at.saturating_add(1),
-                of,
-                body: self.body(every.body, &inner, (depth, Sought::ToHold)),
-            });
-        }
-        None
-    }
-
     fn value_at(&self, path: &[String]) -> Option<Value> {
         let path: Vec<&str> = path.iter().map(String::as_str).collect();
         let value = self.policy.query(&path, self.input.clone(), self.limits);
@@ -485,18 +323,6 @@ impl Teller<'_> {
             Err(error) => self.error_text(&error),
         }
     }
-}
-
-/// The condition with values in the place of its operands.
-fn with_values(step: &Step, values: &[String]) -> Option<String> {
-    if values.is_empty() {
-        return None;
-    }
-    let pieces = step.pieces.iter().map(|piece| match piece {
-        Piece::Text(text) => text.as_str(),
-        Piece::Operand(at) => values.get(*at).map_or("…", String::as_str),
-    });
-    Some(pieces.collect())
 }
 
 /// Whether a value has nothing to let a request through with.
@@ -563,6 +389,3 @@ fn unknown() -> BodyTold {
 
 /// How many rules deep is told.
 const MOST_DEPTH: usize = 12;
-
-/// How many elements of `every` are looked at.
-const MOST_ELEMENTS: usize = 200;

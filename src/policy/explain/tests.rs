@@ -54,7 +54,7 @@ fn told(texts: &[&str], options: &LoadOptions, inputs: &[&str]) -> String {
     for input in inputs {
         let document = Value::from_json_str(input).unwrap();
         let explanation = explainer.explain(&document, &[], REACH);
-        all.push_str(&format!("\n=== {input}\n{explanation}\n"));
+        all.push_str(&["\n=== ", input, "\n", &explanation.to_string(), "\n"].concat());
     }
     all
 }

@@ -103,7 +103,7 @@ impl Lines {
                 self.stop(below, &told.file, stop);
             }
             Outcome::NotTried => {
-                self.add(depth, format!("{place}  not tried: an earlier one holds"))
+                self.add(depth, format!("{place}  not tried: an earlier one holds"));
             }
             Outcome::OtherArguments(parameters) => {
                 self.add(

@@ -207,7 +207,7 @@ impl Writer<'_> {
         let from = name(p, body, Question::Rows(step));
         let mut text = format!("{p}row := {from}[{way}]");
         for (at, name) in known.iter().enumerate() {
-            text.push_str(&format!("\n{name} := {p}row[{at}]"));
+            text.push_str(&["\n", name, " := ", p, "row[", &at.to_string(), "]"].concat());
         }
         text
     }

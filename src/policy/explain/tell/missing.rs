@@ -42,7 +42,7 @@ impl Teller<'_> {
                     .unwrap_or(Value::Undefined)
             })
         {
-            note.push_str(&format!(": `jwt_error` is `{code}`"));
+            note.push_str(&[": `jwt_error` is `", &code, "`"].concat());
         }
         note
     }
