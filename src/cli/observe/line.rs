@@ -48,8 +48,8 @@ impl Lines {
     /// Makes room for this one, before the header is shown.
     pub(super) fn fit(&mut self, decision: &Decision) {
         let cells = match self.output {
-            Output::Table => table(decision).map(cell).to_vec(),
-            Output::Wide => wide(decision).map(cell).to_vec(),
+            Output::Table => table(decision).map(|text| cell(&text)).to_vec(),
+            Output::Wide => wide(decision).map(|text| cell(&text)).to_vec(),
             Output::Json => Vec::new(),
         };
         for (width, cell) in self.widths.iter_mut().zip(cells) {
@@ -69,8 +69,8 @@ impl Lines {
 
     pub(super) fn decision(&mut self, decision: &Decision) -> Result<String> {
         Ok(match self.output {
-            Output::Table => self.columns(table(decision).map(cell), Some(decision)),
-            Output::Wide => self.columns(wide(decision).map(cell), Some(decision)),
+            Output::Table => self.columns(table(decision).map(|text| cell(&text)), Some(decision)),
+            Output::Wide => self.columns(wide(decision).map(|text| cell(&text)), Some(decision)),
             Output::Json => json(&Shown::of(decision))?,
         })
     }
@@ -190,11 +190,11 @@ fn microseconds(decision: &Decision) -> Option<u128> {
     Some(took.as_micros())
 }
 
-fn cell(text: Cow<'_, str>) -> String {
+fn cell(text: &str) -> String {
     if text.is_empty() {
         "-".to_owned()
     } else {
-        plain(&text).into_owned()
+        plain(text).into_owned()
     }
 }
 
