@@ -60,11 +60,6 @@ async fn every_filter_shows_what_it_names_and_hides_the_rest() {
         set(&mut filter, vec![value.to_owned()]);
         let paths = gate.watch(history(filter.clone())).await.paths().await;
         assert_eq!(paths, want, "{filter:?}");
-        // Every field that is set must match.
-        filter.path = vec!["/closed/3".to_owned()];
-        let paths = gate.watch(history(filter.clone())).await.paths().await;
-        let is_one = want.contains(&"/closed/3") || value == "/open/*" || value == "*token*";
-        assert_eq!(paths.len(), usize::from(is_one), "{filter:?}");
     }
 }
 

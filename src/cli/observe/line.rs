@@ -115,7 +115,7 @@ impl Lines {
     }
 }
 
-fn table(decision: &Decision) -> [Cow<'_, str>; 7] {
+fn table(decision: &Decision) -> [Cow<'_, str>; 8] {
     [
         time(decision.time.as_ref()).into(),
         outcome(decision).into(),
@@ -124,11 +124,21 @@ fn table(decision: &Decision) -> [Cow<'_, str>; 7] {
         decision.method.as_str().into(),
         decision.host.as_str().into(),
         decision.path.as_str().into(),
+        start(&decision.message),
     ]
 }
 
+/// As much of a message as fits on a line with the rest.
+fn start(message: &str) -> Cow<'_, str> {
+    let end = message.char_indices().nth(WIDEST).map(|(end, _)| end);
+    match end.and_then(|end| message.get(..end)) {
+        Some(start) => format!("{start}…").into(),
+        None => message.into(),
+    }
+}
+
 fn wide(decision: &Decision) -> [Cow<'_, str>; 14] {
-    let [time, outcome, reason, _, method, host, path] = table(decision);
+    let [time, outcome, reason, _, method, host, path, _] = table(decision);
     [
         time,
         outcome,
@@ -301,8 +311,8 @@ fn json(shown: &Shown<'_>) -> Result<String> {
     Ok(line)
 }
 
-const TABLE: [&str; 7] = [
-    "TIME", "OUTCOME", "REASON", "CALLER", "METHOD", "HOST", "PATH",
+const TABLE: [&str; 8] = [
+    "TIME", "OUTCOME", "REASON", "CALLER", "METHOD", "HOST", "PATH", "MESSAGE",
 ];
 const WIDE: [&str; 14] = [
     "TIME",
@@ -323,7 +333,7 @@ const WIDE: [&str; 14] = [
 /// The column that has a colour.
 const OUTCOME: usize = 1;
 /// How wide columns are at first: as times, outcomes, most reasons, and so on.
-const TABLE_WIDTHS: [usize; 7] = [24, 7, 9, 20, 6, 20, 16];
+const TABLE_WIDTHS: [usize; 8] = [24, 7, 9, 20, 6, 20, 24, 7];
 const WIDE_WIDTHS: [usize; 14] = [24, 7, 9, 40, 6, 20, 16, 40, 8, 19, 7, 36, 5, 7];
 /// A wider cell moves those after it, on its own line.
 const WIDEST: usize = 64;
