@@ -251,10 +251,13 @@ fn is_closed(error: &anyhow::Error) -> bool {
 /// The gate does not begin.
 fn refused(server: &Server, status: &Status) -> anyhow::Error {
     let said = line::plain(status.message());
-    match status.code() {
-        Code::InvalidArgument => Usage(said.into_owned()).into(),
-        Code::Unimplemented => anyhow::anyhow!("`{server}` is not where a gate shows decisions"),
-        _ => anyhow::anyhow!("the gate at `{server}` does not answer: {said}"),
+    let code = status.code();
+    if code == Code::InvalidArgument {
+        Usage(said.into_owned()).into()
+    } else if code == Code::Unimplemented {
+        anyhow::anyhow!("`{server}` is not where a gate shows decisions")
+    } else {
+        anyhow::anyhow!("the gate at `{server}` does not answer: {said}")
     }
 }
 

@@ -5,6 +5,7 @@ use std::{mem::size_of, time::Duration};
 use super::proto;
 use crate::{
     decision::Decision as Decided,
+    identity::jwt::JwtError,
     outcome::{Answer, Reason},
     request::{Address, Port, RequestView},
     telemetry::{
@@ -73,6 +74,7 @@ impl Decision {
             ),
             token_error: verified
                 .and_then(|verified| verified.as_ref().err())
+                .filter(|error| **error != JwtError::Missing)
                 .map_or("", |error| error.as_str()),
             trace: record.trace.map(|trace| trace.trace_id),
             destination: view.map(destination).unwrap_or_default(),

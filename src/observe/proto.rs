@@ -6,6 +6,8 @@ pub use generated::*;
     unused_qualifications,
     clippy::allow_attributes,
     clippy::allow_attributes_without_reason,
+    clippy::as_conversions,
+    clippy::large_enum_variant,
     clippy::pedantic,
     reason = "as the generator writes it"
 )]

@@ -51,7 +51,7 @@ pub(crate) struct Gate {
 impl Gate {
     /// Starts a gate with what `change` makes of the configuration.
     pub(crate) async fn start(change: impl FnOnce(&mut Config)) -> Self {
-        Self::try_start(change).await.unwrap()
+        Box::pin(Self::try_start(change)).await.unwrap()
     }
 
     pub(crate) async fn try_start(change: impl FnOnce(&mut Config)) -> Result<Self, BuildError> {
@@ -66,7 +66,7 @@ impl Gate {
         fs::write(folder.path().join("policy.rego"), POLICY).unwrap();
         let mut files = Files::new(&[]).unwrap();
         files.add_path(folder.path().to_str().unwrap()).unwrap();
-        let running = build(&config, files).await?;
+        let running = Box::pin(build(&config, files)).await?;
         let (stop, stopping) = shutdown::channel();
         let endpoint = endpoint(running.bound().grpc());
         let channel = soon(endpoint.connect()).await.unwrap();
@@ -88,7 +88,7 @@ impl Gate {
 
     /// One check; whether it is let through.
     pub(crate) async fn ask(&mut self, request: CheckRequest) -> bool {
-        let answer = soon(self.checks.check(request)).await.unwrap();
+        let answer = soon(Box::pin(self.checks.check(request))).await.unwrap();
         answer
             .into_inner()
             .status
@@ -147,7 +147,9 @@ impl Watching {
         mut client: ObserverClient<Channel>,
         asked: ObserveRequest,
     ) -> Result<Self, Status> {
-        Ok(Self(soon(client.observe(asked)).await?.into_inner()))
+        Ok(Self(
+            soon(Box::pin(client.observe(asked))).await?.into_inner(),
+        ))
     }
 
     /// The next event; `None` at the end.

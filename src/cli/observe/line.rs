@@ -48,8 +48,8 @@ impl Lines {
     /// Makes room for this one, before the header is shown.
     pub(super) fn fit(&mut self, decision: &Decision) {
         let cells = match self.output {
-            Output::Table => table(decision).map(cell).to_vec(),
-            Output::Wide => wide(decision).map(cell).to_vec(),
+            Output::Table => table(decision).map(|text| cell(&text)).to_vec(),
+            Output::Wide => wide(decision).map(|text| cell(&text)).to_vec(),
             Output::Json => Vec::new(),
         };
         for (width, cell) in self.widths.iter_mut().zip(cells) {
@@ -69,8 +69,8 @@ impl Lines {
 
     pub(super) fn decision(&mut self, decision: &Decision) -> Result<String> {
         Ok(match self.output {
-            Output::Table => self.columns(table(decision).map(cell), Some(decision)),
-            Output::Wide => self.columns(wide(decision).map(cell), Some(decision)),
+            Output::Table => self.columns(table(decision).map(|text| cell(&text)), Some(decision)),
+            Output::Wide => self.columns(wide(decision).map(|text| cell(&text)), Some(decision)),
             Output::Json => json(&Shown::of(decision))?,
         })
     }
@@ -115,7 +115,7 @@ impl Lines {
     }
 }
 
-fn table(decision: &Decision) -> [Cow<'_, str>; 7] {
+fn table(decision: &Decision) -> [Cow<'_, str>; 8] {
     [
         time(decision.time.as_ref()).into(),
         outcome(decision).into(),
@@ -124,11 +124,21 @@ fn table(decision: &Decision) -> [Cow<'_, str>; 7] {
         decision.method.as_str().into(),
         decision.host.as_str().into(),
         decision.path.as_str().into(),
+        start(&decision.message),
     ]
 }
 
+/// As much of a message as fits on a line with the rest.
+fn start(message: &str) -> Cow<'_, str> {
+    let end = message.char_indices().nth(WIDEST).map(|(end, _)| end);
+    match end.and_then(|end| message.get(..end)) {
+        Some(start) => format!("{start}…").into(),
+        None => message.into(),
+    }
+}
+
 fn wide(decision: &Decision) -> [Cow<'_, str>; 14] {
-    let [time, outcome, reason, _, method, host, path] = table(decision);
+    let [time, outcome, reason, _, method, host, path, _] = table(decision);
     [
         time,
         outcome,
@@ -190,11 +200,11 @@ fn microseconds(decision: &Decision) -> Option<u128> {
     Some(took.as_micros())
 }
 
-fn cell(text: Cow<'_, str>) -> String {
+fn cell(text: &str) -> String {
     if text.is_empty() {
         "-".to_owned()
     } else {
-        plain(&text).into_owned()
+        plain(text).into_owned()
     }
 }
 
@@ -301,8 +311,8 @@ fn json(shown: &Shown<'_>) -> Result<String> {
     Ok(line)
 }
 
-const TABLE: [&str; 7] = [
-    "TIME", "OUTCOME", "REASON", "CALLER", "METHOD", "HOST", "PATH",
+const TABLE: [&str; 8] = [
+    "TIME", "OUTCOME", "REASON", "CALLER", "METHOD", "HOST", "PATH", "MESSAGE",
 ];
 const WIDE: [&str; 14] = [
     "TIME",
@@ -323,7 +333,7 @@ const WIDE: [&str; 14] = [
 /// The column that has a colour.
 const OUTCOME: usize = 1;
 /// How wide columns are at first: as times, outcomes, most reasons, and so on.
-const TABLE_WIDTHS: [usize; 7] = [24, 7, 9, 20, 6, 20, 16];
+const TABLE_WIDTHS: [usize; 8] = [24, 7, 9, 20, 6, 20, 24, 7];
 const WIDE_WIDTHS: [usize; 14] = [24, 7, 9, 40, 6, 20, 16, 40, 8, 19, 7, 36, 5, 7];
 /// A wider cell moves those after it, on its own line.
 const WIDEST: usize = 64;

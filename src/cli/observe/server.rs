@@ -15,17 +15,17 @@ use crate::{config::ListenAddr, observe::proto::observer_client::ObserverClient}
 #[derive(Args, Clone, Debug, Default)]
 pub(super) struct TlsArguments {
     /// Use TLS, and trust gates whose certificate is signed by one of these, PEM
-    #[arg(long, value_name = "FILE")]
-    tls_ca: Option<PathBuf>,
+    #[arg(long = "tls-ca", value_name = "FILE")]
+    ca: Option<PathBuf>,
     /// Our certificate chain, PEM
-    #[arg(long, value_name = "FILE", requires_all = ["tls_ca", "tls_key"])]
-    tls_cert: Option<PathBuf>,
+    #[arg(long = "tls-cert", value_name = "FILE", requires_all = ["ca", "key"])]
+    cert: Option<PathBuf>,
     /// Its private key, PEM
-    #[arg(long, value_name = "FILE", requires_all = ["tls_ca", "tls_cert"])]
-    tls_key: Option<PathBuf>,
+    #[arg(long = "tls-key", value_name = "FILE", requires_all = ["ca", "cert"])]
+    key: Option<PathBuf>,
     /// The name in the gate's certificate, when it is not the host of the address
-    #[arg(long, value_name = "NAME", requires = "tls_ca")]
-    tls_server_name: Option<String>,
+    #[arg(long = "tls-server-name", value_name = "NAME", requires = "ca")]
+    server_name: Option<String>,
 }
 
 /// A gate.
@@ -37,7 +37,7 @@ pub(super) struct Server {
 
 #[derive(Clone, Debug)]
 enum Way {
-    Tcp(Endpoint),
+    Tcp(Box<Endpoint>),
     Unix(PathBuf),
 }
 
@@ -53,7 +53,9 @@ impl Server {
         let listens: ListenAddr = address.parse().map_err(usage)?;
         let tls = tls.config()?;
         let way = match (listens, tls) {
-            (ListenAddr::Tcp { host, port }, tls) => Way::Tcp(endpoint(&host, port, tls)?),
+            (ListenAddr::Tcp { host, port }, tls) => {
+                Way::Tcp(Box::new(endpoint(&host, port, tls)?))
+            }
             (ListenAddr::Unix(path), None) => Way::Unix(path),
             (ListenAddr::Unix(_) | ListenAddr::Abstract(_), _) => {
                 let text = format!("decisions are not shown at `{address}`, or not with TLS");
@@ -110,15 +112,15 @@ fn patient(endpoint: Endpoint) -> Endpoint {
 impl TlsArguments {
     /// `None`: without TLS.
     fn config(&self) -> Result<Option<ClientTlsConfig>> {
-        let Some(authorities) = &self.tls_ca else {
+        let Some(authorities) = &self.ca else {
             return Ok(None);
         };
         let mut config =
             ClientTlsConfig::new().ca_certificate(Certificate::from_pem(read(authorities)?));
-        if let (Some(certificate), Some(key)) = (&self.tls_cert, &self.tls_key) {
+        if let (Some(certificate), Some(key)) = (&self.cert, &self.key) {
             config = config.identity(Identity::from_pem(read(certificate)?, read(key)?));
         }
-        if let Some(name) = &self.tls_server_name {
+        if let Some(name) = &self.server_name {
             config = config.domain_name(name);
         }
         Ok(Some(config))

@@ -1,4 +1,8 @@
 //! What is remembered and what is forgotten, what readers find, and who wants to hear of what.
+#![expect(
+    clippy::arithmetic_side_effects,
+    reason = "the numbers of a test are small"
+)]
 
 use proptest::prelude::*;
 

@@ -43,6 +43,16 @@ fn columns_stay_below_their_names_and_grow_with_what_stands_in_them() {
 }
 
 #[test]
+fn a_message_ends_where_the_line_would() {
+    for (length, want) in [(64, 64), (65, 65), (500, 65)] {
+        let message = "é".repeat(length);
+        let shown = start(&message);
+        assert_eq!(shown.chars().count(), want);
+        assert_eq!(shown.ends_with('…'), length > 64);
+    }
+}
+
+#[test]
 fn in_dry_run_the_column_says_what_would_have_been_answered() {
     let mut rehearsed = decision();
     rehearsed.outcome = "allowed".to_owned();
