@@ -6,6 +6,8 @@
 mod consumer;
 pub mod event;
 mod mask;
+#[cfg(test)]
+mod samples;
 
 use std::time::{Duration, Instant};
 
