@@ -17,7 +17,11 @@ fn logged(bytes: &[u8], options: &Options) -> Tree {
     let view = RequestView::parse(bytes).expect("a readable CheckRequest");
     let identity = Identity::of(&view, Xfcc::Ignored);
     let mut json = Json::new(&redactor, 0);
-    logged::write(&mut json, options, &view, &identity, NO_TOKEN);
+    let callers = Callers::default();
+    let token = callers.tokens.present(&view, Clock::System.now()).token;
+    let token = token.as_ref().map(|verified| &verified.document);
+    let token = token.map_err(|error| *error);
+    logged::write(&mut json, options, &view, &identity, token);
     assert!(json.redacted().is_empty());
     serde_json::from_slice(&json.into_bytes()).expect("JSON")
 }

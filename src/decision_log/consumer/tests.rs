@@ -44,7 +44,7 @@ impl Log {
         let metrics = Arc::new(metrics);
         let active = match modules {
             [] => Snapshot::empty(),
-            modules => Snapshot::of(self::active(modules)),
+            modules => Snapshot::of(active(modules)),
         };
         let log = DecisionLog::new(
             options,
