@@ -50,27 +50,27 @@ enum Op {
 
 /// What of an event may be changed; `None` is not there.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Maskable {
+pub(in crate::decision_log) struct Maskable {
     /// `input`.
-    pub input: Option<Value>,
+    pub(super) input: Option<Value>,
     /// `result`.
-    pub result: Option<Value>,
+    pub(super) result: Option<Value>,
     /// `nd_builtin_cache`.
-    pub nd_builtin_cache: Option<Value>,
+    pub(super) nd_builtin_cache: Option<Value>,
 }
 
 /// What was done, in the order of the rules.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Done {
+pub(in crate::decision_log) struct Done {
     /// Paths that were removed.
-    pub erased: Vec<String>,
+    pub(super) erased: Vec<String>,
     /// Paths that were given another value.
-    pub masked: Vec<String>,
+    pub(super) masked: Vec<String>,
 }
 
 impl Maskable {
     /// The parts of an event.
-    pub(super) fn of(event: Value) -> Self {
+    pub(super) fn of(event: &Value) -> Self {
         let part = |key: &str| event.as_object().ok()?.get(&Value::from(key)).cloned();
         Self {
             input: part("input"),
@@ -177,10 +177,11 @@ pub(super) fn apply(rules: &[Rule], event: &mut Maskable) -> Done {
 
 /// The value at a path.
 fn existing<'v>(value: &'v mut Value, path: &[String]) -> Option<&'v mut Value> {
-    path.iter().try_fold(value, child)
+    path.iter()
+        .try_fold(value, |value, segment| child(value, segment))
 }
 
-fn child<'v>(value: &'v mut Value, segment: &String) -> Option<&'v mut Value> {
+fn child<'v>(value: &'v mut Value, segment: &str) -> Option<&'v mut Value> {
     if let Value::Array(_) = value {
         let index = index(segment)?;
         return value.as_array_mut().ok()?.get_mut(index);
