@@ -22,6 +22,8 @@ use serde_json::json;
 mod bundles;
 #[path = "config/discovery.rs"]
 mod discovery;
+#[path = "config/distributed_tracing.rs"]
+mod distributed_tracing;
 #[path = "config/every_key.rs"]
 mod every_key;
 #[path = "config/http_send.rs"]

@@ -85,7 +85,13 @@ fn address(value: &Value) -> Result<Option<String>, Complaint> {
     if authority.is_some() {
         return Ok(Some(address.to_owned()));
     }
-    let complaint = Complaint::new(format!("`{}` is not `host:port`", shown(address)));
+    // What is before an `@` may be a secret.
+    let quoted = if address.contains('@') {
+        "the address".to_owned()
+    } else {
+        format!("`{}`", shown(address))
+    };
+    let complaint = Complaint::new(format!("{quoted} is not `host:port`"));
     Err(complaint.hint("write `collector:4317`; `encryption` says whether with TLS"))
 }
 
