@@ -36,7 +36,7 @@ use crate::{
     clock::Clock,
     input::Value,
     policy::Answer,
-    telemetry::{Metrics, http_send::SendEnded},
+    telemetry::{Metrics, Trace, http_send::SendEnded},
 };
 
 use address::{Guarded, System};
@@ -148,11 +148,24 @@ impl Client {
     /// What Rego calls a built-in error, or what ends the evaluation, in words that name no more of a
     /// URL than its origin.
     pub async fn send(&self, request: &Value, deadline: Instant) -> Answer {
+        self.send_in(None, request, deadline).await
+    }
+
+    /// The same for a check that is of this trace: if that is sampled, whoever is asked is told of it.
+    ///
+    /// # Errors
+    /// As [`Self::send`].
+    pub async fn send_in(
+        &self,
+        trace: Option<&Trace>,
+        request: &Value,
+        deadline: Instant,
+    ) -> Answer {
         let inner = &self.0;
         let began = Instant::now();
         let (result, answer) = match raises(request) {
             Err(error) => (error.result(), Err(error.unanswered())),
-            Ok(raise) => match inner.respond(request, deadline).await {
+            Ok(raise) => match inner.respond(trace, request, deadline).await {
                 Ok((result, document)) => (result, Ok(document)),
                 Err(error) => {
                     inner.tell(&error);

@@ -24,6 +24,8 @@ mod bundles;
 mod decision_logs;
 #[path = "config/discovery.rs"]
 mod discovery;
+#[path = "config/distributed_tracing.rs"]
+mod distributed_tracing;
 #[path = "config/every_key.rs"]
 mod every_key;
 #[path = "config/http_send.rs"]

@@ -37,6 +37,8 @@ mod sharing;
 mod stale;
 #[path = "http_send/tls.rs"]
 mod tls;
+#[path = "http_send/traced.rs"]
+mod traced;
 
 use std::{
     sync::{

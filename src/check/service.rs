@@ -262,7 +262,12 @@ impl Gate {
     async fn send(&self, check: &mut Check, request: Value) -> Result<(), CheckError> {
         let mut waiting = Waiting::new(&self.metrics);
         let deadline = check.budget.deadline();
-        let answer = self.knowledge.sends.send(&request, deadline).await;
+        let trace = check.trace.as_ref();
+        let answer = self
+            .knowledge
+            .sends
+            .send_in(trace, &request, deadline)
+            .await;
         waiting.is_over();
         check.externals.answer(request, answer);
         check.budget.spend(Stage::Policy)

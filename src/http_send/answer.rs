@@ -22,19 +22,26 @@ use super::{
 };
 use crate::{
     input::Value,
-    telemetry::http_send::{RequestRefused, SendResult},
+    telemetry::{
+        Trace,
+        http_send::{RequestRefused, SendResult},
+    },
 };
 
 impl Inner {
     /// The response to a request object, and how it was come by.
     pub(super) async fn respond(
         self: &Arc<Self>,
+        trace: Option<&Trace>,
         request: &Value,
         deadline: Instant,
     ) -> Result<(SendResult, Value), SendError> {
         let target = Target::read(request)?;
         let host = self.hosts.of(&target.origin)?;
-        let request = Request::read(target, self.options.max_request_bytes)?;
+        let mut request = Request::read(target, self.options.max_request_bytes)?;
+        if let Some(parent) = trace.and_then(Trace::traceparent) {
+            request.is_of(parent);
+        }
         if request.caching.is_some() {
             return self.cached(host, request, deadline).await;
         }

@@ -70,6 +70,12 @@ pub(super) fn raises(request: &Value) -> Result<bool, SendError> {
 }
 
 impl Request {
+    /// Names the trace that it is of, unless the policy does.
+    pub(super) fn is_of(&mut self, traceparent: HeaderValue) {
+        let name = HeaderName::from_static("traceparent");
+        self.headers.entry(name).or_insert(traceparent);
+    }
+
     /// Reads what is sent to `target`; its body may have `most` bytes.
     pub(super) fn read(target: Target<'_>, most: usize) -> Result<Self, SendError> {
         let Target {

@@ -6,10 +6,12 @@
 mod export;
 mod parent;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
 
 pub use export::{ExportFailed, ExportGoesOn};
 pub use parent::{Context, Parent};
+
+use crate::digest::hex;
 
 /// The span of one check, and the one it was asked from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +24,17 @@ pub struct Trace {
     pub parent: Option<[u8; 8]>,
     /// Whether spans of it are exported.
     pub sampled: bool,
+}
+
+impl Trace {
+    /// What others are told of it (W3C Trace Context): nothing unless it is sampled.
+    pub fn traceparent(&self) -> Option<HeaderValue> {
+        let (trace_id, span_id) = (hex(&self.trace_id), hex(&self.span_id));
+        let text = self
+            .sampled
+            .then(|| format!("00-{trace_id}-{span_id}-01"))?;
+        HeaderValue::try_from(text).ok()
+    }
 }
 
 /// Begins the traces of checks. By default there are none.

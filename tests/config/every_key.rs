@@ -23,7 +23,9 @@ use portcullis::{
 
 use serde_json::Value;
 
-use super::{bundles, decision_logs, discovery, fixture, jwt, load_file, path, services};
+use super::{
+    bundles, decision_logs, discovery, distributed_tracing, fixture, jwt, load_file, path, services,
+};
 
 #[test]
 fn every_key_arrives_where_it_belongs() {
@@ -45,6 +47,8 @@ fn every_key_arrives_where_it_belongs() {
         config.decision_logs,
         Some(decision_logs::every_key(&config))
     );
+    let traces = config.distributed_tracing.as_ref();
+    assert_eq!(traces, Some(&distributed_tracing::every_key()));
     assert_eq!(config.labels["pod"], "authz-0");
     let kept = config.persistence_directory.as_deref();
     assert_eq!(kept, Some(Path::new("/var/lib/portcullis")));
@@ -54,6 +58,9 @@ fn every_key_arrives_where_it_belongs() {
             "these keys have no effect in this version: \
              `plugins.envoy_ext_authz_grpc.grpc-max-send-msg-size`",
             "`plugins.envoy_ext_authz_grpc.dry-run` is on: every request is let through",
+            "`distributed_tracing.allow_insecure_tls` is on: whoever answers is believed",
+            "`distributed_tracing.batch_span_processor_options.blocking` has no effect: no check waits \
+             for a collector",
             "bundle `authz`: its order (`monotonic`) is forgotten at a restart without `persist`",
         ]
     );
@@ -94,6 +101,7 @@ fn every_key_about_bundles_is_in_the_documentation() {
         &file["discovery"],
         &file["status"],
         &file["decision_logs"],
+        &file["distributed_tracing"],
         &file["portcullis"]["bundles"],
         &file["portcullis"]["decision_logs"],
         &file["portcullis"]["telemetry"],

@@ -25,10 +25,10 @@ fn full_of_secrets() -> Value {
         "status": {"console": true},
         "keys": {"k": {"key": "SECRET", "private_key": "SECRET", "algorithm": "HS256"}},
         "distributed_tracing": {
-            "address": "grpc://SECRET@collector:4317",
+            "type": "grpc",
             "headers": {"authorization": "SECRET"},
-            "batch_span_processor_options": {"password": "SECRET"},
         },
+        "server": {"encoding": {"password": "SECRET", "to": "grpc://SECRET@collector:4317"}},
         "portcullis": {"jwt": {"providers": [
             {
                 "name": "a", "issuer": "a", "algorithms": ["HS256"],
@@ -148,6 +148,8 @@ fn a_secret_is_in_no_problem() {
         "portcullis: {jwt: {providers: [{name: a, issuer: a, jwks: '[SECRET]'}]}}",
         "portcullis: {jwt: {providers: [{name: a, issuer: a, jwks: SECRET}]}}",
         "services: {a: {credentials: {bearer: {token: !t SECRET}}}}",
+        "distributed_tracing: {type: grpc, address: 'u:SECRET@collector:4317'}",
+        "distributed_tracing: {type: grpc, headers: {x-key: \"SECRET\\n\"}}",
         "services: {a: {credentials: {bearer: {token: \"SECRET\n}}",
     ] {
         let problems = yaml(text).expect_err(text);
