@@ -69,7 +69,7 @@ fn options(told: &Told<'_>, logs: &DecisionLogs) -> event::Options {
 fn redaction(config: &Config, logs: &DecisionLogs) -> credentials::Options {
     let mut headers = logs.redact.headers.clone();
     let mut parameters = logs.redact.parameters.clone();
-    let providers = config.portcullis.jwt.verifier.providers().iter();
+    let providers = config.portcullis.jwt.verifier.providers.iter();
     for location in providers.flat_map(|provider| &provider.locations) {
         match location {
             Location::Header { name, .. } => headers.push(name.to_string()),
