@@ -103,6 +103,7 @@ pub async fn build(config: &Config, files: Files) -> Result<Running, BuildError>
     let callers = Arc::new(callers(config));
     let keys = follow_keys(config, &callers.tokens, &ready, &metrics, clock);
     let app = App::start(config, views, Arc::clone(&metrics)).await?;
+    let labels = status::labels(&config.labels, &id);
     let keeper = Keeper {
         config: config.clone(),
         publisher: Arc::clone(&publisher),
@@ -129,7 +130,14 @@ pub async fn build(config: &Config, files: Files) -> Result<Running, BuildError>
         callers,
         sends: http_send::Client::new(sends, clock, Arc::clone(&metrics)),
     };
-    let (recorder, recording) = told::start(config, &metrics).map_err(BuildError::Recorder)?;
+    let about = told::About {
+        config,
+        input: input_options(config)?,
+        labels,
+        active: publisher.active(),
+        metrics: &metrics,
+    };
+    let (recorder, recording) = told::start(about).map_err(BuildError::Recorder)?;
     let telemetry = Telemetry { metrics, recorder };
     let service = CheckService::new(knowledge, check_options(config), telemetry, clock);
     let bound = app.listen(service).await?;
@@ -302,6 +310,10 @@ fn descriptors(path: &Path) -> Result<DescriptorPool, DescriptorError> {
 
 fn metrics(config: &Config) -> Metrics {
     let metrics = Metrics::new(performance_buckets(config));
+    let metrics = match &config.decision_logs {
+        Some(logs) => metrics.with_decision_log(&told::sinks(logs)),
+        None => metrics,
+    };
     if config
         .status
         .as_ref()
