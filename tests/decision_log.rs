@@ -17,5 +17,7 @@ mod logs;
 mod requests;
 #[path = "decision_log/service.rs"]
 mod service;
+#[path = "decision_log/spill.rs"]
+mod spill;
 #[path = "decision_log/unread.rs"]
 mod unread;
