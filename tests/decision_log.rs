@@ -12,6 +12,8 @@
 mod gate;
 #[path = "support/logs.rs"]
 mod logs;
+#[path = "decision_log/posting.rs"]
+mod posting;
 #[path = "line/requests.rs"]
 #[expect(dead_code, reason = "other tests use the rest")]
 mod requests;
