@@ -158,10 +158,10 @@ fn main() {
     let mut criterion = Criterion::default().configure_from_args();
     let mut group = criterion.benchmark_group("record");
     for case in &cases {
-        group.bench_function(format!("{} x 1000", case.name), |bencher| {
+        group.bench_function(format!("{} x 10000", case.name), |bencher| {
             bencher.iter_batched_ref(
                 || (metrics(), stages()),
-                |(metrics, stages)| case.record_all(1000, metrics, stages),
+                |(metrics, stages)| case.record_all(10_000, metrics, stages),
                 BatchSize::SmallInput,
             );
         });

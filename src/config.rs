@@ -19,6 +19,7 @@ mod http2;
 mod http_send;
 mod jwt;
 mod keys;
+mod observe;
 mod opa;
 mod otlp;
 mod overrides;
@@ -43,6 +44,7 @@ use std::{
 
 use serde_json::{Map, Value};
 
+pub(crate) use self::value::parse_duration;
 pub use self::{
     address::{InvalidAddress, ListenAddr},
     bundles::{Bundles, LimitWishes, Wishes},
@@ -51,6 +53,7 @@ pub use self::{
     environment::Environment,
     http2::Http2,
     jwt::Jwt,
+    observe::{Observe, ObserveAddr},
     plugin::Plugin,
     portcullis::{
         Admin, Admission, EvaluationLimits, Identity, Isolation, Log, Portcullis, ProcessMemory,
@@ -371,6 +374,18 @@ fn check_addresses(report: &Report, plugin: &Plugin, portcullis: &Portcullis) {
     if checks == admin && !checks.is_chosen_by_the_system() {
         let complaint = Complaint::new(format!("`{admin}` is where checks are answered"));
         report.add("portcullis.admin.addr", complaint);
+    }
+    let ObserveAddr::At(observe) = &portcullis.observe.addr else {
+        return;
+    };
+    for (taken, by) in [
+        (checks, "checks are answered"),
+        (admin, "the admin port is"),
+    ] {
+        if observe == taken && !observe.is_chosen_by_the_system() {
+            let complaint = Complaint::new(format!("`{observe}` is where {by}"));
+            report.add("portcullis.observe.addr", complaint);
+        }
     }
 }
 

@@ -65,6 +65,8 @@ pub mod traces;
 
 pub mod decision_log;
 
+pub mod observe;
+
 pub mod config;
 
 pub mod admin;

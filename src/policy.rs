@@ -5,6 +5,7 @@
 //! found here and never at request time.
 
 pub mod bundle;
+pub mod explain;
 pub mod testing;
 
 mod builtins;
@@ -15,7 +16,6 @@ mod depth;
 mod diagnostic;
 mod document;
 mod entrypoint;
-mod explain;
 mod externals;
 mod index;
 mod load;
@@ -213,7 +213,6 @@ impl Policy {
 
     /// Compiles files and bundles together into one policy; as [`load`](Self::load).
     pub fn load_set(set: &PolicySet<'_>, options: &LoadOptions) -> Result<Self, LoadError> {
-        let collected = load::collect(set, options);
         let load::Collected {
             modules,
             data,
@@ -221,7 +220,7 @@ impl Policy {
             revision,
             revisions,
             mut problems,
-        } = collected;
+        } = load::collect(set, options);
         let mut prepared = check::Prepared {
             parsed: modules::parse(modules, &mut problems),
             data,
@@ -257,9 +256,8 @@ impl Policy {
         let sources = parsed.sources.clone();
         let runner = run::Runner::new(parsed, &data, &target, options, &mut because)
             .map_err(|problem| LoadError(vec![problem]))?;
-        for reason in &mut because {
-            reason.show_in(&sources);
-        }
+        let reasons = because.iter_mut();
+        reasons.for_each(|reason| reason.show_in(&sources));
         let provenance = Provenance {
             revision,
             bundles: revisions,
@@ -274,7 +272,7 @@ impl Policy {
             patterns,
             runner,
             rules: query::Rules::default(),
-            deciders: explain::Deciders::new(target.path().map(<[String]>::to_vec)),
+            deciders: explain::Deciders::of(&target),
         })
     }
 
@@ -329,7 +327,7 @@ impl Policy {
             patterns: self.patterns.clone(),
             runner,
             rules: query::Rules::default(),
-            deciders: explain::Deciders::new(self.deciders.entrypoint().map(<[String]>::to_vec)),
+            deciders: self.deciders.again(),
         }
     }
 

@@ -46,7 +46,8 @@ pub use jwks::{
     KeysRestored,
 };
 pub use lifecycle::{
-    PolicyActivated, PolicyRejected, ServerDraining, ServerStarted, ServerStopped,
+    ObserverNotStarted, ObserverStarted, PolicyActivated, PolicyRejected, ServerDraining,
+    ServerStarted, ServerStopped,
 };
 pub use metrics::{InFlight, Metrics};
 pub use record::{Record, Recorded, RecordedToken};

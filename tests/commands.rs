@@ -11,6 +11,8 @@ mod authors;
 mod configured;
 #[path = "commands/example.rs"]
 mod example;
+#[path = "commands/explain.rs"]
+mod explain;
 #[path = "support/keys.rs"]
 #[expect(dead_code, reason = "other tests use the rest")]
 mod keys;

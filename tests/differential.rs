@@ -22,6 +22,8 @@ mod builtins;
 mod bundles;
 #[path = "differential/generate.rs"]
 mod generate;
+#[path = "differential/masks.rs"]
+mod masks;
 #[path = "differential/opa.rs"]
 mod opa;
 #[path = "differential/tables.rs"]
@@ -400,6 +402,12 @@ fn replaced_built_ins_fail_above_their_caps_whichever_evaluator_runs_them() {
 #[ignore = "needs PORTCULLIS_OPA"]
 fn replaced_built_ins_mean_what_they_mean_to_opa() {
     opa::compare_builtins();
+}
+
+#[test]
+#[ignore = "needs PORTCULLIS_OPA"]
+fn masks_leave_of_an_event_what_opa_leaves() {
+    masks::compare();
 }
 
 #[test]

@@ -8,6 +8,8 @@
     reason = "a test fails by panicking"
 )]
 
+#[path = "input/logged.rs"]
+mod logged;
 #[path = "input/requests.rs"]
 mod requests;
 #[path = "input/wire_types.rs"]

@@ -14,7 +14,8 @@ use uuid::Uuid;
 use super::{
     App, Bound, StartError, Stopped,
     discovery::{Keeper, Kept},
-    memory,
+    listen, memory,
+    observe::{self, Observing},
     told::{self, Told},
 };
 use crate::{
@@ -35,7 +36,10 @@ use crate::{
         watch::watch,
     },
     status,
-    telemetry::{Metrics, Telemetry, recorder::Recording},
+    telemetry::{
+        Metrics, Telemetry,
+        recorder::{Consumer, Interest, Recording},
+    },
     version,
 };
 
@@ -84,6 +88,7 @@ pub enum DescriptorError {
 pub struct Running {
     bound: Bound,
     recording: Recording,
+    observing: Option<Observing>,
     _keys: Vec<AbortOnDropHandle<()>>,
     _bundles: Kept,
     _watch: Option<AbortOnDropHandle<()>>,
@@ -131,14 +136,17 @@ pub async fn build(config: &Config, files: Files) -> Result<Running, BuildError>
         callers,
         sends: http_send::Client::new(sends, clock, Arc::clone(&metrics)),
     };
-    let (recorder, recording) = told::start(&Told {
+    let interest = Interest::default();
+    let (ring, observing) = open_observer(config, &interest, &metrics).await?;
+    let told = Told {
         config,
         id: &instance,
         input: &input_options(config)?,
         active: &knowledge.active,
         metrics: &metrics,
-    })
-    .map_err(BuildError::Recorder)?;
+        interest,
+    };
+    let (recorder, recording) = told::start(&told, ring).map_err(BuildError::Recorder)?;
     let telemetry = Telemetry {
         metrics,
         recorder,
@@ -149,6 +157,7 @@ pub async fn build(config: &Config, files: Files) -> Result<Running, BuildError>
     Ok(Running {
         bound,
         recording,
+        observing,
         _keys: keys,
         _bundles: bundles,
         _watch: watch,
@@ -161,10 +170,18 @@ impl Running {
         &self.bound
     }
 
+    /// Where decisions are shown, if they are.
+    pub fn observe(&self) -> Option<&listen::Bound> {
+        self.observing.as_ref().map(Observing::bound)
+    }
+
     /// Serves until a stop is asked for, drains, and has everything told that was decided.
     pub async fn run(self, stop: shutdown::Watch) -> Stopped {
         let stopped = self.bound.run(stop).await;
         told::finish(self.recording).await;
+        if let Some(observing) = self.observing {
+            observing.finish().await;
+        }
         stopped
     }
 }
@@ -221,6 +238,16 @@ fn has_files(config: &Config, files: &Files) -> bool {
 /// Whether policy comes, or may come, from bundles.
 fn has_bundles(config: &Config) -> bool {
     !config.bundles.is_empty() || config.discovery.is_some()
+}
+
+/// The port that shows decisions, and the consumer behind it, if they are to be shown.
+async fn open_observer(
+    config: &Config,
+    interest: &Interest,
+    metrics: &Metrics,
+) -> Result<(Option<Box<dyn Consumer>>, Option<Observing>), StartError> {
+    let opened = observe::open(config, interest, metrics).await?;
+    Ok(opened.unzip())
 }
 
 /// Keeps the keys of every provider fresh, from now on.
@@ -314,7 +341,8 @@ fn descriptors(path: &Path) -> Result<DescriptorPool, DescriptorError> {
 }
 
 fn metrics(config: &Config) -> Metrics {
-    let mut metrics = Metrics::new(performance_buckets(config));
+    let mut metrics =
+        Metrics::new(performance_buckets(config)).with_budget(config.portcullis.budget);
     if let Some(logs) = &config.decision_logs {
         metrics = metrics.with_decision_log(&logs.sinks());
     }

@@ -31,34 +31,42 @@ pub(super) struct Told<'a> {
     /// The policy, for what it says of records.
     pub(super) active: &'a Snapshot<Active>,
     pub(super) metrics: &'a Arc<Metrics>,
+    /// What all of them want to hear of.
+    pub(super) interest: Interest,
 }
 
-/// Starts the recorder with everybody who wants to be told.
-pub(super) fn start(told: &Told<'_>) -> io::Result<(Recorder, Recording)> {
+/// Starts the recorder with everybody who wants to be told; `first` are those that others have made.
+pub(super) fn start(
+    told: &Told<'_>,
+    first: impl IntoIterator<Item = Box<dyn Consumer>>,
+) -> io::Result<(Recorder, Recording)> {
     let (config, metrics) = (told.config, told.metrics);
-    let interest = Interest::default();
-    let mut consumers: Vec<Box<dyn Consumer>> = vec![Box::new(ProcessLog::new(&interest))];
+    let mut consumers: Vec<Box<dyn Consumer>> = first.into_iter().collect();
+    consumers.push(Box::new(ProcessLog::new(&told.interest)));
     if let Some(traces) = &config.distributed_tracing {
         let (collector, on_error) = (traces.collector.clone(), config.portcullis.on_error);
         let spans = Spans::start(collector.of_instance(told.id), on_error, metrics);
         consumers.push(Box::new(spans));
     }
-    if let Some(log) = log::start(told, &interest)? {
+    if let Some(log) = log::start(told)? {
         consumers.push(Box::new(log));
     }
     Recorder::start(
         config.portcullis.telemetry.queue,
-        interest,
+        told.interest.clone(),
         config.portcullis.identity.xfcc,
         consumers,
         Arc::clone(metrics),
     )
 }
 
-/// Which traces the checks are of.
+/// Which traces the checks are of: where they have no spans, those of their callers are still logged.
 pub(super) fn tracing(config: &Config) -> Tracing {
-    let traces = config.distributed_tracing.as_ref();
-    traces.map_or_else(Tracing::default, |traces| Tracing::spans(traces.ratio))
+    match (&config.distributed_tracing, &config.decision_logs) {
+        (Some(traces), _) => Tracing::spans(traces.ratio),
+        (None, Some(_)) => Tracing::CALLERS,
+        (None, None) => Tracing::default(),
+    }
 }
 
 /// Has everything told that waits, for some seconds at most where that depends on others.

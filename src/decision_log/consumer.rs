@@ -211,9 +211,9 @@ impl Asked {
         })?;
         if let (Some(path), true) = (&self.drop, self.drops) {
             let answer = ask(active, path, &event);
-            match answer.map_err(|e| lost(Cause::DropFailed)(e.into()))? {
-                Some(Value::Bool(true)) => return Err(Left::Skipped(Skip::DropDecision)),
-                Some(_) | None => {}
+            let answer = answer.map_err(|e| lost(Cause::DropFailed)(e.into()))?;
+            if answer == Some(Value::Bool(true)) {
+                return Err(Left::Skipped(Skip::DropDecision));
             }
         }
         if let (Some(path), true) = (&self.mask, self.masks) {
@@ -222,7 +222,7 @@ impl Asked {
             let rules = answer.as_ref().map(Rule::list).transpose();
             let rules = rules.map_err(|e| lost(Cause::MaskFailed)(e.into()))?;
             let rules = rules.unwrap_or_default();
-            let mut maskable = Maskable::of(event);
+            let mut maskable = Maskable::of(&event);
             let done = mask::apply(&rules, &mut maskable);
             if done != mask::Done::default() {
                 draft.replace(&maskable, &done);

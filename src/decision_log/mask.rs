@@ -70,7 +70,7 @@ pub(in crate::decision_log) struct Done {
 
 impl Maskable {
     /// The parts of an event.
-    pub(super) fn of(event: Value) -> Self {
+    pub(super) fn of(event: &Value) -> Self {
         let part = |key: &str| event.as_object().ok()?.get(&Value::from(key)).cloned();
         Self {
             input: part("input"),
@@ -177,10 +177,11 @@ pub(super) fn apply(rules: &[Rule], event: &mut Maskable) -> Done {
 
 /// The value at a path.
 fn existing<'v>(value: &'v mut Value, path: &[String]) -> Option<&'v mut Value> {
-    path.iter().try_fold(value, child)
+    path.iter()
+        .try_fold(value, |value, segment| child(value, segment))
 }
 
-fn child<'v>(value: &'v mut Value, segment: &String) -> Option<&'v mut Value> {
+fn child<'v>(value: &'v mut Value, segment: &str) -> Option<&'v mut Value> {
     if let Value::Array(_) = value {
         let index = index(segment)?;
         return value.as_array_mut().ok()?.get_mut(index);

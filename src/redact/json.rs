@@ -106,7 +106,7 @@ impl<'r> Json<'r> {
     /// A text from outside.
     pub fn text(&mut self, text: &str) {
         let shown = if self.hiding > 0 && !text.is_empty() {
-            Some(self.redactor.hash(text.as_bytes()))
+            Some(self.redactor.credentials(text))
         } else {
             self.redactor.text(text)
         };

@@ -14,6 +14,7 @@ mod grpc;
 mod histogram;
 mod http_send;
 mod jwks;
+mod moment;
 mod observe;
 mod own;
 mod performance;
@@ -184,6 +185,19 @@ impl Metrics {
     /// What is told of traces.
     pub fn spans(&self) -> &Spans {
         &self.spans
+    }
+
+    /// The same with `portcullis.budget`, which alerts compare durations with.
+    #[must_use]
+    pub fn with_budget(mut self, budget: Duration) -> Self {
+        let ours = self.registry.sub_registry_with_prefix("portcullis");
+        let seconds: Gauge<f64, AtomicU64> = registered(
+            ours,
+            "budget_seconds",
+            "The longest time that a check may take, as configured",
+        );
+        seconds.set(budget.as_secs_f64());
+        self
     }
 
     /// Counts one more check in flight; `None` where there are `limit` already.

@@ -14,11 +14,11 @@ use crate::{
     identity::jwt::Location,
     redact::{Secret, credentials},
     status,
-    telemetry::{Metrics, recorder::Interest},
+    telemetry::Metrics,
 };
 
 /// The log; `None`: nobody gets records. Within a runtime, on which sinks send.
-pub(super) fn start(told: &Told<'_>, interest: &Interest) -> io::Result<Option<DecisionLog>> {
+pub(super) fn start(told: &Told<'_>) -> io::Result<Option<DecisionLog>> {
     let Some(logs) = &told.config.decision_logs else {
         return Ok(None);
     };
@@ -26,7 +26,11 @@ pub(super) fn start(told: &Told<'_>, interest: &Interest) -> io::Result<Option<D
     let (active, metrics) = (told.active.clone(), Arc::clone(told.metrics));
     let options = options(told, logs);
     Ok(Some(DecisionLog::new(
-        options, sinks, active, metrics, interest,
+        options,
+        sinks,
+        active,
+        metrics,
+        &told.interest,
     )))
 }
 

@@ -50,6 +50,6 @@ fn write_call(json: &mut Json<'_>, (arguments, value): (&[Value], &Value)) {
     }
     let key = key.into_bytes();
     json.field(&String::from_utf8_lossy(&key), |json| {
-        write_value(json, value)
+        write_value(json, value);
     });
 }

@@ -5,7 +5,9 @@
 //! that is nothing but its verdict is a boolean.
 
 use crate::{
-    decision::{AppendAction, Decision, Denial, Header, HttpStatus, Json as Metadata, Permit},
+    decision::{
+        AppendAction, Decision, Denial, Header, HeaderName, HttpStatus, Json as Metadata, Permit,
+    },
     redact::json::Json,
 };
 
@@ -43,7 +45,7 @@ fn write_permit(json: &mut Json<'_>, decision: &Decision, permit: &Permit) {
     write_texts(
         json,
         "request_headers_to_remove",
-        removed.map(|name| name.as_str()),
+        removed.map(HeaderName::as_str),
     );
     write_headers(json, "response_headers_to_add", permit.response_headers());
 }

@@ -14,7 +14,7 @@ const EVENT: &str = r#"{
 /// Input, result and what was done.
 fn masked(rules: &str) -> (String, String, Vec<String>, Vec<String>) {
     let rules = Rule::list(&json(rules)).unwrap();
-    let mut event = Maskable::of(json(EVENT));
+    let mut event = Maskable::of(&json(EVENT));
     let Done { erased, masked } = apply(&rules, &mut event);
     let text = |value: Option<Value>| value.map_or("-".to_owned(), |v| v.to_string());
     (text(event.input), text(event.result), erased, masked)

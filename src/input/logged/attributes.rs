@@ -1,5 +1,7 @@
 //! `attributes`, its peers and its metadata.
 
+use std::sync::LazyLock;
+
 use super::{http, value};
 use crate::{
     identity::Identity,
@@ -184,11 +186,28 @@ fn write_metadata(
         json.raw_field(key, "{}");
         return;
     }
-    let plan = MetadataPlan::logged(encoding, token.is_some());
+    let plan = plan(encoding, token.is_some());
     let document = token.and_then(Result::ok);
     if let Ok(built) = plan.build(metadata, document) {
         json.field(key, |json| value::write_metadata(json, &built));
     }
+}
+
+/// The plan for metadata, with claims or without; each is made once.
+fn plan(encoding: Encoding, claims: bool) -> &'static MetadataPlan {
+    static REFERENCE: [LazyLock<MetadataPlan>; 2] = [
+        LazyLock::new(|| MetadataPlan::logged(Encoding::Reference, false)),
+        LazyLock::new(|| MetadataPlan::logged(Encoding::Reference, true)),
+    ];
+    static PROTO_JSON: [LazyLock<MetadataPlan>; 2] = [
+        LazyLock::new(|| MetadataPlan::logged(Encoding::ProtoJson, false)),
+        LazyLock::new(|| MetadataPlan::logged(Encoding::ProtoJson, true)),
+    ];
+    let [without, with] = match encoding {
+        Encoding::Reference => &REFERENCE,
+        Encoding::ProtoJson => &PROTO_JSON,
+    };
+    if claims { with } else { without }
 }
 
 /// The entries of a map, sorted; of equal keys the last counts.

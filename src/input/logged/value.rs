@@ -70,7 +70,7 @@ fn write_any(json: &mut Json<'_>, name: &str, any: &Value) {
                 let shown = text.and_then(|text| hidden_bytes(json.redactor(), text));
                 match shown {
                     Some(shown) => {
-                        json.field(&text_of_key(key), |json| json.shown("", Some(shown)))
+                        json.field(&text_of_key(key), |json| json.shown("", Some(shown)));
                     }
                     None => write_field(json, &text_of_key(key), value, Names::Count),
                 }

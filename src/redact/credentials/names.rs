@@ -15,8 +15,8 @@ impl Names {
         let mut names: Vec<Box<[u8]>> = known
             .chain(more)
             .filter_map(|name| Plain::of(name).map(|plain| plain.bytes().into()))
-            .filter(|name: &Box<[u8]>| !name.is_empty())
             .collect();
+        names.retain(|name| !name.is_empty());
         names.sort_unstable();
         names.dedup();
         Self(names)

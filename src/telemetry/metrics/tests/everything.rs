@@ -17,7 +17,8 @@ use crate::telemetry::{
 pub(super) fn everything() -> BTreeMap<String, Family> {
     let metrics = Metrics::new(Some(&PERFORMANCE_BUCKETS))
         .with_status_of_opa()
-        .with_decision_log(&Sink::ALL);
+        .with_decision_log(&Sink::ALL)
+        .with_budget(Duration::from_millis(100));
     bundles(&metrics);
     metrics.http_send.expect("idp.example");
     metrics.jwks.expect("main");
