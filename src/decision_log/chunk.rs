@@ -316,3 +316,6 @@ const MOST_RAW: usize = 64 << 20;
 const LEAST_TARGET: usize = 1024;
 /// More is in no chunk: the records, and one that is as large as a request may be and its answer.
 const MOST_UNPACKED: u64 = 1 << 30;
+
+#[cfg(test)]
+mod tests;

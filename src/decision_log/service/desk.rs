@@ -48,6 +48,8 @@ pub(super) struct Desk {
     /// In a row.
     failures: u32,
     hurried: bool,
+    /// The smallest chunk that the service found too large.
+    too_large: usize,
 }
 
 /// The chunk that is on its way.
@@ -97,6 +99,7 @@ impl Desk {
             rest: now,
             failures: 0,
             hurried: false,
+            too_large: usize::MAX,
         }
     }
 
@@ -176,6 +179,10 @@ impl Desk {
         }
         .emit(&self.metrics);
         if error.is_too_large() {
+            if chunk.records > 1 {
+                self.too_large = self.too_large.min(chunk.bytes.len());
+                self.packer.refused(chunk.bytes.len());
+            }
             self.reduce(&chunk);
             return;
         }
@@ -187,7 +194,6 @@ impl Desk {
 
     /// The service finds the chunk too large: it gets less at a time.
     fn reduce(&mut self, chunk: &Chunk) {
-        self.packer.refused(chunk.bytes.len());
         let lost = match chunk.reduce() {
             Ok(Less::Halves(first, second)) => {
                 return self.shelf.replace(&chunk.place, [first, second]);
@@ -296,24 +302,32 @@ impl Desk {
 
     /// Begins a round if it is time, and has the next chunk posted.
     fn send(&mut self, closing: Option<Instant>) {
-        if self.current.is_some() {
-            return;
-        }
         let now = Instant::now();
-        if self.round.is_none() {
-            self.begin(now, closing.is_some());
-            self.pack_for_round();
-        }
-        let Some(round) = self.round.filter(|_| now >= self.rest) else {
-            return;
-        };
-        let Some(chunk) = self.shelf.next(round.until) else {
-            if round.records == 0 {
-                self.round = None;
-                self.due = later(now, self.delay());
+        while self.current.is_none() {
+            if self.round.is_none() {
+                self.begin(now, closing.is_some());
+                self.pack_for_round();
             }
-            return;
-        };
+            let Some(round) = self.round.filter(|_| now >= self.rest) else {
+                return;
+            };
+            match self.shelf.next(round.until) {
+                Some(chunk) if self.is_known_to_be_too_large(&chunk) => self.reduce(&chunk),
+                Some(chunk) => self.post(chunk, closing, now),
+                None if round.records == 0 => {
+                    self.round = None;
+                    self.due = later(now, self.delay());
+                    if !self.has_full_chunk() {
+                        return;
+                    }
+                }
+                // They are packed next.
+                None => return,
+            }
+        }
+    }
+
+    fn post(&mut self, chunk: Chunk, closing: Option<Instant>, now: Instant) {
         let left = closing.map(|deadline| deadline.saturating_duration_since(now));
         let longest = left.map_or(LONGEST, |left| left.min(LONGEST));
         let inbox = Arc::clone(&self.inbox);
@@ -321,13 +335,14 @@ impl Desk {
         self.current = Some(Current { chunk, _task: task });
     }
 
+    /// Whether the service did not take so much before, and there is something to be done about it.
+    fn is_known_to_be_too_large(&self, chunk: &Chunk) -> bool {
+        chunk.records > 1 && chunk.bytes.len() >= self.too_large
+    }
+
     fn begin(&mut self, now: Instant, closing: bool) {
         let flush = closing || now >= self.due;
-        let full = match self.limit {
-            Limit::Bytes(_) => self.shelf.is_ready(),
-            Limit::Records(_) => self.inbox.level().bytes >= self.packer.soft(),
-        };
-        if !flush && !(self.trigger == Trigger::Immediate && full) {
+        if !(flush || self.has_full_chunk()) {
             return;
         }
         if flush {
@@ -343,6 +358,15 @@ impl Desk {
             },
             flush,
         });
+    }
+
+    /// Whether there is something to be posted before the pause is over.
+    fn has_full_chunk(&self) -> bool {
+        let full = match self.limit {
+            Limit::Bytes(_) => self.shelf.is_ready(),
+            Limit::Records(_) => self.inbox.level().bytes >= self.packer.soft(),
+        };
+        self.trigger == Trigger::Immediate && full
     }
 
     /// Whether the end has come: there is nothing more to do, or nothing more that would help.
