@@ -9,6 +9,7 @@ SHELL := bash
 ENVOY_VERSION := 1.40.0
 OPA_VERSION := v1.22.2
 DENY_VERSION := 0.20.2
+PROMTOOL_VERSION := v0.316.0
 
 CARGO ?= cargo
 PYTHON ?= python3
@@ -20,6 +21,7 @@ PIP := $(VENV)/bin/python -m pip install --quiet --require-virtualenv --disable-
 OPA ?= $(or $(shell command -v opa),$(TOOLS)/opa-$(OPA_VERSION)/opa)
 ENVOY_STAMP := $(TOOLS)/envoy-$(ENVOY_VERSION).stamp
 DENY := $(TOOLS)/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
+PROMTOOL ?= $(or $(shell command -v promtool),$(TOOLS)/promtool-$(PROMTOOL_VERSION)/promtool)
 
 # The published skeleton stays as it was published, so `opa fmt` does not see it.
 VERBATIM := policies/published_skeleton/published_skeleton.rego
@@ -27,7 +29,7 @@ REGO := $(filter-out $(VERBATIM),$(wildcard policies/*/*.rego))
 PATTERNS := $(filter-out policies/quickstart,$(patsubst %/,%,$(wildcard policies/*/)))
 QUICKSTART := $(addprefix policies/,$(shell cat policies/quickstart/files.txt))
 
-.PHONY: help build test envoy fmt lint doc policies opa-diff deny bench ci
+.PHONY: help build test envoy fmt lint doc policies alerts opa-diff deny bench ci
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,6 +64,10 @@ policies: $(OPA) ## Check and test the policy library with OPA
 	@"$(OPA)" check --strict $(filter %.rego,$(QUICKSTART)) policies/quickstart
 	@"$(OPA)" test $(QUICKSTART) policies/quickstart/quickstart_test.rego
 
+alerts: $(PROMTOOL) ## Check and test the alert rules
+	"$(PROMTOOL)" check rules --lint=all --lint-fatal charts/portcullis/files/alerts.yaml
+	"$(PROMTOOL)" test rules charts/portcullis/files/alerts_test.yaml
+
 opa-diff: $(OPA) ## Compare our evaluation with OPA's
 	PORTCULLIS_OPA="$(OPA)" $(CARGO) test --locked --all-features --test differential --test http_send --test commands --test registry --test services -- --ignored
 
@@ -85,6 +91,10 @@ $(ENVOY_STAMP): | $(VENV)/bin/python
 
 $(TOOLS)/opa-$(OPA_VERSION)/opa:
 	GOBIN="$(@D)" CGO_ENABLED=0 go install -trimpath github.com/open-policy-agent/opa@$(OPA_VERSION)
+
+# Without the service discoveries that have a tag; it takes three minutes.
+$(TOOLS)/promtool-$(PROMTOOL_VERSION)/promtool:
+	GOBIN="$(@D)" CGO_ENABLED=0 go install -trimpath -tags remove_all_sd github.com/prometheus/prometheus/cmd/promtool@$(PROMTOOL_VERSION)
 
 # The prebuilt one where there is one for this platform; building it takes minutes.
 $(DENY): | $(VENV)/bin/python

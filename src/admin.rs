@@ -4,6 +4,7 @@
 //! of a check. `/config` shows what it is given, so that redaction has one place.
 
 mod answers;
+mod scrape;
 
 use std::{collections::BTreeMap, fmt, io, pin::pin, sync::Arc, time::Duration};
 
@@ -27,7 +28,7 @@ pub struct Views {
     pub ready: Ready,
     /// `/health`.
     pub health: Arc<dyn Fn() -> Health + Send + Sync>,
-    /// `/metrics`, as OpenMetrics text.
+    /// `/metrics`, as OpenMetrics text, whatever the scraper is given.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
     /// `/policy`.
     pub policy: Arc<dyn Fn() -> serde_json::Value + Send + Sync>,

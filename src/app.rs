@@ -7,6 +7,7 @@
 pub mod build;
 pub mod discovery;
 pub mod listen;
+pub mod observe;
 pub mod raw;
 pub mod tls;
 
@@ -52,6 +53,9 @@ pub enum StartError {
     /// The certificate of the gRPC port.
     #[error("TLS on the gRPC port cannot be set up")]
     Tls(#[from] FilesError),
+    /// The port that shows decisions.
+    #[error("the port that shows decisions cannot be opened")]
+    Observe(#[from] observe::OpenError),
     /// The embedded descriptors of reflection.
     #[error("reflection cannot be set up")]
     Reflection(#[from] tonic_reflection::server::Error),

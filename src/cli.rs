@@ -11,8 +11,10 @@ mod build;
 mod check_config;
 mod decide;
 mod demo;
+mod explain;
 mod inspect;
 mod load;
+mod observe;
 mod pull;
 mod push;
 mod registry;
@@ -47,7 +49,9 @@ pub fn main() -> ExitCode {
         Command::CheckConfig(check) => check_config::run(&check),
         Command::Decide(decide) => decide::run(&decide),
         Command::Demo(demo) => demo::run(&demo),
+        Command::Explain(explain) => explain::run(&explain),
         Command::Inspect(inspect) => inspect::run(&inspect),
+        Command::Observe(observe) => observe::run(&observe),
         Command::Sign(sign) => sign::run(&sign),
         Command::Test(test) => test::run(&test),
         Command::Verify(verify) => verify::run(&verify),
@@ -81,8 +85,12 @@ enum Command {
     Decide(decide::Decide),
     /// Serve the quick-start policy, play captured requests at it and show the answers
     Demo(demo::Demo),
+    /// Tell why a decision log record or a saved CheckRequest was allowed or denied
+    Explain(explain::Explain),
     /// Show what a policy is made of: packages, rules, evaluator, what of the input it reads
     Inspect(inspect::Inspect),
+    /// Show the decisions of a running gate, those just made and those to come
+    Observe(observe::Observe),
     /// Sign a bundle
     Sign(sign::Sign),
     /// Run the tests that come with a policy

@@ -11,6 +11,7 @@ mod address;
 mod bundles;
 mod decision_logs;
 mod discovery;
+mod distributed_tracing;
 mod document;
 mod environment;
 mod file;
@@ -18,7 +19,9 @@ mod http2;
 mod http_send;
 mod jwt;
 mod keys;
+mod observe;
 mod opa;
+mod otlp;
 mod overrides;
 mod plugin;
 mod portcullis;
@@ -41,6 +44,7 @@ use std::{
 
 use serde_json::{Map, Value};
 
+pub(crate) use self::value::parse_duration;
 pub use self::{
     address::{InvalidAddress, ListenAddr},
     bundles::{Bundles, LimitWishes, Wishes},
@@ -49,6 +53,7 @@ pub use self::{
     environment::Environment,
     http2::Http2,
     jwt::Jwt,
+    observe::{Observe, ObserveAddr},
     plugin::Plugin,
     portcullis::{
         Admin, Admission, EvaluationLimits, Identity, Isolation, Log, Portcullis, ProcessMemory,
@@ -70,6 +75,7 @@ use crate::{
     services::Service,
     sources::bundles::Source,
     status::Options,
+    traces,
 };
 
 /// A valid configuration. Its default is that of no file at all.
@@ -91,6 +97,8 @@ pub struct Config {
     pub status: Option<Options>,
     /// `decision_logs`: who gets a record of each check; `None`: nobody.
     pub decision_logs: Option<DecisionLogs>,
+    /// `distributed_tracing`: where spans go; `None`: checks have none.
+    pub distributed_tracing: Option<traces::Options>,
     /// `labels` of this instance.
     pub labels: BTreeMap<String, String>,
     /// `persistence_directory`: where the last good keys of token providers are kept, so that a
@@ -249,6 +257,7 @@ impl Config {
                 Ok((name.to_owned(), value.to_owned()))
             });
             let plugin = root.section("plugins", |plugins| read_plugin(plugins));
+            let distributed_tracing = distributed_tracing::read(root);
             let portcullis = root.section("portcullis", Portcullis::read);
             check_addresses(report, &plugin, &portcullis);
             let services = Services::read(root, &aws, default_service);
@@ -275,6 +284,7 @@ impl Config {
                 discovery: policy.discovery,
                 status: policy.status,
                 decision_logs,
+                distributed_tracing,
                 labels: labels.into_iter().collect(),
                 persistence_directory,
                 warnings,
@@ -364,6 +374,18 @@ fn check_addresses(report: &Report, plugin: &Plugin, portcullis: &Portcullis) {
     if checks == admin && !checks.is_chosen_by_the_system() {
         let complaint = Complaint::new(format!("`{admin}` is where checks are answered"));
         report.add("portcullis.admin.addr", complaint);
+    }
+    let ObserveAddr::At(observe) = &portcullis.observe.addr else {
+        return;
+    };
+    for (taken, by) in [
+        (checks, "checks are answered"),
+        (admin, "the admin port is"),
+    ] {
+        if observe == taken && !observe.is_chosen_by_the_system() {
+            let complaint = Complaint::new(format!("`{observe}` is where {by}"));
+            report.add("portcullis.observe.addr", complaint);
+        }
     }
 }
 

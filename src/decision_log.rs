@@ -3,13 +3,17 @@
 //! Runs on the recorder's thread. A record is made once and offered to every sink; no sink waits for
 //! anything there, and each counts what it takes and what it loses.
 
+mod chunk;
 pub mod console;
 mod consumer;
 pub mod event;
 pub mod file;
 mod lines;
 mod mask;
+pub mod otlp;
+mod rate;
 pub mod service;
+mod spill;
 
 use std::time::{Duration, Instant};
 

@@ -18,6 +18,7 @@ pub mod logged;
 mod metadata;
 mod path;
 pub mod reads;
+mod restore;
 mod select;
 mod token;
 
@@ -30,6 +31,7 @@ pub use metadata::InvalidMetadata;
 pub use path::InvalidPath;
 pub use reads::Reads;
 pub use regorus::Value;
+pub use restore::restore;
 pub use token::{Token, TokenDocument};
 
 use document::DocumentPlan;

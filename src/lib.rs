@@ -61,7 +61,11 @@ pub mod sources;
 
 pub mod status;
 
+pub mod traces;
+
 pub mod decision_log;
+
+pub mod observe;
 
 pub mod config;
 

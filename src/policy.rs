@@ -5,6 +5,7 @@
 //! found here and never at request time.
 
 pub mod bundle;
+pub mod explain;
 pub mod testing;
 
 mod builtins;
@@ -15,7 +16,6 @@ mod depth;
 mod diagnostic;
 mod document;
 mod entrypoint;
-mod explain;
 mod externals;
 mod index;
 mod load;

@@ -46,14 +46,16 @@ pub use jwks::{
     KeysRestored,
 };
 pub use lifecycle::{
-    PolicyActivated, PolicyRejected, ServerDraining, ServerStarted, ServerStopped,
+    ObserverNotStarted, ObserverStarted, PolicyActivated, PolicyRejected, ServerDraining,
+    ServerStarted, ServerStopped,
 };
 pub use metrics::{InFlight, Metrics};
 pub use record::{Record, Recorded, RecordedToken};
 pub use recorder::Recorder;
 pub use reports::{ReportFailed, ReportLogged, ReportSent};
-pub use sink::{SinkFailed, SinkRecovered};
-pub use trace::Trace;
+pub use sink::{SinkFailed, SinkRecovered, SpillFailed};
+pub(crate) use trace::new_span_id;
+pub use trace::{Context, ExportFailed, ExportGoesOn, Parent, Trace, Tracing};
 
 /// Where the line of a check tells what happened.
 #[derive(Clone, Debug)]
@@ -62,6 +64,8 @@ pub struct Telemetry {
     pub metrics: Arc<Metrics>,
     /// What is told of single checks.
     pub recorder: Recorder,
+    /// Where checks stand in distributed traces.
+    pub tracing: Tracing,
 }
 
 /// Counts, and tells nobody of single checks.
@@ -70,6 +74,7 @@ impl From<Arc<Metrics>> for Telemetry {
         Self {
             metrics,
             recorder: Recorder::default(),
+            tracing: Tracing::default(),
         }
     }
 }

@@ -32,6 +32,8 @@ mod http_send;
 mod jwt;
 #[path = "config/jwt_mistakes.rs"]
 mod jwt_mistakes;
+#[path = "config/observe.rs"]
+mod observe;
 #[path = "config/request_authentication.rs"]
 mod request_authentication;
 #[path = "config/secrets.rs"]
@@ -365,10 +367,7 @@ fn a_list_of_callers_that_would_refuse_everybody_is_an_error() {
     let problems = set(&["portcullis.tls.cert_file=c,portcullis.tls.key_file=k,\
          portcullis.tls.allowed_callers={spiffe://a.b/*}"])
     .unwrap_err();
-    assert!(
-        problems.contains("set `portcullis.tls.client_ca_file` too"),
-        "{problems}"
-    );
+    assert!(problems.contains("set `client_ca_file` too"), "{problems}");
     let problems = yaml(
         "portcullis: {tls: {cert_file: c, key_file: k, client_ca_file: a, allowed_callers: []}}",
     )

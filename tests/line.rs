@@ -23,6 +23,8 @@ mod answers;
 mod body;
 #[path = "line/bundles.rs"]
 mod bundles;
+#[path = "line/cardinality.rs"]
+mod cardinality;
 #[path = "line/clocks.rs"]
 mod clocks;
 #[path = "line/exhaustion.rs"]

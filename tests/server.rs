@@ -11,6 +11,9 @@ mod admin;
 #[path = "server/beside.rs"]
 mod beside;
 #[cfg(test)]
+#[path = "server/calls.rs"]
+mod calls;
+#[cfg(test)]
 #[path = "server/composition.rs"]
 mod composition;
 #[cfg(test)]

@@ -5,14 +5,14 @@ use std::collections::BTreeSet;
 use axum::{
     Json, Router,
     extract::{Query, State},
-    http::{StatusCode, header::CONTENT_TYPE},
+    http::StatusCode,
     response::{IntoResponse, Response},
     routing::get,
 };
 use serde_json::{Value, json};
 
-use super::Views;
-use crate::{ready::Readiness, telemetry::metrics};
+use super::{Views, scrape};
+use crate::ready::Readiness;
 
 /// All endpoints over `views`.
 pub(super) fn router(views: Views) -> Router {
@@ -20,7 +20,7 @@ pub(super) fn router(views: Views) -> Router {
         .route("/livez", get(async || "ok\n"))
         .route("/readyz", get(readyz))
         .route("/health", get(health))
-        .route("/metrics", get(metrics_text))
+        .route("/metrics", get(scrape::metrics))
         .route("/version", get(version))
         .route("/config", get(config))
         .route("/policy", get(policy))
@@ -91,10 +91,6 @@ fn unhealthy(error: &str) -> Response {
         Json(json!({"error": error})),
     )
         .into_response()
-}
-
-async fn metrics_text(State(views): State<Views>) -> Response {
-    ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], (views.metrics)()).into_response()
 }
 
 async fn version(State(views): State<Views>) -> Json<Value> {

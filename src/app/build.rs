@@ -14,7 +14,9 @@ use uuid::Uuid;
 use super::{
     App, Bound, StartError, Stopped,
     discovery::{Keeper, Kept},
-    memory, told,
+    listen, memory,
+    observe::{self, Observing},
+    told::{self, Told},
 };
 use crate::{
     admin::{Health, Views},
@@ -34,7 +36,10 @@ use crate::{
         watch::watch,
     },
     status,
-    telemetry::{Metrics, Telemetry, recorder::Recording},
+    telemetry::{
+        Metrics, Telemetry,
+        recorder::{Consumer, Interest, Recording},
+    },
     version,
 };
 
@@ -83,6 +88,7 @@ pub enum DescriptorError {
 pub struct Running {
     bound: Bound,
     recording: Recording,
+    observing: Option<Observing>,
     _keys: Vec<AbortOnDropHandle<()>>,
     _bundles: Kept,
     _watch: Option<AbortOnDropHandle<()>>,
@@ -103,7 +109,7 @@ pub async fn build(config: &Config, files: Files) -> Result<Running, BuildError>
     let callers = Arc::new(callers(config));
     let keys = follow_keys(config, &callers.tokens, &ready, &metrics, clock);
     let app = App::start(config, views, Arc::clone(&metrics)).await?;
-    let labels = status::labels(&config.labels, &id);
+    let instance = id.clone();
     let keeper = Keeper {
         config: config.clone(),
         publisher: Arc::clone(&publisher),
@@ -130,20 +136,28 @@ pub async fn build(config: &Config, files: Files) -> Result<Running, BuildError>
         callers,
         sends: http_send::Client::new(sends, clock, Arc::clone(&metrics)),
     };
-    let about = told::About {
+    let interest = Interest::default();
+    let (ring, observing) = open_observer(config, &interest, &metrics).await?;
+    let told = Told {
         config,
-        input: input_options(config)?,
-        labels,
-        active: publisher.active(),
+        id: &instance,
+        input: &input_options(config)?,
+        active: &knowledge.active,
         metrics: &metrics,
+        interest,
     };
-    let (recorder, recording) = told::start(about).map_err(BuildError::Recorder)?;
-    let telemetry = Telemetry { metrics, recorder };
+    let (recorder, recording) = told::start(&told, ring).map_err(BuildError::Recorder)?;
+    let telemetry = Telemetry {
+        metrics,
+        recorder,
+        tracing: told::tracing(config),
+    };
     let service = CheckService::new(knowledge, check_options(config), telemetry, clock);
     let bound = app.listen(service).await?;
     Ok(Running {
         bound,
         recording,
+        observing,
         _keys: keys,
         _bundles: bundles,
         _watch: watch,
@@ -156,10 +170,18 @@ impl Running {
         &self.bound
     }
 
+    /// Where decisions are shown, if they are.
+    pub fn observe(&self) -> Option<&listen::Bound> {
+        self.observing.as_ref().map(Observing::bound)
+    }
+
     /// Serves until a stop is asked for, drains, and has everything told that was decided.
     pub async fn run(self, stop: shutdown::Watch) -> Stopped {
         let stopped = self.bound.run(stop).await;
         told::finish(self.recording).await;
+        if let Some(observing) = self.observing {
+            observing.finish().await;
+        }
         stopped
     }
 }
@@ -216,6 +238,16 @@ fn has_files(config: &Config, files: &Files) -> bool {
 /// Whether policy comes, or may come, from bundles.
 fn has_bundles(config: &Config) -> bool {
     !config.bundles.is_empty() || config.discovery.is_some()
+}
+
+/// The port that shows decisions, and the consumer behind it, if they are to be shown.
+async fn open_observer(
+    config: &Config,
+    interest: &Interest,
+    metrics: &Metrics,
+) -> Result<(Option<Box<dyn Consumer>>, Option<Observing>), StartError> {
+    let opened = observe::open(config, interest, metrics).await?;
+    Ok(opened.unzip())
 }
 
 /// Keeps the keys of every provider fresh, from now on.
@@ -309,20 +341,16 @@ fn descriptors(path: &Path) -> Result<DescriptorPool, DescriptorError> {
 }
 
 fn metrics(config: &Config) -> Metrics {
-    let metrics = Metrics::new(performance_buckets(config));
-    let metrics = match &config.decision_logs {
-        Some(logs) => metrics.with_decision_log(&told::sinks(logs)),
-        None => metrics,
-    };
-    if config
-        .status
-        .as_ref()
-        .is_some_and(|status| status.prometheus)
-    {
-        metrics.with_status_of_opa()
-    } else {
-        metrics
+    let mut metrics =
+        Metrics::new(performance_buckets(config)).with_budget(config.portcullis.budget);
+    if let Some(logs) = &config.decision_logs {
+        metrics = metrics.with_decision_log(&logs.sinks());
     }
+    let status = config.status.as_ref();
+    if status.is_some_and(|status| status.prometheus) {
+        metrics = metrics.with_status_of_opa();
+    }
+    metrics
 }
 
 fn performance_buckets(config: &Config) -> Option<&[f64]> {

@@ -138,6 +138,25 @@ impl Listener {
     }
 }
 
+/// Whether whoever is at the other end is on this machine: comes from the very loopback address that it
+/// calls, or has the socket opened as the user of this process or as root. What a sidecar passes on from
+/// elsewhere comes from another loopback address.
+pub(super) fn is_own(plain: &Plain) -> bool {
+    match plain {
+        Either::Left(tcp) => {
+            let ends = tcp.peer_addr().ok().zip(tcp.local_addr().ok());
+            ends.is_some_and(|(peer, called)| {
+                peer.ip() == called.ip() && peer.ip().to_canonical().is_loopback()
+            })
+        }
+        Either::Right(unix) => {
+            let own = rustix::process::geteuid().as_raw();
+            unix.peer_cred()
+                .is_ok_and(|peer| peer.uid() == own || peer.uid() == 0)
+        }
+    }
+}
+
 /// An answer is one small write: never hold it back for more.
 fn without_delay(stream: TcpStream) -> Plain {
     // This fails only for a caller that is gone already.

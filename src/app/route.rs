@@ -15,6 +15,7 @@ use tower::ServiceExt as _;
 
 use super::{
     health, reflection,
+    serve::Answers,
     unary::{self, Intake, Reply},
 };
 use crate::{check::CheckService, ready::Ready, telemetry::Metrics};
@@ -53,14 +54,9 @@ impl Routes {
         })
     }
 
-    /// The time that an arrival is told in.
-    pub(super) fn now(&self) -> Instant {
-        self.check.now()
-    }
-
     /// Answers one request. What is awaited here is part of the future of every check, which is
     /// moved several times: so the other methods are boxed.
-    pub(super) async fn answer(
+    async fn route(
         self: Arc<Self>,
         request: Request<Incoming>,
         arrived: Instant,
@@ -78,6 +74,19 @@ impl Routes {
         let beside = self.beside.clone();
         let response = Box::pin(beside.oneshot(request.map(Body::new))).await?;
         Ok(response.map(Either::Right))
+    }
+}
+
+impl Answers for Routes {
+    type Body = Either<Reply, Body>;
+
+    fn answer(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = Result<Response<Self::Body>, Infallible>> + Send {
+        // Before it waits for its turn to be answered.
+        let arrived = self.check.now();
+        self.route(request, arrived)
     }
 }
 

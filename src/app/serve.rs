@@ -1,14 +1,22 @@
-//! The connections of the gRPC port: accepted, shaken hands with, served over HTTP/2, drained.
+//! The connections of a gRPC port: accepted, shaken hands with, served over HTTP/2, drained.
 //!
 //! Promises that accepting never ends before the drain, whatever a connection or the kernel does,
 //! that nobody's handshake holds up anybody else, that nobody keeps a place who never speaks, and that
 //! a drain closes the door behind everything already in the queue, so that no check that reached this
 //! host is lost.
 
-use std::{future::poll_fn, io, pin::pin, sync::Arc, task::ready, time::Duration};
+use std::{
+    convert::Infallible, error::Error, future::poll_fn, io, pin::pin, sync::Arc, task::ready,
+    time::Duration,
+};
 
+use bytes::Bytes;
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
-use hyper::{body::Incoming, server::conn::http2, service::service_fn};
+use hyper::{
+    body::{Body, Incoming},
+    server::conn::http2,
+    service::service_fn,
+};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -20,9 +28,8 @@ use tokio_util::{
 };
 
 use super::{
-    listen::{Listener, Plain},
+    listen::{Listener, Plain, is_own},
     patience::Patient,
-    route::Routes,
     tls::{Acceptor, HandshakeError},
 };
 use crate::{
@@ -30,7 +37,7 @@ use crate::{
     telemetry::{AcceptFailed, CallerRefused, ConnectionAccepted, HandshakeFailed, Metrics},
 };
 
-/// The running gRPC port.
+/// A running gRPC port.
 #[derive(Debug)]
 pub(super) struct Serving {
     connections: TaskTracker,
@@ -40,7 +47,7 @@ pub(super) struct Serving {
 
 impl Serving {
     /// Starts accepting on `listener`.
-    pub(super) fn start(listener: Listener, context: Context) -> Self {
+    pub(super) fn start<A: Answers>(listener: Listener, context: Context<A>) -> Self {
         let serving = Self {
             connections: TaskTracker::new(),
             drain: context.drain.clone(),
@@ -72,10 +79,32 @@ impl Drop for Serving {
     }
 }
 
+/// Who answers the calls of a port.
+pub(super) trait Answers: Send + Sync + 'static {
+    /// What answers are made of.
+    type Body: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static;
+
+    /// Answers one call; begins when it has arrived.
+    fn answer(
+        self: Arc<Self>,
+        request: http::Request<Incoming>,
+    ) -> impl Future<Output = Result<http::Response<Self::Body>, Infallible>> + Send;
+}
+
+/// Whom a port listens to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Peers {
+    /// Whoever comes, as far as TLS lets them in.
+    Any,
+    /// Who is on this machine, and may be.
+    Own,
+}
+
 /// What every connection shares.
 #[derive(Debug)]
-pub(super) struct Context {
-    routes: Arc<Routes>,
+pub(super) struct Context<A> {
+    routes: Arc<A>,
+    peers: Peers,
     tls: Option<Acceptor>,
     options: Http2,
     http2: http2::Builder<TokioExecutor>,
@@ -87,10 +116,10 @@ pub(super) struct Context {
     abort: CancellationToken,
 }
 
-impl Context {
+impl<A: Answers> Context<A> {
     /// `linger` is how long a connection may go on after it was asked to go.
     pub(super) fn new(
-        routes: Routes,
+        routes: A,
         tls: Option<Acceptor>,
         options: Http2,
         linger: Duration,
@@ -98,6 +127,7 @@ impl Context {
     ) -> Self {
         Self {
             routes: Arc::new(routes),
+            peers: Peers::Any,
             tls,
             http2: http2_builder(&options),
             linger,
@@ -112,7 +142,17 @@ impl Context {
         }
     }
 
+    /// The same for these peers alone.
+    pub(super) fn only(mut self, peers: Peers) -> Self {
+        self.peers = peers;
+        self
+    }
+
     async fn serve(&self, plain: Plain, _held: Option<OwnedSemaphorePermit>) {
+        if self.peers == Peers::Own && !is_own(&plain) {
+            let error = &NotOwn;
+            return CallerRefused { error }.emit(&self.metrics);
+        }
         let Some(tls) = &self.tls else {
             return self.speak(plain).await;
         };
@@ -136,11 +176,7 @@ impl Context {
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let routes = Arc::clone(&self.routes);
-        let service = service_fn(move |request: http::Request<Incoming>| {
-            // Before it waits for its turn to be answered.
-            let arrived = routes.now();
-            Arc::clone(&routes).answer(request, arrived)
-        });
+        let service = service_fn(move |request| Arc::clone(&routes).answer(request));
         let patience = self.options.keepalive_timeout;
         let (io, greeting) = Patient::new(io, patience);
         let mut connection = pin!(self.http2.serve_connection(TokioIo::new(io), service));
@@ -195,6 +231,11 @@ impl Context {
     }
 }
 
+/// A caller is not on this machine, or is somebody else there.
+#[derive(Debug, thiserror::Error)]
+#[error("the caller is not on this machine, or is another user")]
+struct NotOwn;
+
 /// A handshake that takes longer than `limit` has failed.
 async fn in_time<T>(
     limit: Duration,
@@ -232,7 +273,11 @@ enum End {
     Abort,
 }
 
-async fn accept(listener: Listener, context: Arc<Context>, connections: TaskTracker) {
+async fn accept<A: Answers>(
+    listener: Listener,
+    context: Arc<Context<A>>,
+    connections: TaskTracker,
+) {
     let spawn = |plain, permit| {
         ConnectionAccepted.emit(&context.metrics);
         let context = Arc::clone(&context);

@@ -193,4 +193,40 @@ mod tests {
         look(1, 3);
         look(1, 3);
     }
+
+    #[test]
+    fn the_expiry_of_the_certificate_in_use_is_shown() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let key = KeyPair::generate().unwrap();
+        fs::write(path("tls.key"), key.serialize_pem()).unwrap();
+        let write = |year| {
+            let mut params = CertificateParams::default();
+            params.not_after = rcgen::date_time_ymd(year, 1, 1);
+            let certificate = params.self_signed(&key).unwrap();
+            fs::write(path("tls.crt"), certificate.pem()).unwrap();
+        };
+        let metrics = Metrics::new(None);
+        let shown = |expiry: &str| {
+            let text = metrics.encode();
+            let name = "portcullis_tls_certificate_expiry_timestamp_seconds{}";
+            assert!(text.contains(&format!("\n{name} {expiry}\n")), "{text}");
+        };
+        write(2030);
+        let options = config::Tls {
+            cert_file: path("tls.crt"),
+            key_file: path("tls.key"),
+            client_ca_file: None,
+            allowed_callers: None,
+            reload_interval: Duration::MAX,
+        };
+        let mut tls = Tls::load(options, &metrics).unwrap();
+        shown("1893456000.0");
+        write(2031);
+        tls.take(Content::read(&tls.options), &metrics);
+        shown("1924992000.0");
+        fs::write(path("tls.crt"), "no certificate").unwrap();
+        tls.take(Content::read(&tls.options), &metrics);
+        shown("1924992000.0");
+    }
 }

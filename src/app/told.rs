@@ -1,7 +1,8 @@
 //! Who is told of single checks: the consumers that the configuration asks for, behind the recorder.
 
+mod log;
+
 use std::{
-    collections::BTreeMap,
     io,
     sync::Arc,
     time::{Duration, Instant},
@@ -9,99 +10,60 @@ use std::{
 
 use crate::{
     check::Active,
-    config::{Config, DecisionLogs},
-    decision_log::{DecisionLog, Sink, console::Console, event, file::LogFile},
+    config::Config,
     input,
-    redact::{Secret, credentials},
     snapshot::Snapshot,
     telemetry::{
-        Metrics, Recorder, decision_log,
+        Metrics, Recorder, Tracing,
         line::ProcessLog,
         recorder::{Consumer, Interest, Recording},
     },
+    traces::Spans,
 };
 
-/// What a decision log is made with.
-pub(super) struct About<'a> {
+/// What the consumers are made of.
+pub(super) struct Told<'a> {
     pub(super) config: &'a Config,
-    /// How policies want the input document.
-    pub(super) input: input::Options,
-    /// `labels`, with `id` and `version` among them.
-    pub(super) labels: BTreeMap<String, String>,
+    /// Of this process.
+    pub(super) id: &'a str,
+    /// How the input document is shaped.
+    pub(super) input: &'a input::Options,
+    /// The policy, for what it says of records.
     pub(super) active: &'a Snapshot<Active>,
     pub(super) metrics: &'a Arc<Metrics>,
+    /// What all of them want to hear of.
+    pub(super) interest: Interest,
 }
 
-/// Starts the recorder with everybody who wants to be told.
-pub(super) fn start(about: About<'_>) -> io::Result<(Recorder, Recording)> {
-    let (config, metrics) = (about.config, about.metrics);
-    let interest = Interest::default();
-    let mut consumers: Vec<Box<dyn Consumer>> = vec![Box::new(ProcessLog::new(&interest))];
-    if let Some(logs) = &config.decision_logs {
-        consumers.push(Box::new(decision_log(logs, about, &interest)?));
+/// Starts the recorder with everybody who wants to be told; `first` are those that others have made.
+pub(super) fn start(
+    told: &Told<'_>,
+    first: impl IntoIterator<Item = Box<dyn Consumer>>,
+) -> io::Result<(Recorder, Recording)> {
+    let (config, metrics) = (told.config, told.metrics);
+    let mut consumers: Vec<Box<dyn Consumer>> = first.into_iter().collect();
+    consumers.push(Box::new(ProcessLog::new(&told.interest)));
+    if let Some(traces) = &config.distributed_tracing {
+        let (collector, on_error) = (traces.collector.clone(), config.portcullis.on_error);
+        let spans = Spans::start(collector.of_instance(told.id), on_error, metrics);
+        consumers.push(Box::new(spans));
+    }
+    if let Some(log) = log::start(told)? {
+        consumers.push(Box::new(log));
     }
     Recorder::start(
         config.portcullis.telemetry.queue,
-        interest,
+        told.interest.clone(),
         config.portcullis.identity.xfcc,
         consumers,
         Arc::clone(metrics),
     )
 }
 
-/// The sinks that there are, for the metrics of each.
-pub(super) fn sinks(logs: &DecisionLogs) -> Vec<decision_log::Sink> {
-    let configured = [
-        (logs.console, decision_log::Sink::Console),
-        (logs.file.is_some(), decision_log::Sink::File),
-    ];
-    let some = configured.into_iter().filter(|(there, _)| *there);
-    some.map(|(_, sink)| sink).collect()
-}
-
-fn decision_log(
-    logs: &DecisionLogs,
-    about: About<'_>,
-    interest: &Interest,
-) -> io::Result<DecisionLog> {
-    let metrics = about.metrics;
-    let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
-    if logs.console {
-        sinks.push(Box::new(Console::start(Arc::clone(metrics))?));
-    }
-    if let Some(file) = &logs.file {
-        sinks.push(Box::new(LogFile::start(file.clone(), Arc::clone(metrics))?));
-    }
-    let options = event::Options {
-        labels: about.labels,
-        input: about.input,
-        mask: Some(logs.mask_decision.clone()),
-        drop: Some(logs.drop_decision.clone()),
-        nd_builtin_cache: logs.nd_builtin_cache,
-        request_context_headers: logs.request_context_headers.clone(),
-        sample_allowed: logs.sample_allowed,
-        redact: redact(logs),
-        rules: logs.rules,
-    };
-    let active = about.active.clone();
-    Ok(DecisionLog::new(
-        options,
-        sinks,
-        active,
-        Arc::clone(metrics),
-        interest,
-    ))
-}
-
-fn redact(logs: &DecisionLogs) -> credentials::Options {
-    let given = &logs.redact;
-    let key = given.key.as_ref();
-    credentials::Options {
-        headers: given.headers.clone(),
-        parameters: given.parameters.clone(),
-        key: key.map(|key| Secret::new(key.expose().clone().into_bytes())),
-        off: given.off,
-    }
+/// Which traces the checks are of.
+pub(super) fn tracing(config: &Config) -> Tracing {
+    let traces = config.distributed_tracing.as_ref();
+    traces.map_or_else(Tracing::default, |traces| Tracing::spans(traces.ratio))
 }
 
 /// Has everything told that waits, for some seconds at most where that depends on others.

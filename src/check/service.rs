@@ -30,7 +30,7 @@ use crate::{
     request::RequestView,
     response::{self, Reply},
     snapshot::Snapshot,
-    telemetry::{CheckAbandoned, DecisionId, InFlight, Metrics, Recorder, Telemetry},
+    telemetry::{CheckAbandoned, DecisionId, InFlight, Metrics, Recorder, Telemetry, Tracing},
 };
 
 /// How checks are answered; fixed by configuration.
@@ -68,6 +68,7 @@ pub(super) struct Gate {
     lane: Lane,
     pub(super) metrics: Arc<Metrics>,
     pub(super) recorder: Recorder,
+    tracing: Tracing,
     pub(super) options: Options,
     clock: Clock,
 }
@@ -93,13 +94,18 @@ impl CheckService {
         telemetry: impl Into<Telemetry>,
         clock: Clock,
     ) -> Self {
-        let Telemetry { metrics, recorder } = telemetry.into();
+        let Telemetry {
+            metrics,
+            recorder,
+            tracing,
+        } = telemetry.into();
         Self(Arc::new(Gate {
             knowledge,
             admission: Admission::new(options.admission),
             lane: Lane::new(options.isolation),
             metrics,
             recorder,
+            tracing,
             options,
             clock,
         }))
@@ -129,7 +135,7 @@ impl CheckService {
             budget,
             decision_id: DecisionId::random(),
             externals: Externals::default(),
-            trace: None,
+            trace: gate.tracing.begin(call.metadata),
         };
         let reply = match gate.enter(&check) {
             Ok(_in_flight) => match gate.wait_for_key(&mut check).await {

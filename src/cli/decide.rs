@@ -97,16 +97,7 @@ pub(super) fn run(arguments: &Decide) -> Result<ExitCode> {
         verification: arguments.verification.clone(),
         ..PolicyArguments::default()
     };
-    let options = input_options(&config).map_err(load::usage)?;
-    let offline = Offline {
-        active: Active::new(load::policy(&policy, &config)?, &options),
-        callers: callers(&config, &arguments.keys)?,
-        check: check_options(&config),
-        clock: arguments
-            .at
-            .map_or(Clock::System, |at| Clock::AsOf(Duration::from_secs(at))),
-        input: options,
-    };
+    let offline = Offline::new(&policy, &config, &arguments.keys, arguments.at)?;
     let mut verdicts = Table::new(["VERDICT", "STATUS", "REASON", "TIME", "REQUEST", ""]);
     let mut unexpected = false;
     for path in &arguments.requests {
@@ -135,24 +126,45 @@ pub(super) fn run(arguments: &Decide) -> Result<ExitCode> {
 }
 
 /// One request and all that came out of it.
-struct Decided {
-    answer: Answer,
-    reason: Reason,
+pub(super) struct Decided {
+    pub(super) answer: Answer,
+    pub(super) reason: Reason,
     status: Option<u16>,
     /// The policy's own reason, or the error with its causes.
-    why: String,
+    pub(super) why: String,
     elapsed: Duration,
-    input: Value,
+    /// The full document, whatever the policy reads of it.
+    pub(super) input: Value,
     response: Value,
 }
 
 /// What requests are decided by.
-struct Offline {
+pub(super) struct Offline {
     active: Active,
     callers: Callers,
     check: check::Options,
     clock: Clock,
     input: input::Options,
+}
+
+impl Offline {
+    /// As the configuration has it; tokens are judged as of `at`, with `keys` for the providers whose
+    /// keys come over HTTP.
+    pub(super) fn new(
+        policy: &PolicyArguments,
+        config: &Config,
+        keys: &[String],
+        at: Option<u64>,
+    ) -> Result<Self> {
+        let options = input_options(config).map_err(load::usage)?;
+        Ok(Self {
+            active: Active::new(load::policy(policy, config)?, &options),
+            callers: callers(config, keys)?,
+            check: check_options(config),
+            clock: at.map_or(Clock::System, |at| Clock::AsOf(Duration::from_secs(at))),
+            input: options,
+        })
+    }
 }
 
 /// The providers of the configuration, with the keys that need no network.
@@ -193,7 +205,8 @@ fn key_set(file: &Path) -> Result<Arc<KeySet>> {
 }
 
 impl Decided {
-    fn of(offline: &Offline, bytes: &[u8]) -> Result<Self> {
+    /// Decides the request of these wire bytes.
+    pub(super) fn of(offline: &Offline, bytes: &[u8]) -> Result<Self> {
         let mut budget = Budget::offline(&offline.check.budget, offline.clock);
         let view = RequestView::parse(bytes);
         let outcome = match &view {

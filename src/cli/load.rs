@@ -10,7 +10,7 @@ use super::{ConfigArguments, PolicyArguments, Usage, complain};
 use crate::{
     config::{Config, Given},
     policy::{
-        Entrypoint, Policy, PolicySet,
+        Entrypoint, LoadError, LoadOptions, Policy, PolicySet,
         bundle::{self, Bundle, Contents, Reading, Verification},
     },
     sources::{
@@ -37,7 +37,7 @@ pub(super) fn config(arguments: &ConfigArguments) -> Result<Config> {
     clippy::disallowed_methods,
     reason = "the command line reads the environment for all"
 )]
-fn environment(name: &str) -> Option<String> {
+pub(super) fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
@@ -64,6 +64,15 @@ pub(super) fn files(arguments: &PolicyArguments, config: &Config) -> Result<File
 
 /// Compiles the policy that arguments and configuration name.
 pub(super) fn policy(arguments: &PolicyArguments, config: &Config) -> Result<Policy> {
+    compiled(arguments, config, Policy::load_set)
+}
+
+/// Has `compile` make something of the policy that arguments and configuration name.
+pub(super) fn compiled<T>(
+    arguments: &PolicyArguments,
+    config: &Config,
+    compile: impl FnOnce(&PolicySet<'_>, &LoadOptions) -> Result<T, LoadError>,
+) -> Result<T> {
     let given = files(arguments, config)?;
     check_remote(config, !given.is_empty())?;
     let bundles = bundles(config)?;
@@ -79,7 +88,7 @@ pub(super) fn policy(arguments: &PolicyArguments, config: &Config) -> Result<Pol
     };
     let mut options = config.load_options();
     options.v0_compatible |= arguments.v0_compatible;
-    Policy::load_set(&set, &options).map_err(usage)
+    compile(&set, &options).map_err(usage)
 }
 
 /// What would have to be fetched is an error, unless other policy is `given` in its place.

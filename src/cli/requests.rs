@@ -12,13 +12,21 @@ use crate::descriptors;
 
 /// Reads one request into wire bytes; `-` is standard input.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
-    let bytes = if path == Path::new("-") {
+    wire(file(path)?)
+}
+
+/// The bytes of a file; `-` is standard input.
+pub(super) fn file(path: &Path) -> Result<Vec<u8>> {
+    if path == Path::new("-") {
         let mut bytes = Vec::new();
         std::io::stdin().lock().read_to_end(&mut bytes)?;
-        bytes
-    } else {
-        fs::read(path)?
-    };
+        return Ok(bytes);
+    }
+    Ok(fs::read(path)?)
+}
+
+/// Wire bytes of a request in any form.
+pub(super) fn wire(bytes: Vec<u8>) -> Result<Vec<u8>> {
     let json = bytes.trim_ascii_start().first() == Some(&b'{');
     if json { from_json(&bytes) } else { Ok(bytes) }
 }

@@ -16,7 +16,8 @@ use super::{
 };
 use crate::{
     decision_log::{file, service},
-    redact::Secret,
+    telemetry::decision_log::Sink,
+    traces::otlp,
 };
 
 pub use ours::{OurDecisionLogs, Redact};
@@ -30,8 +31,8 @@ pub struct DecisionLogs {
     pub service: Option<service::Options>,
     /// `portcullis.decision_logs.file`: records are appended to a file.
     pub file: Option<file::Options>,
-    /// `portcullis.decision_logs.otlp` as it stands there: records are exported.
-    pub otlp: Option<Secret<Value>>,
+    /// `portcullis.decision_logs.otlp`: records are exported.
+    pub otlp: Option<otlp::Options>,
     /// `decision_logs.mask_decision`, as the names below `data`. Default `/system/log/mask`.
     pub mask_decision: Vec<String>,
     /// `decision_logs.drop_decision`, as the names below `data`. Default `/system/log/drop`.
@@ -49,9 +50,20 @@ pub struct DecisionLogs {
 }
 
 impl DecisionLogs {
+    /// Where records go.
+    pub fn sinks(&self) -> Vec<Sink> {
+        let there = |sink: &Sink| match sink {
+            Sink::Console => self.console,
+            Sink::File => self.file.is_some(),
+            Sink::Service => self.service.is_some(),
+            Sink::Otlp => self.otlp.is_some(),
+        };
+        Sink::ALL.into_iter().filter(there).collect()
+    }
+
     /// Whether a record goes anywhere.
-    const fn has_sink(&self) -> bool {
-        self.console || self.service.is_some() || self.file.is_some() || self.otlp.is_some()
+    fn has_sink(&self) -> bool {
+        !self.sinks().is_empty()
     }
 }
 

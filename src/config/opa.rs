@@ -1,7 +1,7 @@
 //! OPA's sections that nobody reads here: their names and types, so that a working opa-envoy configuration is accepted
 //! as it is and a slip of the pen in it is found.
 
-use super::schema::Shape::{self, Any, Bool, Integer, List, Map, Number, Object, Text};
+use super::schema::Shape::{self, Any, Bool, Integer, List, Map, Object, Text};
 
 /// Every section of OPA that has no reader of its own, in the order problems are reported.
 pub(super) const SECTIONS: &[(&str, Shape)] = &[
@@ -10,7 +10,6 @@ pub(super) const SECTIONS: &[(&str, Shape)] = &[
     ("caching", CACHING),
     ("nd_builtin_cache", Bool),
     ("persistence_directory", Text),
-    ("distributed_tracing", DISTRIBUTED_TRACING),
     ("server", SERVER),
     ("storage", STORAGE),
 ];
@@ -31,21 +30,6 @@ const CACHING: Shape = Object(&[
             ("named", Map(&Object(&[("max_num_entries", Integer)]))),
         ]),
     ),
-]);
-
-const DISTRIBUTED_TRACING: Shape = Object(&[
-    ("type", Text),
-    ("address", Text),
-    ("service_name", Text),
-    ("sample_percentage", Number),
-    ("encryption", Text),
-    ("allow_insecure_tls", Bool),
-    ("tls_ca_cert_file", Text),
-    ("tls_cert_file", Text),
-    ("tls_private_key_file", Text),
-    ("resource", Map(&Any)),
-    ("headers", Map(&Text)),
-    ("batch_span_processor_options", Map(&Any)),
 ]);
 
 const SERVER: Shape = Object(&[

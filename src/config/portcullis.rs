@@ -14,6 +14,7 @@ use super::{
     http_send,
     http2::Http2,
     jwt::Jwt,
+    observe::Observe,
     problem::Complaint,
     section::Section,
     telemetry::Telemetry,
@@ -74,6 +75,8 @@ pub struct Portcullis {
     pub http2: Http2,
     /// `shutdown`: how the server goes.
     pub shutdown: Shutdown,
+    /// `observe`: where decisions are shown live, and to whom.
+    pub observe: Observe,
     /// `log`: what the process writes to standard error.
     pub log: Log,
 }
@@ -179,6 +182,7 @@ impl Default for Portcullis {
             telemetry: Telemetry::default(),
             http2: Http2::default(),
             shutdown: Shutdown::default(),
+            observe: Observe::default(),
             log: Log::default(),
         }
     }
@@ -225,6 +229,7 @@ impl Portcullis {
             telemetry: section.section("telemetry", Telemetry::read),
             http2: section.section("http2", Http2::read),
             shutdown: section.section("shutdown", Shutdown::read),
+            observe: section.section("observe", Observe::read),
             log: section.section("log", Log::read),
         }
     }

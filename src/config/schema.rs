@@ -13,8 +13,6 @@ pub(super) enum Shape {
     Bool,
     /// A whole number.
     Integer,
-    /// Any number.
-    Number,
     /// Text.
     Text,
     /// A list of these.
@@ -34,7 +32,6 @@ pub(super) fn check(report: &Report, path: &str, shape: &Shape, value: &Value) {
         (_, Value::Null)
         | (Shape::Any, _)
         | (Shape::Bool, Value::Bool(_))
-        | (Shape::Number, Value::Number(_))
         | (Shape::Text, Value::String(_)) => {}
         (Shape::Integer, Value::Number(number)) if !number.is_f64() => {}
         (Shape::List(item), Value::Array(items)) => {
@@ -58,7 +55,6 @@ pub(super) fn check(report: &Report, path: &str, shape: &Shape, value: &Value) {
         }
         (Shape::Bool, _) => wrong("a boolean"),
         (Shape::Integer, _) => wrong("an integer"),
-        (Shape::Number, _) => wrong("a number"),
         (Shape::Text, _) => wrong("text"),
         (Shape::List(_), _) => wrong("a list"),
         (Shape::Map(_) | Shape::Object(_), _) => wrong("a mapping"),

@@ -1,4 +1,4 @@
-//! `portcullis.tls`: what the gRPC port proves and asks for.
+//! `portcullis.tls`: what the gRPC port proves and asks for; `portcullis.observe.tls` likewise.
 
 use std::{ops::RangeInclusive, path::PathBuf, str::FromStr, time::Duration};
 
@@ -61,6 +61,11 @@ impl FromStr for AllowedCaller {
 }
 
 impl Tls {
+    /// Whether nobody is answered who is not on a list.
+    pub fn knows_callers(&self) -> bool {
+        self.client_ca_file.is_some() && self.allowed_callers.is_some()
+    }
+
     pub(super) fn read(section: &mut Section<'_>) -> Option<Self> {
         let cert_file = section.required("cert_file", path);
         let key_file = section.required("key_file", path);
@@ -87,7 +92,7 @@ impl Tls {
 fn check_callers(section: &Section<'_>, list_is_empty: bool, ca_is_missing: bool) {
     if ca_is_missing {
         let complaint = Complaint::new("callers are only known by a certificate");
-        let hint = "set `portcullis.tls.client_ca_file` too";
+        let hint = "set `client_ca_file` too";
         section.problem("allowed_callers", complaint.hint(hint));
     }
     if list_is_empty {

@@ -98,7 +98,7 @@ pub(super) fn duration(
 }
 
 /// A decimal number and a unit; `0` needs none.
-fn parse_duration(word: &str) -> Option<Duration> {
+pub(crate) fn parse_duration(word: &str) -> Option<Duration> {
     if word == "0" {
         return Some(Duration::ZERO);
     }

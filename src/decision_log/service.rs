@@ -1,8 +1,33 @@
 //! The service sink: records are posted to a server as OPA posts them.
+//!
+//! Promises that who offers a record never waits, that no more waits in memory and on disk than may,
+//! and that each record is posted (at least once, in order), waiting, or counted as lost. A record counts
+//! as sent when the server has answered with a status of success.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+mod desk;
+mod inbox;
+mod shelf;
+mod upload;
 
-use crate::services::Service;
+use std::{
+    io,
+    path::PathBuf,
+    sync::Arc,
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use tokio::runtime::Handle;
+
+use self::{desk::Desk, inbox::Inbox, upload::Uploader};
+use super::{Entry, Sink, rate::Rate};
+use crate::{
+    services::Service,
+    telemetry::{
+        Metrics,
+        decision_log::{self, SinkCause},
+    },
+};
 
 /// Where records are posted, how much at a time and when.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,4 +77,66 @@ pub struct SpillOptions {
     pub directory: PathBuf,
     /// `max_bytes`: the most bytes of all files in it; then the oldest goes. Default 1 GiB.
     pub max_bytes: u64,
+}
+
+/// The sink.
+#[derive(Debug)]
+pub struct ServiceSink {
+    inbox: Arc<Inbox>,
+    rate: Option<Rate>,
+    metrics: Arc<Metrics>,
+    running: Option<JoinHandle<()>>,
+}
+
+impl ServiceSink {
+    /// Starts the thread that packs and has uploads done on `handle`. That the service or the folder
+    /// cannot be used yet is no failure here.
+    pub fn start(options: &Options, handle: Handle, metrics: Arc<Metrics>) -> io::Result<Self> {
+        let inbox = Arc::new(Inbox::new(options.limit));
+        let service = Arc::clone(&options.service);
+        let uploader = Uploader::new(service, &options.resource, handle);
+        let (to, counts) = (Arc::clone(&inbox), Arc::clone(&metrics));
+        let mut desk = Desk::new(options, to, uploader, counts);
+        let builder = thread::Builder::new().name("log-service".to_owned());
+        Ok(Self {
+            running: Some(builder.spawn(move || desk.run())?),
+            rate: options.most_per_second.map(Rate::new),
+            inbox,
+            metrics,
+        })
+    }
+
+    fn lost(&self, cause: SinkCause, records: u64) {
+        let log = self.metrics.decision_log();
+        log.dropped_by(decision_log::Sink::Service, cause, records);
+    }
+}
+
+impl Sink for ServiceSink {
+    fn offer(&mut self, entry: &Entry) {
+        if self.rate.as_mut().is_some_and(|rate| !rate.take(entry.at)) {
+            return self.lost(SinkCause::RateLimit, 1);
+        }
+        let lost = self.inbox.put(entry.json.clone());
+        self.lost(SinkCause::BufferFull, lost);
+    }
+
+    fn idle(&mut self) {
+        self.inbox.idle();
+    }
+
+    fn finish(&mut self, deadline: Instant) {
+        self.inbox.close(deadline);
+        if let Some(running) = self.running.take() {
+            // It does not panic; if it did, there would be nothing to do about it here.
+            let _ended = running.join();
+        }
+    }
+}
+
+/// Ends the thread without waiting for it.
+impl Drop for ServiceSink {
+    fn drop(&mut self) {
+        self.inbox.close(Instant::now());
+    }
 }

@@ -168,7 +168,7 @@ pub(super) fn union<'r>(one: &'r Reads, other: &'r Reads) -> Cow<'r, Reads> {
     }
 }
 
-fn snake_case(camel: &str) -> String {
+pub(super) fn snake_case(camel: &str) -> String {
     let mut snake = String::with_capacity(camel.len().saturating_add(4));
     for c in camel.chars() {
         if c.is_ascii_uppercase() {

@@ -1,11 +1,12 @@
 //! The events of the server's life: policies that come and go, start and stop.
 
-use std::{fmt::Display, time::Duration};
+use std::{error::Error, fmt::Display, time::Duration};
 
 use super::{
     event::ActivePolicy,
     metrics::{Metrics, engine_name},
 };
+use crate::chain::Chain;
 
 /// A policy became the active one.
 #[derive(Clone, Copy, Debug)]
@@ -82,6 +83,38 @@ impl ServerStarted<'_> {
             admin.address = self.admin,
             version = crate::version::VERSION,
             "server started"
+        );
+    }
+}
+
+/// Decisions are shown to who is allowed to see them.
+#[derive(Clone, Copy, Debug)]
+pub struct ObserverStarted<'a> {
+    /// Where.
+    pub address: &'a str,
+}
+
+impl ObserverStarted<'_> {
+    /// Logs it.
+    pub fn emit(&self) {
+        tracing::info!(observe.address = self.address, "observer started");
+    }
+}
+
+/// Decisions are shown to nobody, because the usual address cannot be listened on.
+#[derive(Clone, Copy, Debug)]
+pub struct ObserverNotStarted<'a> {
+    /// What the kernel said.
+    pub error: &'a (dyn Error + 'static),
+}
+
+impl ObserverNotStarted<'_> {
+    /// Logs it.
+    pub fn emit(&self) {
+        let error = Chain(self.error).to_string();
+        tracing::warn!(
+            error,
+            "observer not started: set `portcullis.observe.addr`, or `off`"
         );
     }
 }

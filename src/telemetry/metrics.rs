@@ -9,10 +9,12 @@ mod checks;
 mod connections;
 mod counters;
 mod decision_log;
+pub mod exposition;
 mod grpc;
 mod histogram;
 mod http_send;
 mod jwks;
+mod moment;
 mod observe;
 mod own;
 mod performance;
@@ -47,9 +49,6 @@ use crate::{
     policy::Engine,
     version::{COMMIT, REGORUS, VERSION},
 };
-
-/// The media type of [`Metrics::encode`].
-pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// `grpc-request-duration-seconds-buckets` when it is not set: opa-envoy's default, in seconds.
 pub const PERFORMANCE_BUCKETS: [f64; 11] = [
@@ -122,11 +121,12 @@ impl Metrics {
         );
         let result =
             |result: &str| activations.get_or_create_owned(&[("result", result.to_owned())]);
+        let jwks = Jwks::register(ours);
         Self {
             checks: Checks::register(ours),
-            tokens: Tokens::register(ours),
+            tokens: Tokens::register(ours, jwks.throttled.clone()),
             connections: Connections::register(ours),
-            jwks: Jwks::register(ours),
+            jwks,
             bundles: Bundles::register(ours),
             http_send: HttpSend::register(ours),
             reports: Reports::register(ours),
@@ -187,6 +187,19 @@ impl Metrics {
         &self.spans
     }
 
+    /// The same with `portcullis.budget`, which alerts compare durations with.
+    #[must_use]
+    pub fn with_budget(mut self, budget: Duration) -> Self {
+        let ours = self.registry.sub_registry_with_prefix("portcullis");
+        let seconds: Gauge<f64, AtomicU64> = registered(
+            ours,
+            "budget_seconds",
+            "The longest time that a check may take, as configured",
+        );
+        seconds.set(budget.as_secs_f64());
+        self
+    }
+
     /// Counts one more check in flight; `None` where there are `limit` already.
     pub fn enter(&self, limit: usize) -> Option<InFlight<'_>> {
         let before = self.checks.in_flight.inc();
@@ -203,7 +216,7 @@ impl Metrics {
         InFlight(&self.checks.lane_running)
     }
 
-    /// Everything, as Prometheus scrapes it ([`CONTENT_TYPE`]).
+    /// Everything, as Prometheus scrapes it in OpenMetrics' text format ([`exposition::OPENMETRICS`]).
     pub fn encode(&self) -> String {
         let mut out = String::new();
         // The only error there is is the String's, which has none.

@@ -82,7 +82,7 @@ impl Interest {
         interested
     }
 
-    pub(super) fn includes(&self, answer: Answer) -> bool {
+    pub(crate) fn includes(&self, answer: Answer) -> bool {
         let wanting = match answer {
             Answer::Allowed => &self.0.allowed,
             Answer::Denied | Answer::Error => &self.0.refused,

@@ -47,3 +47,27 @@ impl SinkRecovered<'_> {
         tracing::info!(sink, place, "decision log is written again");
     }
 }
+
+/// Something is wrong with the folder where records wait for a sink, or with a file in it.
+#[derive(Clone, Copy, Debug)]
+pub struct SpillFailed<'a> {
+    /// What.
+    pub error: &'a (dyn Error + 'static),
+    /// How often in a row before.
+    pub before: u32,
+}
+
+impl SpillFailed<'_> {
+    /// Logs it; the same trouble again and again is no warning any more.
+    pub fn emit(&self) {
+        let error = causes(self.error);
+        if self.before < FEW {
+            tracing::warn!(error, "trouble with the decision log on disk");
+        } else {
+            tracing::debug!(error, "trouble with the decision log on disk");
+        }
+    }
+}
+
+/// Several files may each have something wrong with them.
+const FEW: u32 = 10;

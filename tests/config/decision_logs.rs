@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use http::{HeaderMap, HeaderName, HeaderValue};
 use portcullis::{
     config::{Config, DecisionLogs, OurDecisionLogs, Redact},
     decision_log::{
@@ -9,8 +10,9 @@ use portcullis::{
         service::{Limit, Options, SpillOptions, Trigger},
     },
     redact::Secret,
+    traces::otlp,
+    version::VERSION,
 };
-use serde_json::json;
 
 use super::{bundles::service, yaml};
 
@@ -50,11 +52,24 @@ pub(super) fn every_key_of_ours() -> OurDecisionLogs {
             max_bytes: 1_048_576,
             max_files: 3,
         }),
-        otlp: Some(Secret::new(json!({
-            "type": "grpc",
-            "address": "otel.example.com:4317",
-            "headers": {"x-api-key": "t0ken"},
-        }))),
+        otlp: Some(otlp::Options {
+            protocol: otlp::Protocol::Grpc,
+            address: "otel.example.com:4317".to_owned(),
+            tls: None,
+            headers: Secret::new(HeaderMap::from_iter([(
+                HeaderName::from_static("x-api-key"),
+                HeaderValue::from_static("t0ken"),
+            )])),
+            gzip: true,
+            resource: vec![
+                ("service.name", "gate".to_owned()),
+                ("service.version", VERSION.to_owned()),
+            ],
+            batch: otlp::Batch {
+                size: 64,
+                ..otlp::Batch::default()
+            },
+        }),
         sample_allowed: 10,
         redact: Redact {
             headers: vec!["x-tenant-secret".to_owned()],
@@ -323,7 +338,7 @@ fn mistakes_in_our_own_keys_are_named_and_hold_no_secret() {
 fn keys_and_headers_are_never_shown() {
     let config = yaml(
         "portcullis: {decision_logs: {redact: {key: a-s3cret-of-16-bytes}, \
-         otlp: {address: 'a:1', headers: {x: s3cret}}}}",
+         otlp: {type: http, address: 'a:1', headers: {x: s3cret}}}}",
     )
     .unwrap();
     assert!(config.decision_logs.is_some());

@@ -5,11 +5,13 @@ use std::{collections::BTreeSet, fs, path::Path, time::Duration};
 use portcullis::{
     config::{
         Admin, Admission, AllowedCaller, Config, EvaluationLimits, Http2, Identity, Isolation,
-        ListenAddr, Log, Plugin, Portcullis, ProcessMemory, Shutdown, Telemetry, Tls,
+        ListenAddr, Log, Observe, ObserveAddr, Plugin, Portcullis, ProcessMemory, Shutdown,
+        Telemetry, Tls,
     },
     http_send::{BreakerOptions, Options as HttpSend, Origin},
     identity::Xfcc,
     input::Encoding,
+    observe::Keep,
     response::OnError,
     services::Service,
     status::Options,
@@ -117,6 +119,21 @@ fn every_key_about_bundles_is_in_the_documentation() {
     assert!(keys.len() > 50, "{keys:?}");
 }
 
+/// Every key of `portcullis.observe` is documented, those of its `tls` by reference.
+#[test]
+fn every_key_about_observing_is_in_the_documentation() {
+    let docs = fs::read_to_string("docs/configuration.md").unwrap();
+    let (_, section) = docs.split_once("`portcullis.observe`:").unwrap();
+    let section = section.split("\n`portcullis.").next().unwrap();
+    let file = fs::read_to_string(fixture("everything.yaml")).unwrap();
+    let file: Value = yaml_serde::from_str(&file).unwrap();
+    let keys = file["portcullis"]["observe"].as_object().unwrap();
+    assert_eq!(keys.len(), 4);
+    for key in keys.keys() {
+        assert!(section.contains(&format!("| `{key}` |")), "{key}");
+    }
+}
+
 fn collect(value: &Value, keys: &mut BTreeSet<String>) {
     for (key, value) in value.as_object().into_iter().flatten() {
         keys.insert(key.clone());
@@ -201,6 +218,7 @@ fn every_key_of_ours() -> Portcullis {
             },
         },
         http2: http2(),
+        observe: observe(),
         shutdown: Shutdown {
             grace: Duration::ZERO,
             drain_timeout: Duration::from_mins(1),
@@ -209,6 +227,23 @@ fn every_key_of_ours() -> Portcullis {
             level: Level::Debug,
             format: Format::Text,
         },
+    }
+}
+
+fn observe() -> Observe {
+    Observe {
+        addr: ObserveAddr::At("0.0.0.0:9393".parse().unwrap()),
+        capacity: 256,
+        record: Keep::Refused,
+        tls: Some(Tls {
+            cert_file: "/observe/tls.crt".into(),
+            key_file: "/observe/tls.key".into(),
+            client_ca_file: Some("/observe/ca.crt".into()),
+            allowed_callers: Some(vec![AllowedCaller::Below(
+                "spiffe://cluster.local/ns/ops/".to_owned(),
+            )]),
+            reload_interval: Duration::from_mins(1),
+        }),
     }
 }
 

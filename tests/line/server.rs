@@ -240,6 +240,7 @@ pub(crate) fn config(set: &[&str]) -> Config {
     let base = [
         "plugins.envoy_ext_authz_grpc.addr=127.0.0.1:0",
         "portcullis.admin.addr=127.0.0.1:0",
+        "portcullis.observe.addr=off",
         "portcullis.shutdown.grace=0s",
     ];
     let set: Vec<String> = base.iter().chain(set).map(|s| (*s).to_owned()).collect();

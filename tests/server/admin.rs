@@ -1,10 +1,14 @@
 //! The admin port.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    io::Read as _,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
+use flate2::read::GzDecoder;
 use portcullis::{app::App, ready::Ready, telemetry::Metrics};
 
 use crate::support::{Running, check_service, client, config, soon, tcp, views_with_bundles};
@@ -14,11 +18,11 @@ const JSON: &str = "application/json";
 #[tokio::test]
 async fn every_endpoint_answers_as_documented() {
     let server = Running::start(|_| ()).await;
-    let metrics = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    let metrics = "text/plain; version=0.0.4; charset=utf-8";
     for (path, expected) in [
         ("/livez", (200, "text/plain; charset=utf-8", "ok\n")),
         ("/readyz", (200, JSON, r#"{"ready":true}"#)),
-        ("/metrics", (200, metrics, "# EOF\n")),
+        ("/metrics", (200, metrics, "")),
         ("/version", (200, JSON, r#"{"version":"0.0.0"}"#)),
         ("/config", (200, JSON, r#"{"listen":":9191"}"#)),
         ("/policy", (200, JSON, r#"{"revision":"r1"}"#)),
@@ -30,6 +34,45 @@ async fn every_endpoint_answers_as_documented() {
             expected,
             "{path}"
         );
+    }
+}
+
+#[tokio::test]
+async fn metrics_come_in_the_format_and_encoding_that_is_asked_for() {
+    let server = Running::start(|_| ()).await;
+    let openmetrics = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    let plain = "text/plain; version=0.0.4; charset=utf-8";
+    for (asked, media_type, encoding, text) in [
+        (&[][..], plain, None, ""),
+        (
+            &[("accept", "application/openmetrics-text")],
+            openmetrics,
+            None,
+            "# EOF\n",
+        ),
+        (&[("accept-encoding", "gzip")], plain, Some("gzip"), ""),
+        (
+            &[
+                ("accept", "application/openmetrics-text"),
+                ("accept-encoding", "gzip"),
+            ],
+            openmetrics,
+            Some("gzip"),
+            "# EOF\n",
+        ),
+    ] {
+        let (headers, body) = soon(client::get_with(server.admin, "/metrics", asked)).await;
+        assert_eq!(headers["content-type"], media_type, "{asked:?}");
+        let told = headers
+            .get("content-encoding")
+            .map(|value| value.to_str().unwrap());
+        assert_eq!(told, encoding, "{asked:?}");
+        let mut read = String::new();
+        match encoding {
+            Some(_) => GzDecoder::new(&*body).read_to_string(&mut read).unwrap(),
+            None => body.as_ref().read_to_string(&mut read).unwrap(),
+        };
+        assert_eq!(read, text, "{asked:?}");
     }
 }
 

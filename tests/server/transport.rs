@@ -179,6 +179,12 @@ async fn what_is_not_grpc_is_refused_by_its_media_type() {
         let response = soon(response).await.unwrap();
         assert_eq!(response.status().as_u16(), status, "{content_type}");
     }
+    // Only the other was a call.
+    let calls = r#"grpc_type="unary",grpc_service="envoy.service.auth.v3.Authorization",grpc_method="Check""#;
+    assert_eq!(
+        server.count(&format!("grpc_server_started_total{{{calls}}}")),
+        1
+    );
 }
 
 fn check() -> http::Request<()> {

@@ -126,24 +126,39 @@ pub(crate) async fn check(bound: &Bound) -> anyhow::Result<()> {
 
 /// `GET path`: status, content type and body.
 pub(crate) async fn get(address: SocketAddr, path: &str) -> (u16, String, String) {
+    let (head, body) = send(address, path, &[]).await;
+    let content_type = head.headers.get("content-type");
+    let content_type = content_type.map_or("", |value| value.to_str().unwrap());
+    (
+        head.status.as_u16(),
+        content_type.to_owned(),
+        String::from_utf8(body.to_vec()).unwrap(),
+    )
+}
+
+/// `GET path` with these headers: what is told in headers, and the body as it came.
+pub(crate) async fn get_with(
+    address: SocketAddr,
+    path: &str,
+    headers: &[(&str, &str)],
+) -> (http::HeaderMap, Bytes) {
+    let (head, body) = send(address, path, headers).await;
+    (head.headers, body)
+}
+
+async fn send(
+    address: SocketAddr,
+    path: &str,
+    headers: &[(&str, &str)],
+) -> (http::response::Parts, Bytes) {
     let io = TokioIo::new(TcpStream::connect(address).await.unwrap());
     let (mut sender, connection) = hyper::client::conn::http1::handshake(io).await.unwrap();
     tokio::spawn(connection);
-    let request = http::Request::get(path)
-        .header("host", "localhost")
-        .body(Empty::<Bytes>::new())
-        .unwrap();
-    let response = sender.send_request(request).await.unwrap();
-    let status = response.status().as_u16();
-    let content_type = response
-        .headers()
-        .get("content-type")
-        .map_or("", |value| value.to_str().unwrap())
-        .to_owned();
-    let body = response.into_body().collect().await.unwrap().to_bytes();
-    (
-        status,
-        content_type,
-        String::from_utf8(body.to_vec()).unwrap(),
-    )
+    let mut request = http::Request::get(path).header("host", "localhost");
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let request = request.body(Empty::<Bytes>::new()).unwrap();
+    let (head, body) = sender.send_request(request).await.unwrap().into_parts();
+    (head, body.collect().await.unwrap().to_bytes())
 }

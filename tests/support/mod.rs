@@ -20,7 +20,7 @@ use portcullis::{
     app::{App, StartError, Stopped, build::check_options, listen::Bound},
     check::{Active, CheckService, Knowledge},
     clock::Clock,
-    config::{Config, ListenAddr},
+    config::{Config, ListenAddr, ObserveAddr},
     http_send, input,
     policy::{Policy, PolicyFile},
     ready::Ready,
@@ -161,6 +161,7 @@ pub(crate) fn config() -> Config {
     let mut config = Config::default();
     config.plugin.addr = loopback();
     config.portcullis.admin.addr = loopback();
+    config.portcullis.observe.addr = ObserveAddr::Off;
     config.portcullis.shutdown.grace = Duration::ZERO;
     // These tests are about the way to a check, and share the machine with each other.
     config.portcullis.budget = Duration::from_secs(20);

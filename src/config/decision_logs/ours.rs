@@ -6,6 +6,7 @@ use http::HeaderName;
 use serde_json::Value;
 
 use super::super::{
+    otlp::{self as collector, Names},
     problem::Complaint,
     section::Section,
     value::{integer, path, shown, text},
@@ -13,6 +14,7 @@ use super::super::{
 use crate::{
     decision_log::{file, service::SpillOptions},
     redact::Secret,
+    traces::otlp,
 };
 
 /// The section `portcullis.decision_logs`.
@@ -21,7 +23,7 @@ pub struct OurDecisionLogs {
     /// `file`: records are appended to a file, one a line.
     pub file: Option<file::Options>,
     /// `otlp`: records are exported, with the keys of `distributed_tracing`.
-    pub otlp: Option<Secret<Value>>,
+    pub otlp: Option<otlp::Options>,
     /// `sample.allowed`: one in so many allowed checks has a record; all others always have. Default 1.
     pub sample_allowed: u32,
     /// `redact`: what is hidden before anybody sees a record.
@@ -65,7 +67,9 @@ impl OurDecisionLogs {
         });
         Self {
             file: section.optional_section("file", log_file).flatten(),
-            otlp: section.raw("otlp").cloned().map(Secret::new),
+            otlp: section
+                .optional_section("otlp", |otlp| collector::read(otlp, NAMES))
+                .flatten(),
             sample_allowed: sample.unwrap_or(1),
             redact: section.section("redact", redact),
             rules: section.flag("rules"),
@@ -135,6 +139,11 @@ fn key(value: &Value) -> Result<Secret<String>, Complaint> {
     Ok(Secret::new(key.to_owned()))
 }
 
+const NAMES: Names = Names {
+    // As the spans of the same process.
+    service: "opa",
+    batch: "batch",
+};
 const FILE_BYTES: RangeInclusive<u64> = 64 * 1024..=1 << 40;
 const DEFAULT_FILE_BYTES: u64 = 100 * 1024 * 1024;
 const MOST_FILES: u32 = 1000;

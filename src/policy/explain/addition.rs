@@ -1,7 +1,7 @@
 //! Rules that are added to a policy: in modules of their own, which have the packages and imports of
 //! the modules beside which they stand, so that every name means there what it means in those.
 
-use regorus::unstable::{Module, Rule, Span};
+use regorus::unstable::{Expr, ExprRef, Module, Rule, Span};
 
 use crate::policy::load::ModuleSource;
 
@@ -53,7 +53,7 @@ impl Addition {
         let newlines = |text: &str| text.matches('\n').count();
         newlines(&self.header)
             .saturating_add(newlines(&self.rules))
-            .saturating_add(2)
+            .saturating_add(3)
     }
 
     /// Whether there is enough in it for one module.
@@ -88,18 +88,69 @@ pub(super) fn fresh_prefix<'m>(modules: impl Iterator<Item = &'m Module> + Clone
 /// The text between two places of a source. A string's own place leaves its quotes out.
 pub(super) fn text_between(from: &Span, to: &Span) -> Option<String> {
     let text = from.source.get_contents();
-    let quote = |at: Option<usize>| {
-        at.is_some_and(|at| matches!(text.as_bytes().get(at), Some(b'"' | b'`')))
-    };
-    let mut start = usize::try_from(from.start).ok()?;
-    let mut end = usize::try_from(to.end).ok()?;
-    if quote(start.checked_sub(1)) {
-        start = start.saturating_sub(1);
+    let start = outside_quote(text, usize::try_from(from.start).ok()?);
+    text.get(start..end(to)?).map(str::to_owned)
+}
+
+/// The text of an expression.
+pub(super) fn text_of(expr: &ExprRef) -> Option<String> {
+    let span = expr.span();
+    let text = span.source.get_contents();
+    text.get(start(expr)?..end(span)?).map(str::to_owned)
+}
+
+/// Where an expression starts. The place of an object is that of its first key.
+pub(super) fn start(expr: &ExprRef) -> Option<usize> {
+    let span = expr.span();
+    let text = span.source.get_contents();
+    let start = outside_quote(text, usize::try_from(span.start).ok()?);
+    if !begins_with_object(expr) || text.get(start..)?.starts_with('{') {
+        return Some(start);
     }
-    if quote(Some(end)) {
-        end = end.saturating_add(1);
+    text.get(..start)?.rfind('{')
+}
+
+fn end(span: &Span) -> Option<usize> {
+    let end = usize::try_from(span.end).ok()?;
+    let behind = is_quote(span.source.get_contents(), Some(end));
+    Some(end.saturating_add(usize::from(behind)))
+}
+
+fn outside_quote(text: &str, start: usize) -> usize {
+    let before = is_quote(text, start.checked_sub(1));
+    start.saturating_sub(usize::from(before))
+}
+
+fn is_quote(text: &str, at: Option<usize>) -> bool {
+    at.is_some_and(|at| matches!(text.as_bytes().get(at), Some(b'"' | b'`')))
+}
+
+fn begins_with_object(expr: &ExprRef) -> bool {
+    let mut first = expr;
+    loop {
+        first = match first.as_ref() {
+            Expr::Object { fields, .. } => return !fields.is_empty(),
+            Expr::ObjectCompr { .. } => return true,
+            Expr::String { .. }
+            | Expr::RawString { .. }
+            | Expr::Number { .. }
+            | Expr::Bool { .. }
+            | Expr::Null { .. }
+            | Expr::Var { .. }
+            | Expr::Array { .. }
+            | Expr::Set { .. }
+            | Expr::ArrayCompr { .. }
+            | Expr::SetCompr { .. }
+            | Expr::UnaryExpr { .. } => return false,
+            Expr::Call { fcn, .. } => fcn,
+            Expr::RefDot { refr, .. } | Expr::RefBrack { refr, .. } => refr,
+            Expr::BinExpr { lhs, .. }
+            | Expr::BoolExpr { lhs, .. }
+            | Expr::ArithExpr { lhs, .. }
+            | Expr::AssignExpr { lhs, .. } => lhs,
+            Expr::Membership { key, value, .. } => key.as_ref().unwrap_or(value),
+        };
     }
-    text.get(start..end).map(str::to_owned)
 }
 
 /// Where a rule begins.

@@ -1,13 +1,13 @@
 //! The metrics of the gRPC port.
 
-use std::{sync::atomic::AtomicU64, time::Duration};
+use std::time::Duration;
 
 use prometheus_client::{
-    metrics::{counter::Counter, family::Family, gauge::Gauge},
+    metrics::{counter::Counter, family::Family},
     registry::Registry,
 };
 
-use super::{Label, registered};
+use super::{Label, moment::Moment, registered};
 
 /// Every series, looked up once.
 #[derive(Debug)]
@@ -18,8 +18,7 @@ pub(in crate::telemetry) struct Connections {
     pub(in crate::telemetry) refused_callers: Counter,
     pub(in crate::telemetry) certificates_replaced: Counter,
     pub(in crate::telemetry) certificates_rejected: Counter,
-    /// Without labels; a family, because there is none without TLS.
-    certificate_expiry: Family<[Label; 0], Gauge<f64, AtomicU64>>,
+    certificate_expiry: Moment,
 }
 
 impl Connections {
@@ -68,12 +67,6 @@ impl Connections {
 
     /// Notes when the certificate in use expires, since the Unix epoch; `None` when it does not tell.
     pub(in crate::telemetry) fn certificate_expires(&self, at: Option<Duration>) {
-        match at {
-            Some(at) => {
-                let expiry = self.certificate_expiry.get_or_create_owned(&[]);
-                expiry.set(at.as_secs_f64());
-            }
-            None => self.certificate_expiry.clear(),
-        }
+        self.certificate_expiry.set(at);
     }
 }

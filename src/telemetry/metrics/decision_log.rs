@@ -28,6 +28,7 @@ pub struct DecisionLog {
     dropped: Counters<Cause>,
     queue: Waiting,
     spilled_bytes: Gauge,
+    replayed: Counter,
     succeeded: Family<[Label; 1], Gauge<f64, AtomicU64>>,
     sinks: Arc<[(Sink, OfSink)]>,
 }
@@ -86,6 +87,11 @@ impl DecisionLog {
                 "decision_log_spilled_bytes",
                 "Bytes that wait on disk for a sink that is away",
             ),
+            replayed: registered(
+                registry,
+                "decision_log_replayed",
+                "Records of an earlier run that were found on disk",
+            ),
             succeeded: registered(
                 registry,
                 "decision_log_last_success_timestamp_seconds",
@@ -136,9 +142,10 @@ impl DecisionLog {
 
     /// Notes a write or an upload that went well, at this time since the Unix epoch.
     pub fn succeeded(&self, sink: Sink, unix: Duration) {
-        self.succeeded
-            .get_or_create_owned(&of(sink))
-            .set(unix.as_secs_f64());
+        if self.sink(sink).is_some() {
+            let at = self.succeeded.get_or_create_owned(&of(sink));
+            at.set(unix.as_secs_f64());
+        }
     }
 
     /// What waits for the recorder.
@@ -156,6 +163,11 @@ impl DecisionLog {
     /// Notes how much waits on disk.
     pub fn spilled(&self, bytes: u64) {
         self.spilled_bytes.set(signed(bytes));
+    }
+
+    /// Counts `n` records of an earlier run that were found on disk; no check of this one made them.
+    pub fn replayed(&self, n: u64) {
+        self.replayed.inc_by(n);
     }
 
     fn sink(&self, sink: Sink) -> Option<&OfSink> {

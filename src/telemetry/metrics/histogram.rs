@@ -4,6 +4,7 @@
 //! core.
 
 use std::{
+    iter,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -16,10 +17,14 @@ use prometheus_client::{
     metrics::{MetricType, TypedMetric},
 };
 
-/// Upper bounds of our own durations, in seconds: 10 µs to 1 s.
-const BOUNDS: [f64; 16] = [
-    1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0.1, 0.2, 0.5, 1.0,
-];
+/// How many upper bounds our own durations have: the powers of two of a second from 2^-17 (7.6 µs) to
+/// 2^0 (1 s).
+///
+/// They are the bounds of a native histogram of schema 0, and some of the bounds of every finer one:
+/// where these series and those of a native histogram are put together, no bucket has to be split by
+/// guessing. The text formats carry classic buckets only; Prometheus makes native histograms of them
+/// with `convert_classic_histograms_to_nhcb`.
+const POWERS: usize = 18;
 
 /// Shared by all its clones; by default with the bounds of our own durations.
 #[derive(Clone, Debug)]
@@ -27,8 +32,8 @@ pub(super) struct Histogram(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    /// Upper bounds, ascending.
-    bounds: Box<[Duration]>,
+    /// Upper bounds in seconds, ascending.
+    bounds: Box<[f64]>,
     /// One more than bounds: the last takes what is above them all.
     counts: Box<[AtomicU64]>,
     nanoseconds: AtomicU64,
@@ -39,12 +44,12 @@ impl Histogram {
     pub(super) fn new(bounds: &[f64]) -> Self {
         let mut bounds: Vec<_> = bounds
             .iter()
-            .filter_map(|bound| Duration::try_from_secs_f64(*bound).ok())
+            .copied()
+            .filter(|bound| Duration::try_from_secs_f64(*bound).is_ok())
             .collect();
-        bounds.sort_unstable();
+        bounds.sort_unstable_by(f64::total_cmp);
         bounds.dedup();
-        let counts =
-            std::iter::repeat_with(AtomicU64::default).take(bounds.len().saturating_add(1));
+        let counts = iter::repeat_with(AtomicU64::default).take(bounds.len().saturating_add(1));
         Self(Arc::new(Inner {
             counts: counts.collect(),
             bounds: bounds.into(),
@@ -53,7 +58,8 @@ impl Histogram {
     }
 
     pub(super) fn observe(&self, duration: Duration) {
-        let bucket = self.0.bounds.partition_point(|bound| *bound < duration);
+        let seconds = duration.as_secs_f64();
+        let bucket = self.0.bounds.partition_point(|bound| *bound < seconds);
         if let Some(count) = self.0.counts.get(bucket) {
             count.fetch_add(1, Relaxed);
         }
@@ -64,7 +70,8 @@ impl Histogram {
 
 impl Default for Histogram {
     fn default() -> Self {
-        Self::new(&BOUNDS)
+        let powers = iter::successors(Some(1.0), |bound| Some(bound / 2.0));
+        Self::new(&powers.take(POWERS).collect::<Vec<_>>())
     }
 }
 
@@ -74,7 +81,7 @@ impl TypedMetric for Histogram {
 
 impl EncodeMetric for Histogram {
     fn encode(&self, mut encoder: MetricEncoder<'_>) -> Result<(), std::fmt::Error> {
-        let bounds = self.0.bounds.iter().map(Duration::as_secs_f64);
+        let bounds = self.0.bounds.iter().copied();
         let counts = self.0.counts.iter().map(|count| count.load(Relaxed));
         let buckets: Vec<_> = bounds.chain([f64::INFINITY]).zip(counts).collect();
         let count = buckets

@@ -21,6 +21,8 @@ pub(in crate::telemetry) struct Jwks {
     age: PerProvider<Age>,
     keys: PerProvider<Gauge>,
     persistence_failures: PerProvider<Counter>,
+    /// Counted with the tokens.
+    pub(super) throttled: PerProvider<Counter>,
 }
 
 impl Jwks {
@@ -47,6 +49,11 @@ impl Jwks {
                 "jwks_persistence_failures",
                 "Failed attempts to write a provider's keys to disk",
             ),
+            throttled: registered(
+                registry,
+                "jwks_unknown_kid_throttled",
+                "Tokens with an unknown key that came too soon after a fetch to cause one, by provider",
+            ),
         }
     }
 
@@ -57,7 +64,9 @@ impl Jwks {
                 drop(self.fetches_of(provider, cause, result));
             }
         }
-        drop(self.persistence_failures.get_or_create_owned(&of(provider)));
+        for counters in [&self.persistence_failures, &self.throttled] {
+            drop(counters.get_or_create_owned(&of(provider)));
+        }
     }
 
     /// Counts a fetch.

@@ -1,5 +1,12 @@
 //! What a scrape shows.
 
+mod cardinality;
+mod documented;
+mod everything;
+mod formats;
+mod parsed;
+mod recorded;
+
 use super::{histogram::Histogram, *};
 use crate::{
     decision::Decision,
@@ -141,11 +148,11 @@ fn durations_fall_into_their_buckets() {
     record(&metrics, &decided(true), None);
     has(
         &metrics,
-        r#"portcullis_check_duration_seconds_bucket{le="0.00002"} 0"#,
+        r#"portcullis_check_duration_seconds_bucket{le="0.0000152587890625"} 0"#,
     );
     has(
         &metrics,
-        r#"portcullis_check_duration_seconds_bucket{le="0.00005"} 1"#,
+        r#"portcullis_check_duration_seconds_bucket{le="0.000030517578125"} 1"#,
     );
     has(
         &metrics,

@@ -21,7 +21,11 @@ pub(super) struct Tokens {
 }
 
 impl Tokens {
-    pub(super) fn register(registry: &mut Registry) -> Self {
+    /// `throttled` is shown with the keys.
+    pub(super) fn register(
+        registry: &mut Registry,
+        throttled: Family<[Label; 1], Counter>,
+    ) -> Self {
         let results: Family<[Label; 1], Counter> = registered(
             registry,
             "token_verifications",
@@ -36,11 +40,7 @@ impl Tokens {
                 "token_cache_hits",
                 "Tokens whose result was remembered from an earlier request",
             ),
-            throttled: registered(
-                registry,
-                "jwks_unknown_kid_throttled",
-                "Tokens with an unknown key that came too soon after a fetch to cause one, by provider",
-            ),
+            throttled,
         }
     }
 

@@ -1,0 +1,229 @@
+//! A collector of OpenTelemetry, in the keys of OPA's `distributed_tracing`.
+
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName, HeaderValue, Uri};
+use serde_json::Value;
+
+use super::{
+    problem::Complaint,
+    section::Section,
+    value::{choice, integer, path, shown, text},
+};
+use crate::{
+    redact::Secret,
+    traces::otlp::{Batch, Options, Protocol, Tls},
+    version::VERSION,
+};
+
+/// What differs between the sections that name a collector.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Names {
+    /// What the service is called when the section does not say.
+    pub(super) service: &'static str,
+    /// The key of how much is sent at once.
+    pub(super) batch: &'static str,
+}
+
+/// The collector that `section` names; `None` when it names none.
+pub(super) fn read(section: &mut Section<'_>, names: Names) -> Option<Options> {
+    let protocol = section.value("type", protocol).flatten();
+    let address = section.value("address", address).flatten();
+    let tls = tls(section);
+    let headers = headers(section);
+    let compression = choice(&[("none", false), ("gzip", true)]);
+    let gzip = section.value("compression", compression).unwrap_or(false);
+    let resource = resource(section, names.service);
+    let batch = section.section(names.batch, batch);
+    if section.raw("type").is_none_or(|given| given == "") {
+        section.warn(
+            "type",
+            "is missing: nothing is sent; write `grpc` or `http`",
+        );
+    }
+    let protocol = protocol?;
+    Some(Options {
+        protocol,
+        address: address.unwrap_or_else(|| default_address(protocol).to_owned()),
+        tls,
+        headers: Secret::new(headers),
+        gzip,
+        resource,
+        batch,
+    })
+}
+
+/// As in OPA, empty text names none.
+fn protocol(value: &Value) -> Result<Option<Protocol>, Complaint> {
+    if text(value)?.is_empty() {
+        return Ok(None);
+    }
+    choice(&[("grpc", Protocol::Grpc), ("http", Protocol::Http)])(value).map(Some)
+}
+
+fn default_address(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::Grpc => "localhost:4317",
+        Protocol::Http => "localhost:4318",
+    }
+}
+
+fn address(value: &Value) -> Result<Option<String>, Complaint> {
+    let address = text(value)?;
+    if address.is_empty() {
+        return Ok(None);
+    }
+    let uri = format!("http://{address}")
+        .parse()
+        .unwrap_or_else(|_| Uri::default());
+    let authority = uri.authority().filter(|authority| {
+        authority.as_str() == address
+            && authority.port_u16().is_some()
+            && !address.contains('@')
+            && !authority.host().is_empty()
+    });
+    if authority.is_some() {
+        return Ok(Some(address.to_owned()));
+    }
+    let complaint = Complaint::new(format!("`{}` is not `host:port`", shown(address)));
+    Err(complaint.hint("write `collector:4317`; `encryption` says whether with TLS"))
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Encryption {
+    Off,
+    Tls,
+    Mutual,
+}
+
+fn tls(section: &mut Section<'_>) -> Option<Tls> {
+    let encryption = section
+        .value("encryption", encryption)
+        .unwrap_or(Encryption::Off);
+    let insecure = section.flag("allow_insecure_tls");
+    let authorities = section.value("tls_ca_cert_file", path);
+    let certificate = section.value("tls_cert_file", path);
+    let key = section.value("tls_private_key_file", path);
+    let given = section.given(&FILES);
+    if let [one] = *given.as_slice() {
+        let [certificate, key] = FILES;
+        let other = if one == certificate { key } else { certificate };
+        section.problem(one, Complaint::new(format!("needs `{other}`")));
+    }
+    match encryption {
+        Encryption::Off => {
+            for key in section.given(&["allow_insecure_tls", "tls_ca_cert_file"]) {
+                section.warn(key, NO_TLS);
+            }
+        }
+        Encryption::Tls => {}
+        Encryption::Mutual if given.is_empty() => {
+            let complaint = Complaint::new("is missing: `mtls` needs a certificate of our own");
+            section.problem("tls_cert_file", complaint);
+        }
+        Encryption::Mutual => {}
+    }
+    if encryption != Encryption::Mutual {
+        for key in given {
+            section.warn(key, "has no effect: `encryption` is not `mtls`");
+        }
+    }
+    if encryption == Encryption::Off {
+        return None;
+    }
+    if insecure {
+        section.warn("allow_insecure_tls", "is on: whoever answers is believed");
+    }
+    Some(Tls {
+        authorities,
+        identity: certificate
+            .zip(key)
+            .filter(|_| encryption == Encryption::Mutual),
+        insecure,
+    })
+}
+
+fn encryption(value: &Value) -> Result<Encryption, Complaint> {
+    if text(value)?.is_empty() {
+        return Ok(Encryption::Off);
+    }
+    choice(&[
+        ("off", Encryption::Off),
+        ("tls", Encryption::Tls),
+        ("mtls", Encryption::Mutual),
+    ])(value)
+}
+
+fn headers(section: &mut Section<'_>) -> HeaderMap {
+    let headers = section.texts("headers", |name, value| {
+        let wrong = |_| Complaint::new("is not the name of a header");
+        let name: HeaderName = name.parse().map_err(wrong)?;
+        if OURS.contains(&name.as_str()) || name.as_str().starts_with("grpc-") {
+            return Err(Complaint::new("is a header of the protocol"));
+        }
+        let mut value = HeaderValue::from_str(value)
+            .map_err(|_| Complaint::new("is not the value of a header"))?;
+        value.set_sensitive(true);
+        Ok((name, value))
+    });
+    headers.into_iter().collect()
+}
+
+fn resource(section: &mut Section<'_>, service: &str) -> Vec<(&'static str, String)> {
+    let name = section
+        .value("service_name", text)
+        .filter(|name| !name.is_empty());
+    let mut resource = vec![("service.name", name.unwrap_or(service).to_owned())];
+    let mut version = None;
+    section.section("resource", |section| {
+        version = section
+            .value("service_version", text)
+            .filter(|text| !text.is_empty());
+        for (key, name) in [
+            ("service_instance_id", Options::INSTANCE),
+            ("service_namespace", "service.namespace"),
+            ("deployment_environment", "deployment.environment"),
+        ] {
+            if let Some(value) = section.value(key, text).filter(|text| !text.is_empty()) {
+                resource.push((name, value.to_owned()));
+            }
+        }
+    });
+    resource.push(("service.version", version.unwrap_or(VERSION).to_owned()));
+    resource
+}
+
+fn batch(section: &mut Section<'_>) -> Batch {
+    let default = Batch::default();
+    if section.flag("blocking") {
+        section.warn("blocking", "has no effect: no check waits for a collector");
+    }
+    let milliseconds = integer(1..=LONGEST);
+    let delay = section.value("batch_timeout_ms", &milliseconds);
+    let timeout = section.value("export_timeout_ms", &milliseconds);
+    let size = section.value("max_export_batch_size", integer(1..=MOST));
+    let queue = section.value("max_queue_size", integer(1..=MOST));
+    let queue = queue.unwrap_or(default.queue);
+    Batch {
+        size: size.unwrap_or(default.size).min(queue),
+        delay: delay.map_or(default.delay, Duration::from_millis),
+        timeout: timeout.map_or(default.timeout, Duration::from_millis),
+        queue,
+    }
+}
+
+const FILES: [&str; 2] = ["tls_cert_file", "tls_private_key_file"];
+const NO_TLS: &str = "has no effect: `encryption` is `off`";
+/// Headers that are not the configuration's.
+const OURS: [&str; 6] = [
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "host",
+    "te",
+];
+/// The longest span of time in milliseconds: an hour.
+const LONGEST: u64 = 3_600_000;
+/// The most items that may be sent or wait.
+const MOST: usize = 1_000_000;

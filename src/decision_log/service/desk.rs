@@ -1,0 +1,483 @@
+//! The thread that packs records, has them posted, and puts them aside when they are not taken.
+//!
+//! Promises that one chunk at a time is on its way, the oldest first; that what is not taken is tried
+//! again before anything newer; and that the thread ends soon after its deadline, every record posted,
+//! on disk, or counted as lost.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio_util::task::AbortOnDropHandle;
+
+use super::{
+    Limit, Options, Trigger,
+    inbox::Inbox,
+    shelf::Shelf,
+    upload::{UploadError, Uploader},
+};
+use crate::{
+    clock::Clock,
+    decision_log::chunk::{Chunk, Less, Packed, Packer},
+    telemetry::{
+        Metrics, SinkFailed, SinkRecovered,
+        decision_log::{Sink, SinkCause},
+        metrics::Waiting,
+    },
+};
+
+/// What the thread works with.
+#[derive(Debug)]
+pub(super) struct Desk {
+    inbox: Arc<Inbox>,
+    uploader: Uploader,
+    metrics: Arc<Metrics>,
+    waiting: Waiting,
+    limit: Limit,
+    trigger: Trigger,
+    delays: (Duration, Duration),
+    packer: Packer,
+    shelf: Shelf,
+    current: Option<Current>,
+    round: Option<Round>,
+    /// When the next round begins.
+    due: Instant,
+    /// Nothing is posted before.
+    rest: Instant,
+    /// In a row.
+    failures: u32,
+    hurried: bool,
+}
+
+/// The chunk that is on its way.
+#[derive(Debug)]
+struct Current {
+    chunk: Chunk,
+    _task: AbortOnDropHandle<()>,
+}
+
+/// What is posted before the next pause.
+#[derive(Clone, Copy, Debug)]
+struct Round {
+    /// Chunks that were made before this one.
+    until: u64,
+    /// Records that are packed for it, where they are packed when they are sent.
+    records: usize,
+    /// Chunks need not be full.
+    flush: bool,
+}
+
+impl Desk {
+    pub(super) fn new(
+        options: &Options,
+        inbox: Arc<Inbox>,
+        uploader: Uploader,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        let most_bytes = match options.limit {
+            Limit::Bytes(bytes) => bytes,
+            // Chunks are made one at a time, and records are counted before.
+            Limit::Records(_) => usize::MAX,
+        };
+        let now = Instant::now();
+        Self {
+            waiting: metrics.decision_log().buffered(Sink::Service),
+            shelf: Shelf::new(most_bytes, options.spill.clone(), Arc::clone(&metrics)),
+            packer: Packer::new(options.upload_bytes, 0),
+            inbox,
+            uploader,
+            metrics,
+            limit: options.limit,
+            trigger: options.trigger,
+            delays: (options.min_delay, options.max_delay),
+            current: None,
+            round: None,
+            due: now,
+            rest: now,
+            failures: 0,
+            hurried: false,
+        }
+    }
+
+    /// Returns once nothing will come any more and what came is dealt with.
+    pub(super) fn run(&mut self) {
+        self.open();
+        if self.shelf.is_empty() {
+            self.due = later(Instant::now(), self.delay());
+        }
+        loop {
+            // Read before the records are: what came before the end is seen.
+            let closing = self.inbox.closing();
+            if closing.is_some() && !self.hurried {
+                self.hurry();
+            }
+            self.settle();
+            let more = self.collect();
+            if let Some(deadline) = closing
+                && self.is_over(deadline, more)
+            {
+                self.give_up();
+                self.show();
+                return;
+            }
+            self.send(closing);
+            self.show();
+            if !more {
+                self.inbox.wait(self.until(closing), self.enough());
+            }
+        }
+    }
+
+    fn open(&mut self) {
+        if let Some(next) = self.shelf.open() {
+            self.packer.start_at(next);
+        }
+    }
+
+    /// The end is near: nobody waits for long any more.
+    fn hurry(&mut self) {
+        self.hurried = true;
+        self.rest = Instant::now();
+        self.delays = (Duration::ZERO, Duration::ZERO);
+    }
+
+    /// Deals with what became of the upload.
+    fn settle(&mut self) {
+        let Some(answer) = self.inbox.take_answer() else {
+            return;
+        };
+        let Some(Current { chunk, .. }) = self.current.take() else {
+            return;
+        };
+        match answer {
+            Ok(()) => {
+                self.shelf.done(&chunk.place);
+                let log = self.metrics.decision_log();
+                log.sent(Sink::Service, chunk.records);
+                log.succeeded(Sink::Service, Clock::System.now().unix);
+                if self.failures > 0 {
+                    let place = self.uploader.place();
+                    let sink = Sink::Service;
+                    SinkRecovered { sink, place }.emit();
+                }
+                self.failures = 0;
+            }
+            Err(error) => self.refused(chunk, &error),
+        }
+    }
+
+    fn refused(&mut self, chunk: Chunk, error: &UploadError) {
+        SinkFailed {
+            sink: Sink::Service,
+            place: self.uploader.place(),
+            error,
+            before: self.failures,
+        }
+        .emit(&self.metrics);
+        if error.is_too_large() {
+            self.reduce(&chunk);
+            return;
+        }
+        self.shelf.put_back(chunk);
+        let pause = pause(self.failures, self.delays.1, fastrand::f64());
+        self.rest = later(Instant::now(), pause);
+        self.failures = self.failures.saturating_add(1);
+    }
+
+    /// The service finds the chunk too large: it gets less at a time.
+    fn reduce(&mut self, chunk: &Chunk) {
+        self.packer.refused(chunk.bytes.len());
+        let lost = match chunk.reduce() {
+            Ok(Less::Halves(first, second)) => {
+                return self.shelf.replace(&chunk.place, [first, second]);
+            }
+            Ok(Less::Stripped(less)) => return self.shelf.replace(&chunk.place, [less]),
+            Ok(Less::Nothing) => SinkCause::TooLarge,
+            // What was packed here can be unpacked.
+            Err(_) => SinkCause::WriteFailed,
+        };
+        self.shelf.done(&chunk.place);
+        self.lost(lost, chunk.records);
+    }
+
+    /// Packs what has come; whether there is more.
+    fn collect(&mut self) -> bool {
+        let more = match self.limit {
+            Limit::Bytes(_) => self.pack_everything(),
+            Limit::Records(_) => {
+                self.pack_for_round();
+                self.relieve();
+                false
+            }
+        };
+        let current = self.current.as_ref().map(|current| &current.chunk);
+        self.shelf.bound(current);
+        more
+    }
+
+    /// Packs some of what is there; whether there is more.
+    fn pack_everything(&mut self) -> bool {
+        let mut packed = Packed::default();
+        for record in self.inbox.take(AT_ONCE) {
+            self.packer.push(record, &mut packed);
+        }
+        self.shelve(packed);
+        self.inbox.level().records > 0
+    }
+
+    /// Packs one chunk if the round wants more and there is none.
+    fn pack_for_round(&mut self) {
+        let soft = self.packer.soft();
+        let Some(round) = self.round.as_mut().filter(|round| round.records > 0) else {
+            return;
+        };
+        if self.current.is_some() || self.shelf.is_ready() {
+            return;
+        }
+        if !round.flush && self.inbox.level().bytes < soft {
+            round.records = 0;
+            return;
+        }
+        let taken = self.inbox.take(soft);
+        round.records = match taken.len() {
+            0 => 0,
+            some => round.records.saturating_sub(some),
+        };
+        let packed = self.pack(taken);
+        self.shelve(packed);
+        if let Some(round) = &mut self.round {
+            round.until = self.packer.next();
+        }
+    }
+
+    /// Puts the oldest on disk before there is no room for the newest.
+    fn relieve(&mut self) {
+        if !self.inbox.is_nearly_full() {
+            return;
+        }
+        self.open();
+        while self.shelf.has_disk() && self.inbox.is_nearly_full() {
+            let taken = self.inbox.take(self.packer.soft());
+            let packed = self.pack(taken);
+            self.count(&packed);
+            let kept = self.current.as_ref().map(|current| &current.chunk.place);
+            for chunk in &packed.chunks {
+                self.shelf.put_away(chunk, kept);
+            }
+        }
+    }
+
+    fn pack(&mut self, records: Vec<bytes::Bytes>) -> Packed {
+        let mut packed = Packed::default();
+        for record in records {
+            self.packer.push(record, &mut packed);
+        }
+        self.packer.close(&mut packed);
+        packed
+    }
+
+    fn shelve(&mut self, packed: Packed) {
+        self.count(&packed);
+        for chunk in packed.chunks {
+            self.shelf.add(chunk);
+        }
+    }
+
+    fn count(&self, packed: &Packed) {
+        self.lost(SinkCause::TooLarge, packed.too_large);
+        self.lost(SinkCause::WriteFailed, packed.broken);
+    }
+
+    fn lost(&self, cause: SinkCause, records: u64) {
+        let log = self.metrics.decision_log();
+        log.dropped_by(Sink::Service, cause, records);
+    }
+
+    /// Begins a round if it is time, and has the next chunk posted.
+    fn send(&mut self, closing: Option<Instant>) {
+        if self.current.is_some() {
+            return;
+        }
+        let now = Instant::now();
+        if self.round.is_none() {
+            self.begin(now, closing.is_some());
+            self.pack_for_round();
+        }
+        let Some(round) = self.round.filter(|_| now >= self.rest) else {
+            return;
+        };
+        let Some(chunk) = self.shelf.next(round.until) else {
+            if round.records == 0 {
+                self.round = None;
+                self.due = later(now, self.delay());
+            }
+            return;
+        };
+        let left = closing.map(|deadline| deadline.saturating_duration_since(now));
+        let longest = left.map_or(LONGEST, |left| left.min(LONGEST));
+        let inbox = Arc::clone(&self.inbox);
+        let task = self.uploader.start(chunk.bytes.clone(), longest, inbox);
+        self.current = Some(Current { chunk, _task: task });
+    }
+
+    fn begin(&mut self, now: Instant, closing: bool) {
+        let flush = closing || now >= self.due;
+        let full = match self.limit {
+            Limit::Bytes(_) => self.shelf.is_ready(),
+            Limit::Records(_) => self.inbox.level().bytes >= self.packer.soft(),
+        };
+        if !flush && !(self.trigger == Trigger::Immediate && full) {
+            return;
+        }
+        if flush {
+            self.open();
+            let packed = self.pack(Vec::new());
+            self.shelve(packed);
+        }
+        self.round = Some(Round {
+            until: self.packer.next(),
+            records: match self.limit {
+                Limit::Bytes(_) => 0,
+                Limit::Records(_) => self.inbox.level().records,
+            },
+            flush,
+        });
+    }
+
+    /// Whether the end has come: there is nothing more to do, or nothing more that would help.
+    fn is_over(&mut self, deadline: Instant, more: bool) -> bool {
+        let nothing = self.inbox.level().records == 0 && self.packer.waiting().0 == 0;
+        if nothing && self.current.is_none() && self.shelf.is_empty() {
+            return true;
+        }
+        let late = later(Instant::now(), RESERVE) >= deadline;
+        let away = self.failures > 0 && self.current.is_none() && self.shelf.has_disk();
+        (late || away) && !more
+    }
+
+    /// Puts everything that is left on disk, or counts it as lost.
+    fn give_up(&mut self) {
+        if let Some(Current { chunk, .. }) = self.current.take() {
+            self.shelf.put_back(chunk);
+        }
+        self.open();
+        loop {
+            let taken = self.inbox.take(AT_ONCE);
+            let end = taken.is_empty();
+            if self.shelf.has_disk() {
+                let packed = self.pack(taken);
+                self.shelve(packed);
+                self.shelf.clear();
+            } else {
+                let lost = u64::try_from(taken.len()).unwrap_or(u64::MAX);
+                self.lost(SinkCause::Shutdown, lost);
+            }
+            if end {
+                break;
+            }
+        }
+        let (unpacked, _) = self.packer.waiting();
+        self.lost(SinkCause::Shutdown, unpacked);
+        self.packer.forget();
+        self.shelf.clear();
+    }
+
+    /// When the thread has to look, whatever happens.
+    fn until(&self, closing: Option<Instant>) -> Instant {
+        let next = match (&self.current, &self.round) {
+            (Some(_), _) => later(Instant::now(), LONGEST),
+            (None, Some(_)) => self.rest,
+            (None, None) => self.due,
+        };
+        let end = closing.map(|deadline| deadline.checked_sub(RESERVE).unwrap_or(deadline));
+        end.map_or(next, |end| end.min(next))
+    }
+
+    /// How many bytes of records the thread is to look for.
+    fn enough(&self) -> usize {
+        let soft = self.packer.soft();
+        match (self.limit, self.trigger) {
+            (Limit::Bytes(_), Trigger::Immediate) => soft,
+            (Limit::Bytes(_), Trigger::Periodic) => AT_ONCE,
+            (Limit::Records(_), Trigger::Immediate) => soft,
+            // Nearly full is a matter of records or of bytes; looking more often does no harm.
+            (Limit::Records(_), Trigger::Periodic) => AT_ONCE,
+        }
+    }
+
+    fn delay(&self) -> Duration {
+        let (min, max) = self.delays;
+        let between = max.saturating_sub(min).mul_f64(fastrand::f64());
+        min.saturating_add(between).max(SHORTEST_DELAY)
+    }
+
+    fn show(&self) {
+        let unpacked = self.inbox.level();
+        let (packing, packing_bytes) = self.packer.waiting();
+        let (shelved, shelved_bytes, on_disk) = self.shelf.level();
+        let current = self.current.as_ref().map(|current| &current.chunk);
+        let (sending, sending_bytes) = current.map_or((0, 0), |chunk| {
+            let here = !self.shelf.is_on_disk(&chunk.place);
+            (if here { chunk.records } else { 0 }, chunk.bytes.len())
+        });
+        let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+        let records = [count(unpacked.records), packing, shelved, sending];
+        let bytes = [unpacked.bytes, packing_bytes, shelved_bytes, sending_bytes];
+        self.waiting.set(
+            records.into_iter().fold(0, u64::saturating_add),
+            bytes.into_iter().map(count).fold(0, u64::saturating_add),
+        );
+        self.metrics.decision_log().spilled(on_disk);
+    }
+}
+
+/// Twice as long after each failure, up to a minute; `jitter`, up to 1, takes up to half of it away.
+fn pause(failures: u32, longest: Duration, jitter: f64) -> Duration {
+    let longest = longest.clamp(SHORTEST_LONGEST_PAUSE, LONGEST_PAUSE);
+    FIRST_PAUSE
+        .saturating_mul(2_u32.saturating_pow(failures))
+        .min(longest)
+        .mul_f64(1.0 - jitter.clamp(0.0, 1.0) / 2.0)
+}
+
+/// A clock that stands at its end leaves no time.
+fn later(now: Instant, by: Duration) -> Instant {
+    now.checked_add(by).unwrap_or(now)
+}
+
+/// Bytes of records that are packed before the thread looks around.
+const AT_ONCE: usize = 1 << 20;
+/// The longest time for one upload.
+const LONGEST: Duration = Duration::from_mins(1);
+/// Without a pause nothing would be collected.
+const SHORTEST_DELAY: Duration = Duration::from_millis(50);
+/// OPA's first pause after a failure.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// OPA waits up to the longest delay, which is ten minutes by default: more would wait than has to.
+const LONGEST_PAUSE: Duration = Duration::from_mins(1);
+const SHORTEST_LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// What is left at the end for writing to disk.
+const RESERVE: Duration = Duration::from_millis(300);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_to_a_minute_and_never_to_nothing() {
+        let hour = Duration::from_hours(1);
+        for (failures, longest, jitter, milliseconds) in [
+            (0, hour, 0.0, 100),
+            (0, hour, 1.0, 50),
+            (3, hour, 0.5, 600),
+            (20, hour, 0.0, 60_000),
+            (u32::MAX, hour, 1.0, 30_000),
+            (20, Duration::from_secs(5), 0.0, 5_000),
+            (20, Duration::ZERO, 0.0, 1_000),
+        ] {
+            let want = Duration::from_millis(milliseconds);
+            assert_eq!(pause(failures, longest, jitter), want, "{failures}");
+        }
+    }
+}

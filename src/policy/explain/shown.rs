@@ -1,0 +1,321 @@
+//! Values as text for people: short, and without the credentials of the request.
+//!
+//! What stands under a header or parameter that carries a credential is masked wherever it turns up,
+//! whole or in parts; and where a condition reads such a header, so is everything it is compared with.
+
+use std::fmt::Write as _;
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+
+use crate::input::Value;
+use crate::redact;
+
+/// What must not be shown of one request.
+#[derive(Debug, Default)]
+pub(super) struct Shown {
+    /// The longest first.
+    secrets: Vec<String>,
+}
+
+impl Shown {
+    /// For the request of this document.
+    pub(super) fn of(input: &Value) -> Self {
+        let mut secrets = Vec::new();
+        collect(input, false, &mut secrets);
+        let whole = secrets.clone();
+        for secret in &whole {
+            parts(secret, &mut secrets);
+        }
+        secrets.sort_by(|one, other| (other.len(), other).cmp(&(one.len(), one)));
+        secrets.dedup();
+        Self { secrets }
+    }
+
+    /// The value as Rego has it, cut where it is long.
+    pub(super) fn value(&self, value: &Value) -> String {
+        let mut text = String::new();
+        self.write(value, &mut text);
+        cut(&text)
+    }
+
+    /// The value of something that a credential is compared with: whether it is there and what it is.
+    pub(super) fn masked(value: &Value) -> String {
+        match value {
+            Value::Null | Value::Bool(_) => value.to_string(),
+            Value::Undefined => UNDEFINED.to_owned(),
+            Value::Number(_)
+            | Value::String(_)
+            | Value::Array(_)
+            | Value::Set(_)
+            | Value::Object(_) => redact::MASK.to_owned(),
+        }
+    }
+
+    /// Text of the policy, which may hold a token.
+    pub(super) fn source(text: &str) -> String {
+        redact::tokens(text).into_owned()
+    }
+
+    fn write(&self, value: &Value, text: &mut String) {
+        if text.len() > MOST_BYTES {
+            return;
+        }
+        match value {
+            Value::Null => text.push_str("null"),
+            Value::Bool(value) => text.push_str(if *value { "true" } else { "false" }),
+            Value::Number(_) => {
+                write!(text, "{value}").ok();
+            }
+            Value::String(value) => text.push_str(&quoted(&self.without_secrets(value))),
+            Value::Array(items) => self.list(text, ("[", "]"), items.iter()),
+            Value::Set(items) if items.is_empty() => text.push_str("set()"),
+            Value::Set(items) => self.list(text, ("{", "}"), items.iter()),
+            Value::Object(fields) => {
+                let secret_entry = is_secret_entry(value);
+                text.push('{');
+                for (at, (key, value)) in fields.iter().enumerate() {
+                    if at > 0 {
+                        text.push_str(", ");
+                    }
+                    self.write(key, text);
+                    text.push_str(": ");
+                    let name = name_of(key);
+                    if is_secret_name(name) || (secret_entry && name != "key") {
+                        text.push_str(redact::MASK);
+                    } else {
+                        self.write(value, text);
+                    }
+                }
+                text.push('}');
+            }
+            Value::Undefined => text.push_str(UNDEFINED),
+        }
+    }
+
+    fn list<'v>(
+        &self,
+        text: &mut String,
+        (open, close): (&str, &str),
+        items: impl Iterator<Item = &'v Value>,
+    ) {
+        text.push_str(open);
+        for (at, item) in items.enumerate() {
+            if at > 0 {
+                text.push_str(", ");
+            }
+            self.write(item, text);
+        }
+        text.push_str(close);
+    }
+
+    fn without_secrets(&self, text: &str) -> String {
+        let mut text = redact::tokens(text).into_owned();
+        let lower = text.to_ascii_lowercase();
+        let is_part = |secret: &String| {
+            let secret = secret.to_ascii_lowercase();
+            secret == lower || (lower.len() >= TELLING_BYTES && secret.contains(&lower))
+        };
+        if self.secrets.iter().any(is_part) {
+            return redact::MASK.to_owned();
+        }
+        let long = self
+            .secrets
+            .iter()
+            .filter(|secret| secret.len() >= SECRET_BYTES);
+        for secret in long {
+            if text
+                .to_ascii_lowercase()
+                .contains(&secret.to_ascii_lowercase())
+            {
+                // The case of what was found may differ: the text is hidden as a whole then.
+                let without = text.replace(secret.as_str(), redact::MASK);
+                text = if without == text {
+                    redact::MASK.to_owned()
+                } else {
+                    without
+                };
+            }
+        }
+        text
+    }
+}
+
+/// The strings under names of credentials.
+fn collect(value: &Value, secret: bool, secrets: &mut Vec<String>) {
+    match value {
+        Value::String(text) => {
+            if secret && !text.is_empty() {
+                secrets.push(text.to_string());
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| collect(item, secret, secrets)),
+        Value::Set(items) => items.iter().for_each(|item| collect(item, secret, secrets)),
+        Value::Object(fields) => {
+            let entry = is_secret_entry(value);
+            for (key, value) in fields.iter() {
+                let name = name_of(key);
+                // Who called is no secret, wherever else it stands.
+                if name.eq_ignore_ascii_case(FORWARDED_CERTIFICATE) {
+                    continue;
+                }
+                let secret = secret || is_secret_name(name) || (entry && name != "key");
+                collect(value, secret, secrets);
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Undefined => {}
+    }
+}
+
+/// What a policy may take out of a credential: its words, the pair in `Basic`, what is encoded.
+fn parts(secret: &str, secrets: &mut Vec<String>) {
+    for word in secret
+        .split([' ', ';', ',', '=', '"'])
+        .filter(|word| word.len() >= TELLING_BYTES)
+    {
+        secrets.push(word.to_owned());
+    }
+    let last = secret.rsplit(' ').next().unwrap_or(secret);
+    let decoded = STANDARD.decode(last).ok();
+    if let Some(text) = decoded.and_then(|bytes| String::from_utf8(bytes).ok()) {
+        if let Some((_, password)) = text.split_once(':') {
+            secrets.push(password.to_owned());
+        }
+        secrets.push(text);
+    }
+}
+
+fn name_of(key: &Value) -> &str {
+    key.as_string().map(AsRef::as_ref).unwrap_or_default()
+}
+
+/// Whether this is an entry of `headerMap` whose header carries a credential.
+fn is_secret_entry(value: &Value) -> bool {
+    let key = value
+        .as_object()
+        .ok()
+        .and_then(|fields| fields.get(&"key".into()));
+    key.is_some_and(|key| is_secret_name(name_of(key)))
+}
+
+/// Headers and parameters that carry credentials.
+fn is_secret_name(name: &str) -> bool {
+    const PARAMETERS: [&str; 10] = [
+        "access_token",
+        "api_key",
+        "apikey",
+        "client_assertion",
+        "client_secret",
+        "id_token",
+        "password",
+        "refresh_token",
+        "secret",
+        "token",
+    ];
+    redact::is_sensitive_header(name)
+        || PARAMETERS
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(name))
+}
+
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+/// The text on one line, and not too long.
+pub(super) fn cut(text: &str) -> String {
+    let line: Vec<&str> = text.split_whitespace().collect();
+    let line = if text.contains('\n') {
+        line.join(" ")
+    } else {
+        text.to_owned()
+    };
+    if line.chars().count() <= MOST_CHARS {
+        return line;
+    }
+    let mut short: String = line.chars().take(MOST_CHARS).collect();
+    short.push('…');
+    short
+}
+
+/// The header with the certificates of proxies: masked itself, but full of names that are shown.
+const FORWARDED_CERTIFICATE: &str = "x-forwarded-client-cert";
+
+/// What stands where there is no value.
+pub(super) const UNDEFINED: &str = "undefined";
+
+/// How long a shown value is.
+const MOST_CHARS: usize = 160;
+
+/// Where writing a value ends; more than any character of [`MOST_CHARS`] takes.
+const MOST_BYTES: usize = 4 * MOST_CHARS;
+
+/// A secret this long is looked for inside of other texts.
+const SECRET_BYTES: usize = 4;
+
+/// A part of a secret this long is not shown.
+const TELLING_BYTES: usize = 6;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(input: &str) -> Shown {
+        Shown::of(&Value::from_json_str(input).unwrap())
+    }
+
+    fn text(shown: &Shown, json: &str) -> String {
+        shown.value(&Value::from_json_str(json).unwrap())
+    }
+
+    const INPUT: &str = r#"{"attributes":{"request":{"http":{"headers":{
+        "authorization":"Basic YWxpY2U6aHVudGVyMg==","x-api-key":"k3y-material","x-tier":"basic"},
+        "header_map":{"headers":[{"key":"Cookie","value":"session=abcdef012345"}]}}}},
+        "parsed_query":{"access_token":["opaque-access"],"page":["2"]}}"#;
+
+    #[test]
+    fn what_a_credential_is_made_of_is_masked_wherever_it_turns_up() {
+        let shown = shown(INPUT);
+        for secret in [
+            r#""Basic YWxpY2U6aHVudGVyMg==""#,
+            r#""YWxpY2U6aHVudGVyMg==""#,
+            r#""alice:hunter2""#,
+            r#""hunter2""#,
+            r#""K3Y-MATERIAL""#,
+            r#""k3y-mate""#,
+            r#""abcdef012345""#,
+            r#"["/x?access_token=opaque-access&page=2"]"#,
+            r#"{"authorization": "whatever"}"#,
+            r#"{"key": "cookie", "value": "whatever"}"#,
+        ] {
+            let text = text(&shown, secret);
+            assert!(text.contains(redact::MASK), "{secret}: {text}");
+            for part in [
+                "hunter2", "YWxp", "K3Y", "k3y", "abcdef", "opaque", "whatever",
+            ] {
+                assert!(!text.contains(part), "{secret}: {text}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_credential_is_shown_as_it_is() {
+        let shown = shown(INPUT);
+        for plain in [
+            r#""basic""#,
+            r#"["2", 3, null]"#,
+            r#"{"x-tier": "basic"}"#,
+            r#""Basic""#,
+        ] {
+            assert_eq!(text(&shown, plain), plain);
+        }
+        assert_eq!(shown.value(&Value::new_set()), "set()");
+    }
+
+    #[test]
+    fn long_values_are_cut() {
+        let long = format!("\"{}\"", "x".repeat(10_000));
+        let text = text(&Shown::default(), &long);
+        assert_eq!(text.chars().count(), MOST_CHARS + 1);
+        assert!(text.ends_with('…'));
+    }
+}
