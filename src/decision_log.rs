@@ -12,6 +12,8 @@ mod lines;
 mod mask;
 pub mod otlp;
 mod rate;
+#[cfg(test)]
+mod samples;
 pub mod service;
 mod spill;
 

@@ -10,8 +10,12 @@
 
 #[path = "decision_log/gate.rs"]
 mod gate;
+#[path = "support/logs.rs"]
+mod logs;
 #[path = "line/requests.rs"]
 #[expect(dead_code, reason = "other tests use the rest")]
 mod requests;
+#[path = "decision_log/service.rs"]
+mod service;
 #[path = "decision_log/unread.rs"]
 mod unread;

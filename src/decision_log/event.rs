@@ -114,7 +114,7 @@ impl Draft<'_> {
     }
 
     /// Writes that anew which a mask has changed, and what it did.
-    pub fn replace(&mut self, masked: &Maskable, done: &Done) {
+    pub(in crate::decision_log) fn replace(&mut self, masked: &Maskable, done: &Done) {
         let json = &mut self.json;
         json.truncate(self.maskable);
         let parts = [

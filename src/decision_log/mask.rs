@@ -50,22 +50,22 @@ enum Op {
 
 /// What of an event may be changed; `None` is not there.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Maskable {
+pub(in crate::decision_log) struct Maskable {
     /// `input`.
-    pub input: Option<Value>,
+    pub(super) input: Option<Value>,
     /// `result`.
-    pub result: Option<Value>,
+    pub(super) result: Option<Value>,
     /// `nd_builtin_cache`.
-    pub nd_builtin_cache: Option<Value>,
+    pub(super) nd_builtin_cache: Option<Value>,
 }
 
 /// What was done, in the order of the rules.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Done {
+pub(in crate::decision_log) struct Done {
     /// Paths that were removed.
-    pub erased: Vec<String>,
+    pub(super) erased: Vec<String>,
     /// Paths that were given another value.
-    pub masked: Vec<String>,
+    pub(super) masked: Vec<String>,
 }
 
 impl Maskable {

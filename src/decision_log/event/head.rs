@@ -1,8 +1,9 @@
 //! What stands at the beginning of every event: the labels, the ids and the policy.
 
-use std::{collections::BTreeMap, fmt::Write as _, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
+    digest::hex,
     policy::Provenance,
     redact::json::Json,
     telemetry::{Record, Trace},
@@ -100,15 +101,6 @@ fn as_path(reference: &str) -> Option<String> {
         }
     }
     (!segments.is_empty()).then(|| segments.join("/"))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len().saturating_mul(2));
-    for byte in bytes {
-        // Writing to a string does not fail.
-        drop(write!(text, "{byte:02x}"));
-    }
-    text
 }
 
 #[cfg(test)]

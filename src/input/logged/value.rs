@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use regorus::Value;
 
 use crate::input::jwt_authn;
@@ -32,10 +33,15 @@ pub(super) fn write_metadata(json: &mut Json<'_>, metadata: &Value) {
             let (Value::String(kind), Value::Object(namespaces)) = (kind, namespaces) else {
                 continue;
             };
+            let write = if kind.as_ref() == "typedFilterMetadata" {
+                write_any
+            } else {
+                write_namespace
+            };
             json.field(kind, |json| {
                 json.object(|json| {
                     for (namespace, value) in namespaces.iter_sorted() {
-                        write_namespace(json, &text_of_key(namespace), value);
+                        write(json, &text_of_key(namespace), value);
                     }
                 });
             });
@@ -50,6 +56,33 @@ fn write_namespace(json: &mut Json<'_>, name: &str, value: &Value) {
         Names::Count
     };
     json.field(name, |json| write(json, value, names));
+}
+
+/// A `google.protobuf.Any`: a credential among its bytes would not be seen in their base64.
+fn write_any(json: &mut Json<'_>, name: &str, any: &Value) {
+    let Value::Object(fields) = any else {
+        return json.field(name, |json| write_value(json, any));
+    };
+    json.field(name, |json| {
+        json.object(|json| {
+            for (key, value) in fields.iter_sorted() {
+                let text = value.as_string().ok();
+                let shown = text.and_then(|text| hidden_bytes(json.redactor(), text));
+                match shown {
+                    Some(shown) => {
+                        json.field(&text_of_key(key), |json| json.shown("", Some(shown)))
+                    }
+                    None => write_field(json, &text_of_key(key), value, Names::Count),
+                }
+            }
+        });
+    });
+}
+
+fn hidden_bytes(redactor: &Redactor, base64: &str) -> Option<String> {
+    let bytes = STANDARD.decode(base64).ok()?;
+    redactor.text(&String::from_utf8_lossy(&bytes))?;
+    Some(redactor.hash(&bytes))
 }
 
 /// Whether anything in the value stands under the name of a credential.

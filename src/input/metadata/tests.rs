@@ -113,8 +113,12 @@ fn a_value_of_two_kinds_is_refused() {
 fn any_keeps_its_bytes_and_proto_json_expands_what_is_known() {
     let any =
         |url: &str, bytes: &[u8]| [delimited(1, url.as_bytes()), delimited(2, bytes)].concat();
-    let built =
-        |encoding, message: &[u8]| AnyPlan::new(encoding).build(message).unwrap().to_string();
+    let built = |encoding, message: &[u8]| {
+        AnyPlan::new(&Reads::Everything, encoding)
+            .build(message)
+            .unwrap()
+            .to_string()
+    };
     let known = any(
         "type.googleapis.com/google.protobuf.Struct",
         &entry("a", &number(1.0)),
