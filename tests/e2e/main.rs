@@ -24,6 +24,7 @@ mod client;
 #[expect(dead_code, reason = "other tests use the rest")]
 mod collector;
 mod configuration;
+mod decision_log;
 mod demo;
 mod dry_run;
 mod envoy;
