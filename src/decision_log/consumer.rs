@@ -18,7 +18,6 @@ use super::{
     mask::{self, Maskable, Rule},
 };
 use crate::{
-    chain::Chain,
     check::Active,
     input::{Plan, Value},
     outcome::Answer,
@@ -28,6 +27,7 @@ use crate::{
         Metrics, Recorded,
         decision_log::{Cause, Skip},
         recorder::{Consumer, Interest, Interested},
+        text::causes,
     },
 };
 
@@ -106,7 +106,7 @@ impl DecisionLog {
             tracing::error!(
                 cause = cause.as_str(),
                 lost = self.lost,
-                error = %Chain(error),
+                error = causes(error),
                 "decision log event lost"
             );
         }

@@ -47,7 +47,7 @@ pub(super) fn json(text: &str) -> Value {
 }
 
 pub(super) fn decision(text: &str) -> Outcome {
-    Ok(Decision::parse(&json(text)).unwrap())
+    Ok(Decision::parse(&json(text))?)
 }
 
 /// A record of which everything is known beforehand.
@@ -63,7 +63,7 @@ pub(super) fn record(request: Bytes, outcome: Outcome) -> Record {
         request,
         outcome,
         dry_run: false,
-        duration: Duration::from_nanos(51_000),
+        duration: Duration::from_micros(51),
         stages,
         token: None,
         policy: Some(Arc::new(Provenance {

@@ -84,17 +84,18 @@ impl Redactor {
 
     /// A text without the tokens and parameters in it; `None` when there are none.
     pub fn text(&self, text: &str) -> Option<String> {
-        // Most texts hold neither a parameter nor the beginning of a token.
-        if self.off || memchr::memchr2(b'=', b'J', text.as_bytes()).is_none() {
+        // Most texts hold neither a parameter nor the beginning of a token nor a user.
+        if self.off || memchr::memchr3(b'=', b'J', b'@', text.as_bytes()).is_none() {
             return None;
         }
-        let without = self.without_parameters(text);
-        let left = without.as_deref().unwrap_or(text);
-        let tokens = memmem::find(left.as_bytes(), START.as_bytes());
-        match tokens {
-            Some(_) => Some(self.without_tokens(left)),
-            None => without,
+        let mut shown = self.without_parameters(text);
+        for without in [Self::without_tokens, Self::without_users] {
+            let left = shown.as_deref().unwrap_or(text);
+            if let Some(less) = without(self, left) {
+                shown = Some(less);
+            }
         }
+        shown
     }
 
     /// A body without credentials; `None` when there are none. One that names a credential is not
@@ -128,24 +129,22 @@ impl Redactor {
         while let Some((before, after)) = rest.split_once('=') {
             let name = before.rsplit(ends_a_name).next().unwrap_or_default();
             rest = after;
-            if name.is_empty() || !self.names.contain(&decoded(name)) {
+            let value = after.split(ends_a_value).next().unwrap_or_default();
+            if value.is_empty() || !self.names.contain(&decoded(name)) {
                 continue;
             }
-            let value = after.split(ends_a_value).next().unwrap_or_default();
             let (head, _) = kept.split_at(kept.len().saturating_sub(after.len()));
             out.push_str(head);
-            if !value.is_empty() {
-                out.push_str(&self.hash(value.as_bytes()));
-            }
+            out.push_str(&self.hash(value.as_bytes()));
             rest = after.get(value.len()..).unwrap_or_default();
             kept = rest;
         }
         (!out.is_empty()).then(|| out + kept)
     }
 
-    /// The text with hashes in the place of JSON Web Tokens.
-    fn without_tokens(&self, text: &str) -> String {
-        let mut out = String::with_capacity(text.len());
+    /// Hashes in the place of JSON Web Tokens.
+    fn without_tokens(&self, text: &str) -> Option<String> {
+        let mut out = String::new();
         let mut rest = text;
         while let Some(at) = memmem::find(rest.as_bytes(), START.as_bytes()) {
             let (before, token) = rest.split_at(at);
@@ -154,8 +153,27 @@ impl Redactor {
             let (token, _) = token.split_at(token.len().saturating_sub(rest.len()));
             out.push_str(&self.hash(token.as_bytes()));
         }
-        out.push_str(rest);
-        out
+        (!out.is_empty()).then(|| out + rest)
+    }
+
+    /// A hash in the place of what stands before the `@` of a URL.
+    fn without_users(&self, text: &str) -> Option<String> {
+        let mut out = String::new();
+        let mut rest = text;
+        let mut kept = text;
+        while let Some((_, after)) = rest.split_once("://") {
+            rest = after;
+            let authority = after.split(ends_an_authority).next().unwrap_or_default();
+            let Some((user, _)) = authority.rsplit_once('@') else {
+                continue;
+            };
+            let (head, _) = kept.split_at(kept.len().saturating_sub(after.len()));
+            out.push_str(head);
+            out.push_str(&self.hash(user.as_bytes()));
+            rest = after.get(user.len()..).unwrap_or_default();
+            kept = rest;
+        }
+        (!out.is_empty()).then(|| out + kept)
     }
 }
 
@@ -183,6 +201,10 @@ fn ends_a_name(c: char) -> bool {
 
 fn ends_a_value(c: char) -> bool {
     c == '&' || c == '#' || c.is_whitespace()
+}
+
+fn ends_an_authority(c: char) -> bool {
+    matches!(c, '/' | '?' | '#' | '"' | '\'' | '<' | '>') || c.is_whitespace()
 }
 
 /// Every JOSE header starts as `{"`, which base64url writes so.

@@ -48,12 +48,13 @@ const DECISION: &str = r#"package t
 decision := {"allowed": true, "headers": {"x-a": "1", "x-b": ["2", "3"]}}
 "#;
 
-/// Masks that are valid, and then what is none.
-fn masks() -> [Vec<Value>; 2] {
+/// Masks that are valid. Of `/nd_builtin_cache` there is nothing to compare: what
+/// runs OPA here always has one, even when it is `null`.
+fn masks() -> Vec<Value> {
     let header = |name: &str| format!("/input/attributes/request/http/headers/{name}");
     let upsert = |path: &str| json!({"op": "upsert", "path": path, "value": {"v": [1]}});
     let remove = |path: &str| json!({"op": "remove", "path": path});
-    let valid = vec![
+    vec![
         json!([]),
         json!([header("user-agent"), header(":path"), header("none")]),
         json!(["/input/parsed_path/0"]),
@@ -74,7 +75,6 @@ fn masks() -> [Vec<Value>; 2] {
             "/result/headers/none",
             "/result/allowed"
         ]),
-        json!(["/nd_builtin_cache", "/nd_builtin_cache/http.send"]),
         json!([remove("/input/version"), remove("/input/none")]),
         json!([
             upsert("/input/version/encoding"),
@@ -90,11 +90,7 @@ fn masks() -> [Vec<Value>; 2] {
             upsert("/input/parsed_body/x"),
             upsert("/input/parsed_path/x")
         ]),
-        json!([
-            upsert("/input"),
-            upsert("/result"),
-            upsert("/nd_builtin_cache")
-        ]),
+        json!([upsert("/input"), upsert("/result")]),
         json!([
             upsert("/result/headers/x-a"),
             "/result/headers/x-a",
@@ -107,8 +103,12 @@ fn masks() -> [Vec<Value>; 2] {
             upsert("/input/version")
         ]),
         json!([{"op": "upsert", "path": "/input/version"}]),
-    ];
-    let refused = vec![
+    ]
+}
+
+/// What is no mask.
+fn refused() -> Vec<Value> {
+    vec![
         json!(["/labels"]),
         json!(["/input/version", "input"]),
         json!([""]),
@@ -122,14 +122,13 @@ fn masks() -> [Vec<Value>; 2] {
         json!({"/input": 1}),
         json!("/input"),
         json!(true),
-    ];
-    [valid, refused]
+    ]
 }
 
 /// What the policy of the log says: the mask, whether as a set, and the drop.
 fn cases() -> Vec<(Value, bool, Value)> {
     let mut cases = Vec::new();
-    for mask in masks().concat() {
+    for mask in [masks(), refused()].concat() {
         let list = mask.is_array();
         cases.push((mask.clone(), false, Value::Null));
         if list {

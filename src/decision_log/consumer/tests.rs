@@ -31,7 +31,7 @@ impl Sink for Kept {
 }
 
 struct Log {
-    log: DecisionLog,
+    consumer: DecisionLog,
     kept: Kept,
     metrics: Arc<Metrics>,
     active: Snapshot<Active>,
@@ -46,7 +46,7 @@ impl Log {
             [] => Snapshot::empty(),
             modules => Snapshot::of(active(modules)),
         };
-        let log = DecisionLog::new(
+        let consumer = DecisionLog::new(
             options,
             vec![Box::new(kept.clone())],
             active.clone(),
@@ -54,7 +54,7 @@ impl Log {
             &Interest::default(),
         );
         Self {
-            log,
+            consumer,
             kept,
             metrics,
             active,
@@ -62,7 +62,7 @@ impl Log {
     }
 
     fn tell(&mut self, record: &Record) {
-        recorded(record, |recorded| self.log.consume(recorded));
+        recorded(record, |recorded| self.consumer.consume(recorded));
     }
 
     /// The event of one record, if there is one.
@@ -95,15 +95,15 @@ impl Log {
     }
 }
 
-fn path(last: &str) -> Option<Vec<String>> {
-    Some(["system", "log", last].map(str::to_owned).to_vec())
+fn path(last: &str) -> Vec<String> {
+    ["system", "log", last].map(str::to_owned).to_vec()
 }
 
 /// As the configuration has it when it says nothing.
 fn options() -> Options {
     Options {
-        mask: path("mask"),
-        drop: path("drop"),
+        mask: Some(path("mask")),
+        drop: Some(path("drop")),
         ..Options::default()
     }
 }
@@ -407,7 +407,7 @@ fn an_entry_says_what_sinks_want_to_know_of_it() {
 #[test]
 fn a_record_that_is_lost_to_a_defect_is_counted() {
     let mut log = Log::new(options(), &[ALLOW]);
-    log.log.panicked();
+    log.consumer.panicked();
     assert_eq!(
         log.counted(r#"dropped_total{sink="all",cause="internal"}"#),
         1

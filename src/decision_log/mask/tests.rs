@@ -16,7 +16,7 @@ fn masked(rules: &str) -> (String, String, Vec<String>, Vec<String>) {
     let rules = Rule::list(&json(rules)).unwrap();
     let mut event = Maskable::of(&json(EVENT));
     let Done { erased, masked } = apply(&rules, &mut event);
-    let text = |value: Option<Value>| value.map_or("-".to_owned(), |v| v.to_string());
+    let text = |value: Option<Value>| value.map_or_else(|| "-".to_owned(), |v| v.to_string());
     (text(event.input), text(event.result), erased, masked)
 }
 
