@@ -10,11 +10,15 @@ use super::{
     proto, short,
 };
 use crate::{
-    identity::Xfcc,
+    identity::{
+        Xfcc,
+        jwt::{Document as _, JwtError, Verified, VerifiedToken},
+    },
+    input::TokenDocument,
     outcome::{Answer, CheckError, Reason},
     policy::{Engine, Externals, Provenance},
     request::RequestView,
-    telemetry::{DecisionId, Record, Recorded, StageTimes, Trace},
+    telemetry::{DecisionId, Record, Recorded, RecordedToken, StageTimes, Trace},
 };
 
 /// A decision with nothing in it but its time.
@@ -42,6 +46,10 @@ pub(super) fn at(seconds: u64) -> Decision {
 
 /// A decision about a real request.
 fn captured(name: &str, dry_run: bool) -> Decision {
+    decided(name, dry_run, None)
+}
+
+fn decided(name: &str, dry_run: bool, token: Option<RecordedToken>) -> Decision {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/captures");
     let request = std::fs::read(format!("{folder}/{name}.pb")).unwrap();
     let record = Record {
@@ -52,7 +60,7 @@ fn captured(name: &str, dry_run: bool) -> Decision {
         dry_run,
         duration: Duration::from_micros(40),
         stages: StageTimes::default(),
-        token: None,
+        token,
         policy: Some(Arc::new(Provenance {
             revision: "r7".to_owned(),
             bundles: Vec::new(),
@@ -94,6 +102,37 @@ fn what_is_kept_says_who_asked_for_what_and_how_it_ended() {
         (&*rehearsed.outcome, &*rehearsed.would),
         ("allowed", "denied")
     );
+}
+
+#[test]
+fn a_token_is_named_by_its_subject_or_by_what_is_wrong_with_it() {
+    let token = VerifiedToken {
+        provider: "corp".into(),
+        issuer: "https://issuer.example".into(),
+        subject: Some("alice".into()),
+        audiences: Vec::new(),
+        expires_at: None,
+        header: b"{}".to_vec(),
+        claims: br#"{"sub": "alice", "card": "s3cret"}"#.to_vec(),
+        space_delimited: Arc::default(),
+    };
+    let document = TokenDocument::of(&token).unwrap();
+    let verified = Ok(Arc::new(Verified { token, document }));
+    for (verified, subject, error) in [
+        (verified, "alice", ""),
+        (Err(JwtError::Expired), "", "expired"),
+        (Err(JwtError::Missing), "", ""),
+    ] {
+        let token = RecordedToken {
+            provider: Some("corp".into()),
+            verified,
+            cached: false,
+        };
+        let kept = decided("http1-mtls-get", false, Some(token)).message();
+        assert_eq!((&*kept.token_subject, &*kept.token_error), (subject, error));
+        assert_eq!(kept.token_provider, "corp");
+        assert!(!format!("{kept:?}").contains("s3cret"));
+    }
 }
 
 #[test]
