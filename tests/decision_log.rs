@@ -8,6 +8,8 @@
     reason = "a test fails by panicking"
 )]
 
+#[path = "decision_log/documented.rs"]
+mod documented;
 #[path = "decision_log/gate.rs"]
 mod gate;
 #[path = "support/logs.rs"]
@@ -17,8 +19,12 @@ mod posting;
 #[path = "line/requests.rs"]
 #[expect(dead_code, reason = "other tests use the rest")]
 mod requests;
+#[path = "decision_log/secrets.rs"]
+mod secrets;
 #[path = "decision_log/service.rs"]
 mod service;
+#[path = "decision_log/sinks.rs"]
+mod sinks;
 #[path = "decision_log/spill.rs"]
 mod spill;
 #[path = "decision_log/unread.rs"]

@@ -4,7 +4,6 @@ use std::{
     fs,
     io::{BufRead as _, BufReader},
     net::SocketAddr,
-    path::Path,
     process::{Child, ChildStderr, Command, ExitStatus, Stdio},
     sync::{Arc, Condvar, Mutex},
     thread,
@@ -26,7 +25,7 @@ use tonic::{
 /// `portcullis run` as a process of its own; killed when dropped.
 pub(crate) struct Gate {
     child: Child,
-    folder: TempDir,
+    _folder: TempDir,
     channel: Channel,
     admin: SocketAddr,
     stderr: Arc<Stderr>,
@@ -35,15 +34,24 @@ pub(crate) struct Gate {
 impl Gate {
     /// Serves `policy` with this configuration, on free ports.
     pub(crate) async fn start(policy: &str, config: &Value) -> Self {
+        Self::with_files(&[("policy.rego", policy)], config).await
+    }
+
+    /// The same with several files of policy.
+    pub(crate) async fn with_files(policies: &[(&str, &str)], config: &Value) -> Self {
         let folder = TempDir::new().unwrap();
-        fs::write(folder.path().join("policy.rego"), policy).unwrap();
+        let policy = folder.path().join("policy");
+        fs::create_dir(&policy).unwrap();
+        for (name, text) in policies {
+            fs::write(policy.join(name), text).unwrap();
+        }
         let file = folder.path().join("config.json");
         fs::write(&file, config.to_string()).unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_portcullis"))
             .args(["run", "--config-file"])
             .arg(&file)
             .args(SET.iter().flat_map(|set| ["--set", set]))
-            .arg(folder.path().join("policy.rego"))
+            .arg(policy)
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
@@ -54,16 +62,11 @@ impl Gate {
         let endpoint = Endpoint::from_shared(format!("http://{grpc}")).unwrap();
         Self {
             child,
-            folder,
+            _folder: folder,
             channel: endpoint.connect().await.unwrap(),
             admin: address("admin.address"),
             stderr,
         }
-    }
-
-    /// A folder that is gone with the process.
-    pub(crate) fn folder(&self) -> &Path {
-        self.folder.path()
     }
 
     /// What it writes to standard error.

@@ -18,6 +18,7 @@ mod bundle_server;
 mod bundles;
 mod client;
 mod configuration;
+mod decision_log;
 mod demo;
 mod dry_run;
 mod envoy;
