@@ -14,6 +14,7 @@
 mod certificates;
 
 #[path = "traces/collector.rs"]
+#[expect(dead_code, reason = "other tests use the rest")]
 mod collector;
 #[path = "traces/decisions.rs"]
 mod decisions;

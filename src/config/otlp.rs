@@ -116,18 +116,9 @@ fn tls(section: &mut Section<'_>) -> Option<Tls> {
         let other = if one == certificate { key } else { certificate };
         section.problem(one, Complaint::new(format!("needs `{other}`")));
     }
-    match encryption {
-        Encryption::Off => {
-            for key in section.given(&["allow_insecure_tls", "tls_ca_cert_file"]) {
-                section.warn(key, NO_TLS);
-            }
-        }
-        Encryption::Tls => {}
-        Encryption::Mutual if given.is_empty() => {
-            let complaint = Complaint::new("is missing: `mtls` needs a certificate of our own");
-            section.problem("tls_cert_file", complaint);
-        }
-        Encryption::Mutual => {}
+    if encryption == Encryption::Mutual && given.is_empty() {
+        let complaint = Complaint::new("is missing: `mtls` needs a certificate of our own");
+        section.problem("tls_cert_file", complaint);
     }
     if encryption != Encryption::Mutual {
         for key in given {
@@ -135,6 +126,9 @@ fn tls(section: &mut Section<'_>) -> Option<Tls> {
         }
     }
     if encryption == Encryption::Off {
+        for key in section.given(&["allow_insecure_tls", "tls_ca_cert_file"]) {
+            section.warn(key, "has no effect: `encryption` is `off`");
+        }
         return None;
     }
     if insecure {
@@ -219,7 +213,6 @@ fn batch(section: &mut Section<'_>) -> Batch {
 }
 
 const FILES: [&str; 2] = ["tls_cert_file", "tls_private_key_file"];
-const NO_TLS: &str = "has no effect: `encryption` is `off`";
 /// Headers that are not the configuration's.
 const OURS: [&str; 6] = [
     "connection",

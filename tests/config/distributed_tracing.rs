@@ -133,8 +133,13 @@ fn every_form_of_host_and_port_is_an_address() {
     }
 }
 
+fn fails(text: &str, problem: &str) {
+    let problems = section(text).expect_err(text);
+    assert!(problems.contains(problem), "{text}: {problems}");
+}
+
 #[test]
-fn mistakes_are_named_with_their_place() {
+fn mistakes_about_the_collector_are_named_with_their_place() {
     for (text, problem) in [
         (
             "{type: zipkin}",
@@ -190,6 +195,14 @@ fn mistakes_are_named_with_their_place() {
             "{type: grpc, tls_private_key_file: a}",
             "tls_private_key_file: needs `tls_cert_file`",
         ),
+    ] {
+        fails(text, problem);
+    }
+}
+
+#[test]
+fn mistakes_about_what_is_sent_are_named_with_their_place() {
+    for (text, problem) in [
         (
             "{type: grpc, headers: {grpc-timeout: 1S}}",
             "headers.grpc-timeout: is a header of",
@@ -223,8 +236,7 @@ fn mistakes_are_named_with_their_place() {
             "batch_timeout_ms: `0` must be",
         ),
     ] {
-        let problems = section(text).expect_err(text);
-        assert!(problems.contains(problem), "{text}: {problems}");
+        fails(text, problem);
     }
 }
 

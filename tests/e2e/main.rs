@@ -16,7 +16,13 @@
 #[expect(dead_code, unused_imports, reason = "other tests use the rest")]
 mod bundle_server;
 mod bundles;
+#[path = "../support/certificates.rs"]
+#[expect(dead_code, reason = "other tests use the rest")]
+mod certificates;
 mod client;
+#[path = "../traces/collector.rs"]
+#[expect(dead_code, reason = "other tests use the rest")]
+mod collector;
 mod configuration;
 mod demo;
 mod dry_run;
@@ -44,6 +50,7 @@ mod shutdown;
 mod stripping;
 mod tcp;
 mod tokens;
+mod traces;
 mod upstream;
 
 use configuration::Configuration;

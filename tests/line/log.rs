@@ -9,7 +9,7 @@ use std::{
 use portcullis::{
     identity::Xfcc,
     telemetry::{
-        Metrics, Recorder, Telemetry,
+        Metrics, Recorder, Telemetry, Tracing,
         line::ProcessLog,
         log::{Format, Level, subscriber},
         recorder::{self, Consumer, Interest, Recording},
@@ -38,7 +38,12 @@ pub(crate) fn told(metrics: Arc<Metrics>) -> (Telemetry, Recording) {
     let of = Arc::clone(&metrics);
     let (recorder, recording) =
         Recorder::start(options, interest, Xfcc::default(), consumers, of).unwrap();
-    (Telemetry { metrics, recorder }, recording)
+    let telemetry = Telemetry {
+        metrics,
+        recorder,
+        tracing: Tracing::default(),
+    };
+    (telemetry, recording)
 }
 
 /// The next line that contains `text` makes the writer panic, once.

@@ -35,6 +35,7 @@ use prost::Message;
 use rustls::ServerConfig;
 use tokio::{
     net::{TcpListener, TcpStream},
+    sync::Notify,
     task::JoinHandle,
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
@@ -87,6 +88,7 @@ impl Drop for Collector {
 pub(crate) struct Got {
     does: Does,
     pub(crate) calls: AtomicUsize,
+    came: Notify,
     pub(crate) spans: Mutex<Vec<Span>>,
     pub(crate) records: Mutex<Vec<LogRecord>>,
     pub(crate) resources: Mutex<Vec<Resource>>,
@@ -104,6 +106,7 @@ impl Collector {
         let got = Arc::new(Got {
             does,
             calls: AtomicUsize::default(),
+            came: Notify::new(),
             spans: Mutex::default(),
             records: Mutex::default(),
             resources: Mutex::default(),
@@ -128,6 +131,14 @@ impl Collector {
 
     pub(crate) fn spans(&self) -> Vec<Span> {
         self.got.spans.lock().unwrap().clone()
+    }
+
+    /// The spans, once there are so many.
+    pub(crate) async fn holds(&self, spans: usize) -> Vec<Span> {
+        while self.spans().len() < spans {
+            self.got.came.notified().await;
+        }
+        self.spans()
     }
 
     pub(crate) fn records(&self) -> Vec<LogRecord> {
@@ -206,6 +217,7 @@ impl Got {
             let spans = of.scope_spans.into_iter().flat_map(|scope| scope.spans);
             self.spans.lock().unwrap().extend(spans);
         }
+        self.came.notify_one();
         let partial_success = Some(ExportTracePartialSuccess {
             rejected_spans: self.rejected(),
             error_message: String::new(),

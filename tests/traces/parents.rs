@@ -1,7 +1,10 @@
 //! Which checks have spans, and what is in them.
 
+use std::fs;
+
 use opentelemetry_proto::tonic::trace::v1::{Span, span::SpanKind, status::StatusCode};
 use portcullis::traces::otlp::Protocol;
+use serde_json::Value;
 
 use crate::{
     collector::{Collector, Does, value},
@@ -86,6 +89,36 @@ async fn a_check_has_a_span_below_its_callers_and_one_below_that_for_each_stage(
     let all = format!("{spans:?}");
     for secret in ["hidden", "/open", "eyJ", "Bearer"] {
         assert!(!all.contains(secret), "{secret} in {all}");
+    }
+}
+
+/// What is the same in every span of this kind stands in the documentation as it is.
+#[tokio::test]
+async fn the_span_in_the_documentation_is_as_they_are() {
+    let docs = fs::read_to_string("docs/traces.md").unwrap();
+    let (_, shown) = docs.split_once("```json\n").unwrap();
+    let shown: Value = serde_json::from_str(shown.split_once("```").unwrap().0).unwrap();
+    let parent = format!("00-{TRACE}-{SPAN}-01");
+    let spans = told(0.0, "/open", &[("traceparent", &parent)]).await;
+    let (check, stages) = spans.split_first().unwrap();
+    assert_eq!(shown["name"], check.name);
+    assert_eq!(shown["kind"], check.kind);
+    assert_eq!(shown["flags"], check.flags);
+    assert_eq!(shown["traceId"], hex(&check.trace_id));
+    assert_eq!(shown["parentSpanId"], hex(&check.parent_span_id));
+    let attributes = shown["attributes"].as_array().unwrap();
+    assert_eq!(attributes.len(), check.attributes.len());
+    for (shown, real) in attributes.iter().zip(&check.attributes) {
+        assert_eq!(shown["key"], real.key);
+        let described = docs.contains(&format!("`{}`", real.key));
+        assert!(described, "{}", real.key);
+    }
+    for stage in stages {
+        assert!(
+            docs.contains(&format!("`{}`", stage.name)),
+            "{}",
+            stage.name
+        );
     }
 }
 

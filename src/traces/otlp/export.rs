@@ -76,18 +76,16 @@ impl<S: Signal> Exporter<S> {
 
     /// How many items were not taken of those that the collector took.
     async fn export(&mut self, request: &S::Request) -> Result<u64, Loss> {
+        let longest = self.options.batch.timeout;
         match self.patience {
-            Patience::OneExport => {
-                let all = timeout(self.options.batch.timeout, self.persist(request));
-                match all.await {
-                    Ok(exported) => exported,
-                    Err(_) => {
-                        self.failed(&ExportError::TimedOut);
-                        Err(Loss::Failed)
-                    }
-                }
-            }
             Patience::Forever => self.persist(request).await,
+            Patience::OneExport => {
+                if let Ok(exported) = timeout(longest, self.persist(request)).await {
+                    return exported;
+                }
+                self.failed(&ExportError::TimedOut);
+                Err(Loss::Failed)
+            }
         }
     }
 
