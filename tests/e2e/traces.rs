@@ -1,6 +1,6 @@
 //! A trace that goes through Envoy: what it tells the gate, and where the gate's spans are in it.
 
-use portcullis::traces::otlp::Protocol;
+use portcullis::{digest::hex, traces::otlp::Protocol};
 use serde_json::json;
 
 use crate::{
@@ -13,10 +13,6 @@ use crate::{
 const POLICY: &str = "package envoy.authz\n\ndefault allow := true\n";
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 const SPAN: &str = "b7ad6b7169203331";
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
 
 #[tokio::test]
 async fn the_gates_span_stands_below_that_of_envoys_call_in_the_clients_trace() {

@@ -181,7 +181,12 @@ pub(crate) fn value(attributes: &[KeyValue], key: &str) -> Option<String> {
     match found.value.as_ref()?.value.as_ref()? {
         Value::StringValue(text) => Some(text.clone()),
         Value::IntValue(number) => Some(number.to_string()),
-        other => panic!("{other:?}"),
+        other @ (Value::BoolValue(_)
+        | Value::DoubleValue(_)
+        | Value::ArrayValue(_)
+        | Value::KvlistValue(_)
+        | Value::BytesValue(_)
+        | Value::StringValueStrindex(_)) => panic!("{other:?}"),
     }
 }
 
@@ -191,10 +196,9 @@ impl Got {
         self.headers.lock().unwrap().push(headers);
         let before = self.calls.fetch_add(1, SeqCst);
         match self.does {
-            Does::Takes | Does::Rejects(_) => Ok(()),
             Does::Refuses => Err(Code::InvalidArgument),
             Does::FailsFirst(times) if before < times => Err(Code::Unavailable),
-            Does::FailsFirst(_) => Ok(()),
+            Does::Takes | Does::Rejects(_) | Does::FailsFirst(_) => Ok(()),
             Does::Stalls => std::future::pending().await,
         }
     }

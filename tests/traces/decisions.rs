@@ -6,7 +6,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use opentelemetry_proto::tonic::{common::v1::any_value::Value, logs::v1::SeverityNumber};
+use opentelemetry_proto::tonic::{
+    common::v1::any_value::Value,
+    logs::v1::{LogRecord, SeverityNumber},
+};
 use portcullis::{
     clock::Clock,
     decision_log::{Entry, Sink, otlp::Otlp},
@@ -56,14 +59,14 @@ impl Log {
     }
 }
 
-fn sent(metrics: &Metrics) -> u64 {
+fn sent(metrics: &Metrics) -> usize {
     count(
         metrics,
         r#"portcullis_decision_log_sent_total{sink="otlp"} "#,
     )
 }
 
-fn lost(metrics: &Metrics, cause: &str) -> u64 {
+fn lost(metrics: &Metrics, cause: &str) -> usize {
     let series =
         format!(r#"portcullis_decision_log_dropped_total{{sink="otlp",cause="{cause}"}} "#);
     count(metrics, &series)
@@ -90,10 +93,7 @@ async fn an_entry_arrives_as_a_log_record_of_its_trace() {
         let metrics = log.finish(PATIENCE).await;
         assert_eq!(sent(&metrics), 3);
         let records = collector.records();
-        let severities: Vec<_> = records
-            .iter()
-            .map(|record| record.severity_number())
-            .collect();
+        let severities: Vec<_> = records.iter().map(LogRecord::severity_number).collect();
         let want = [
             SeverityNumber::Info,
             SeverityNumber::Warn,
@@ -121,7 +121,9 @@ async fn a_collector_that_comes_back_gets_what_waited_in_order() {
     options.batch.size = 1;
     let mut log = Log::new(options);
     let entries: Vec<_> = (0..5).map(|_| entry(Answer::Denied, None)).collect();
-    entries.iter().for_each(|entry| log.sink.offer(entry));
+    for entry in &entries {
+        log.sink.offer(entry);
+    }
     let metrics = log.finish(PATIENCE).await;
     assert_eq!(sent(&metrics), 5);
     let failures = r#"portcullis_decision_log_failures_total{sink="otlp"} "#;

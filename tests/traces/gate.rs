@@ -120,7 +120,7 @@ impl Gate {
 
     /// Has everything sent, within `time`, and says what was counted as exported, lost to a full queue and
     /// lost on the way.
-    pub(crate) async fn finish(self, time: Duration) -> [u64; 3] {
+    pub(crate) async fn finish(self, time: Duration) -> [usize; 3] {
         let recording = self.recording;
         let finish = move || recording.finish(Instant::now() + time);
         tokio::task::spawn_blocking(finish).await.unwrap();
@@ -133,7 +133,7 @@ impl Gate {
     }
 }
 
-pub(crate) fn count(metrics: &Metrics, series: &str) -> u64 {
+pub(crate) fn count(metrics: &Metrics, series: &str) -> usize {
     let text = metrics.encode();
     let line = text.lines().find_map(|line| line.strip_prefix(series));
     line.expect(series).trim().parse().unwrap()

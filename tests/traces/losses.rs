@@ -12,7 +12,7 @@ use crate::{
 
 const PROTOCOLS: [Protocol; 2] = [Protocol::Grpc, Protocol::Http];
 /// Spans of one check.
-const SPANS: u64 = 6;
+const SPANS: usize = 6;
 
 /// An address where nobody listens.
 async fn nobody() -> String {

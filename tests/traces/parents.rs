@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use opentelemetry_proto::tonic::trace::v1::{Span, span::SpanKind, status::StatusCode};
-use portcullis::traces::otlp::Protocol;
+use opentelemetry_proto::tonic::trace::v1::{Span, Status, span::SpanKind, status::StatusCode};
+use portcullis::{digest::hex, traces::otlp::Protocol};
 use serde_json::Value;
 
 use crate::{
@@ -20,18 +20,12 @@ async fn told(ratio: f64, path: &str, metadata: &[(&'static str, &str)]) -> Vec<
     gate.check(path, metadata).await;
     let [exported, full, failed] = gate.finish(PATIENCE).await;
     let spans = collector.spans();
-    assert_eq!([exported, full, failed], [spans.len() as u64, 0, 0]);
+    assert_eq!([exported, full, failed], [spans.len(), 0, 0]);
     spans
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 fn status(span: &Span) -> StatusCode {
-    span.status
-        .as_ref()
-        .map_or(StatusCode::Unset, |status| status.code())
+    span.status.as_ref().map_or(StatusCode::Unset, Status::code)
 }
 
 #[tokio::test]

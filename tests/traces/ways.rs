@@ -24,10 +24,10 @@ async fn arrives(collector: &Collector, change: impl FnOnce(&mut Options)) -> bo
     change(&mut options);
     let gate = Gate::new(options, 1.0);
     assert!(gate.check("/open", &[]).await);
-    let before = collector.spans().len() as u64;
+    let before = collector.spans().len();
     let [exported, full, failed] = gate.finish(PATIENCE).await;
     assert_eq!((exported + failed, full), (6, 0));
-    assert_eq!(collector.spans().len() as u64 - before, exported);
+    assert_eq!(collector.spans().len() - before, exported);
     exported > 0
 }
 

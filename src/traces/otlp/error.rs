@@ -2,6 +2,7 @@
 
 use std::{io, path::PathBuf};
 
+use memchr::memmem;
 use reqwest::StatusCode;
 
 /// Why an export failed.
@@ -29,6 +30,8 @@ pub enum ExportError {
         code: tonic::Code,
         /// What the status says.
         message: String,
+        /// Whether it says when to come again.
+        again: bool,
     },
     /// The collector refuses.
     #[error("the collector answered {0}")]
@@ -48,10 +51,11 @@ impl ExportError {
             Self::File { .. } | Self::Client(_) | Self::Http(_) | Self::TimedOut => true,
             Self::Partial(_) => false,
             Self::Status(status) => matches!(status.as_u16(), 429 | 502 | 503 | 504),
-            Self::Grpc { code, .. } => match code {
+            Self::Grpc { code, again, .. } => match code {
+                // Otherwise it is too large, and always will be.
+                tonic::Code::ResourceExhausted => *again,
                 tonic::Code::Cancelled
                 | tonic::Code::DeadlineExceeded
-                | tonic::Code::ResourceExhausted
                 | tonic::Code::Aborted
                 | tonic::Code::OutOfRange
                 | tonic::Code::Unavailable
@@ -77,9 +81,67 @@ impl From<tonic::Status> for ExportError {
         Self::Grpc {
             code: status.code(),
             message: status.message().chars().take(MOST_MESSAGE).collect(),
+            again: memmem::find(status.details(), RETRY_INFO).is_some(),
         }
     }
 }
 
 /// Longest message of a collector that is shown, in characters.
 const MOST_MESSAGE: usize = 200;
+/// The type of a detail of a status that says when to come again.
+const RETRY_INFO: &[u8] = b"google.rpc.RetryInfo";
+
+#[cfg(test)]
+mod tests {
+    use tonic::{Code, Status};
+
+    use super::*;
+
+    #[test]
+    fn what_may_pass_is_what_the_protocol_says() {
+        for (code, passes) in [
+            (Code::Unavailable, true),
+            (Code::Cancelled, true),
+            (Code::DeadlineExceeded, true),
+            (Code::Aborted, true),
+            (Code::OutOfRange, true),
+            (Code::DataLoss, true),
+            (Code::ResourceExhausted, false),
+            (Code::InvalidArgument, false),
+            (Code::Unauthenticated, false),
+            (Code::PermissionDenied, false),
+            (Code::Unimplemented, false),
+        ] {
+            let error = ExportError::from(Status::new(code, ""));
+            assert_eq!(error.may_pass(), passes, "{code:?}");
+        }
+        let details = [b"\n\x28type.googleapis.com/".as_slice(), RETRY_INFO].concat();
+        let status = Status::with_details(Code::ResourceExhausted, "", details.into());
+        assert!(ExportError::from(status).may_pass());
+    }
+
+    #[test]
+    fn of_http_those_statuses_pass_that_say_later() {
+        for (status, passes) in [
+            (429, true),
+            (502, true),
+            (503, true),
+            (504, true),
+            (302, false),
+            (400, false),
+            (401, false),
+            (413, false),
+            (500, false),
+        ] {
+            let status = StatusCode::from_u16(status).unwrap();
+            assert_eq!(ExportError::Status(status).may_pass(), passes, "{status}");
+        }
+    }
+
+    #[test]
+    fn a_long_message_is_cut() {
+        let error = ExportError::from(Status::internal("é".repeat(5_000)));
+        let text = error.to_string();
+        assert!(text.chars().count() < 300, "{text}");
+    }
+}
