@@ -1,6 +1,6 @@
 //! A collector of OpenTelemetry, in the keys of OPA's `distributed_tracing`.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use serde_json::Value;
@@ -107,27 +107,27 @@ fn tls(section: &mut Section<'_>) -> Option<Tls> {
         .value("encryption", encryption)
         .unwrap_or(Encryption::Off);
     let insecure = section.flag("allow_insecure_tls");
-    let authorities = section.value("tls_ca_cert_file", path);
-    let certificate = section.value("tls_cert_file", path);
-    let key = section.value("tls_private_key_file", path);
-    let given = section.given(&FILES);
-    if let [one] = *given.as_slice() {
-        let [certificate, key] = FILES;
-        let other = if one == certificate { key } else { certificate };
-        section.problem(one, Complaint::new(format!("needs `{other}`")));
-    }
-    if encryption == Encryption::Mutual && given.is_empty() {
-        let complaint = Complaint::new("is missing: `mtls` needs a certificate of our own");
-        section.problem("tls_cert_file", complaint);
-    }
-    if encryption != Encryption::Mutual {
-        for key in given {
-            section.warn(key, "has no effect: `encryption` is not `mtls`");
+    let authorities = section.value("tls_ca_cert_file", file).flatten();
+    let certificate = section.value("tls_cert_file", file).flatten();
+    let key = section.value("tls_private_key_file", file).flatten();
+    let mutual = encryption == Encryption::Mutual;
+    match (&certificate, &key) {
+        (Some(_), None) => needs(section, "tls_cert_file", "tls_private_key_file"),
+        (None, Some(_)) => needs(section, "tls_private_key_file", "tls_cert_file"),
+        (None, None) if mutual => needs(section, "encryption", "tls_cert_file"),
+        (Some(_), Some(_)) if !mutual => {
+            section.warn("tls_cert_file", "has no effect: `encryption` is not `mtls`");
         }
+        (Some(_), Some(_)) | (None, None) => {}
     }
     if encryption == Encryption::Off {
-        for key in section.given(&["allow_insecure_tls", "tls_ca_cert_file"]) {
-            section.warn(key, "has no effect: `encryption` is `off`");
+        for (given, key) in [
+            (insecure, "allow_insecure_tls"),
+            (authorities.is_some(), "tls_ca_cert_file"),
+        ] {
+            if given {
+                section.warn(key, "has no effect: `encryption` is `off`");
+            }
         }
         return None;
     }
@@ -136,11 +136,21 @@ fn tls(section: &mut Section<'_>) -> Option<Tls> {
     }
     Some(Tls {
         authorities,
-        identity: certificate
-            .zip(key)
-            .filter(|_| encryption == Encryption::Mutual),
+        identity: certificate.zip(key).filter(|_| mutual),
         insecure,
     })
+}
+
+fn needs(section: &Section<'_>, key: &str, other: &str) {
+    section.problem(key, Complaint::new(format!("needs `{other}`")));
+}
+
+/// As in OPA, empty text names none.
+fn file(value: &Value) -> Result<Option<PathBuf>, Complaint> {
+    if text(value)?.is_empty() {
+        return Ok(None);
+    }
+    path(value).map(Some)
 }
 
 fn encryption(value: &Value) -> Result<Encryption, Complaint> {
@@ -212,7 +222,6 @@ fn batch(section: &mut Section<'_>) -> Batch {
     }
 }
 
-const FILES: [&str; 2] = ["tls_cert_file", "tls_private_key_file"];
 /// Headers that are not the configuration's.
 const OURS: [&str; 6] = [
     "connection",

@@ -77,7 +77,9 @@ fn the_defaults_are_those_of_opa() {
 
 #[test]
 fn empty_text_is_no_key_as_in_opa() {
-    let empty = collector("{type: http, address: '', service_name: '', encryption: ''}");
+    let empty = collector(
+        "{type: http, address: '', service_name: '', encryption: '', tls_ca_cert_file: '', tls_cert_file: ''}",
+    );
     assert_eq!(empty, collector("{type: http}"));
     assert_eq!(empty.address, "localhost:4318");
 }
@@ -101,7 +103,7 @@ fn without_a_type_nothing_is_sent_and_that_is_said() {
 fn a_certificate_is_used_with_mtls_alone_and_what_has_no_effect_is_named() {
     let files = "tls_cert_file: c, tls_private_key_file: k, tls_ca_cert_file: a";
     for (encryption, identity, warnings) in
-        [("mtls", true, 0), ("tls", false, 2), ("off", false, 3)]
+        [("mtls", true, 0), ("tls", false, 1), ("off", false, 2)]
     {
         let text =
             format!("distributed_tracing: {{type: grpc, encryption: {encryption}, {files}}}");
@@ -188,7 +190,7 @@ fn mistakes_about_the_collector_are_named_with_their_place() {
         ),
         (
             "{type: grpc, encryption: mtls}",
-            "tls_cert_file: is missing",
+            "distributed_tracing.encryption: needs `tls_cert_file`",
         ),
         (
             "{type: grpc, encryption: mtls, tls_cert_file: a}",

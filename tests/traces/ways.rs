@@ -1,6 +1,6 @@
 //! The ways to a collector: gRPC and HTTP, in plaintext, with TLS and with mTLS.
 
-use std::{path::Path, sync::atomic::Ordering::SeqCst};
+use std::{path::Path, sync::atomic::Ordering::SeqCst, time::Duration};
 
 use http::{HeaderMap, HeaderValue};
 use portcullis::{
@@ -19,8 +19,21 @@ const PROTOCOLS: [Protocol; 2] = [Protocol::Grpc, Protocol::Http];
 
 /// Whether the spans of one check arrive.
 async fn arrives(collector: &Collector, change: impl FnOnce(&mut Options)) -> bool {
+    arrives_within(PATIENCE, collector, change).await
+}
+
+/// Whether they do not, though it is tried more than once.
+async fn never_arrives(collector: &Collector, change: impl FnOnce(&mut Options)) -> bool {
+    !arrives_within(Duration::from_millis(500), collector, change).await
+}
+
+async fn arrives_within(
+    time: Duration,
+    collector: &Collector,
+    change: impl FnOnce(&mut Options),
+) -> bool {
     let mut options = collector.options();
-    options.batch.timeout = std::time::Duration::from_millis(500);
+    options.batch.timeout = time;
     change(&mut options);
     let gate = Gate::new(options, 1.0);
     assert!(gate.check("/open", &[]).await);
@@ -71,7 +84,7 @@ async fn a_collector_with_tls_is_believed_by_its_authority_or_by_configuration_a
         assert!(arrives(&collector, with(Some(right))).await, "{protocol:?}");
         let wrong = believing(&Authority::new("others"), folder.path());
         assert!(
-            !arrives(&collector, with(Some(wrong))).await,
+            never_arrives(&collector, with(Some(wrong))).await,
             "{protocol:?}"
         );
         let insecure = Tls {
@@ -82,7 +95,7 @@ async fn a_collector_with_tls_is_believed_by_its_authority_or_by_configuration_a
             arrives(&collector, with(Some(insecure))).await,
             "{protocol:?}"
         );
-        assert!(!arrives(&collector, with(None)).await, "{protocol:?}");
+        assert!(never_arrives(&collector, with(None)).await, "{protocol:?}");
     }
 }
 
@@ -110,13 +123,19 @@ async fn a_collector_with_mtls_takes_from_who_has_a_certificate_and_from_nobody_
             move |options: &mut Options| options.tls = tls
         };
         assert!(arrives(&collector, with(&known)).await, "{protocol:?}");
-        assert!(!arrives(&collector, with(&believing)).await, "{protocol:?}");
+        assert!(
+            never_arrives(&collector, with(&believing)).await,
+            "{protocol:?}"
+        );
         // Another authority's certificate, in the same files.
         let stranger = Authority::new("strangers");
         stranger
             .workload("spiffe://cluster.local/ns/authz/sa/gate")
             .write(folder.path());
-        assert!(!arrives(&collector, with(&known)).await, "{protocol:?}");
+        assert!(
+            never_arrives(&collector, with(&known)).await,
+            "{protocol:?}"
+        );
     }
 }
 

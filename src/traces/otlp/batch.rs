@@ -241,4 +241,4 @@ impl<S: Signal> fmt::Debug for Batcher<S> {
 /// Most bytes of items in one request: collectors take 4 MiB of gRPC message by default.
 const MOST_BYTES: usize = 3 << 20;
 /// How long the task may take past the deadline.
-const TO_COUNT: Duration = Duration::from_millis(250);
+const TO_COUNT: Duration = Duration::from_secs(1);
