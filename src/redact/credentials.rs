@@ -16,7 +16,8 @@ use names::Names;
 /// What is taken out beside what is known by default.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// More names of headers, in any case.
+    /// More names of headers, in any case. Of these and the parameters, `-`, `_` and `.` apart, at most
+    /// 128 bytes each: a longer one is not known.
     pub headers: Vec<String>,
     /// More names of query parameters and of fields in bodies, in any case.
     pub parameters: Vec<String>,
@@ -129,8 +130,12 @@ impl Redactor {
         while let Some((before, after)) = rest.split_once('=') {
             let name = before.rsplit(ends_a_name).next().unwrap_or_default();
             rest = after;
+            if name.is_empty() || !self.names.contain(&decoded(name)) {
+                continue;
+            }
+            // Looked for only now: once for each `=` it would be read again and again.
             let value = after.split(ends_a_value).next().unwrap_or_default();
-            if value.is_empty() || !self.names.contain(&decoded(name)) {
+            if value.is_empty() {
                 continue;
             }
             let (head, _) = kept.split_at(kept.len().saturating_sub(after.len()));
