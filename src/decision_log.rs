@@ -50,7 +50,11 @@ pub trait Sink: Send {
     /// Nothing else is waiting: a moment to hand on what was collected.
     fn idle(&mut self) {}
 
-    /// Nothing will be offered any more; what was taken may be delivered until `deadline`, and what is
-    /// not is counted.
+    /// Nothing will be offered any more: begins to deliver what was taken, and waits for nothing. Every
+    /// sink is told so before one is waited for.
+    fn close(&mut self, _deadline: Instant) {}
+
+    /// After [`close`](Self::close): waits until what was taken is delivered, until `deadline` at the
+    /// latest; what is not is counted.
     fn finish(&mut self, deadline: Instant);
 }

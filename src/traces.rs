@@ -64,6 +64,10 @@ impl Consumer for Spans {
         self.batcher.hand_on_when_due();
     }
 
+    fn close(&mut self, deadline: Instant) {
+        self.batcher.close(deadline);
+    }
+
     fn finish(&mut self, deadline: Instant) {
         self.batcher.finish(deadline);
     }

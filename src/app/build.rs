@@ -177,8 +177,9 @@ impl Running {
 
     /// Serves until a stop is asked for, drains, and has everything told that was decided.
     pub async fn run(self, stop: shutdown::Watch) -> Stopped {
+        let at_once = stop.clone();
         let stopped = self.bound.run(stop).await;
-        told::finish(self.recording).await;
+        told::finish(self.recording, at_once).await;
         if let Some(observing) = self.observing {
             observing.finish().await;
         }

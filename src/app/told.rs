@@ -12,6 +12,7 @@ use crate::{
     check::Active,
     config::Config,
     input,
+    shutdown::Watch,
     snapshot::Snapshot,
     telemetry::{
         Metrics, Recorder, Tracing,
@@ -69,13 +70,18 @@ pub(super) fn tracing(config: &Config) -> Tracing {
     }
 }
 
-/// Has everything told that waits, for some seconds at most where that depends on others.
-pub(super) async fn finish(recording: Recording) {
+/// Has everything told that waits, for some seconds at most; a stop `at_once` cuts that short.
+pub(super) async fn finish(recording: Recording, mut at_once: Watch) {
     // A clock that stands at its end leaves no time.
     let now = Instant::now();
     let deadline = now.checked_add(LONGEST).unwrap_or(now);
-    // A panic there is nobody's who waits here.
-    let _finished = tokio::task::spawn_blocking(move || recording.finish(deadline)).await;
+    let finished = tokio::task::spawn_blocking(move || recording.finish(deadline));
+    tokio::select! {
+        biased;
+        () = at_once.asked_at_once() => {}
+        // A panic there is nobody's who waits here.
+        _finished = finished => {}
+    }
 }
 
 /// How long sinks may take at the end; less than what is left of the usual 30 seconds of a pod.

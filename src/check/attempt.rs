@@ -141,7 +141,7 @@ impl Gate {
                 trace: *trace,
                 active,
             };
-            Attempt::Answered(self.conclude(checked, mem::take(externals), told))
+            Attempt::Answered(self.conclude(checked, mem::take(externals), &told))
         };
         let Some(policy) = active else {
             return conclude(Checked::unread(CheckError::NotReady), budget, externals);
@@ -182,7 +182,7 @@ impl Gate {
         let checked = Checked::unread(CheckError::Internal);
         let reply = self.reply(&checked, check.decision_id);
         drop(catch_unwind(AssertUnwindSafe(|| {
-            self.tell(checked, Externals::default(), check.told(None));
+            self.tell(checked, Externals::default(), &check.told(None));
         })));
         reply
     }
@@ -192,7 +192,7 @@ impl Gate {
         self.isolated(check, || {
             let active = self.knowledge.active.load();
             let told = check.told(active.as_deref());
-            self.conclude(Checked::unread(error), Externals::default(), told)
+            self.conclude(Checked::unread(error), Externals::default(), &told)
         })
     }
 
@@ -208,7 +208,11 @@ impl Gate {
                 },
                 Err(_) => Checked::unread(error),
             };
-            self.conclude(checked, Externals::default(), check.told(active.as_deref()))
+            self.conclude(
+                checked,
+                Externals::default(),
+                &check.told(active.as_deref()),
+            )
         })
     }
 
@@ -217,7 +221,7 @@ impl Gate {
     }
 
     /// The answer and the one event of a check.
-    fn conclude(&self, checked: Checked<'_>, externals: Externals, told: Told<'_>) -> Reply {
+    fn conclude(&self, checked: Checked<'_>, externals: Externals, told: &Told<'_>) -> Reply {
         let reply = self.reply(&checked, told.decision_id);
         self.tell(checked, externals, told);
         reply
@@ -229,7 +233,7 @@ impl Gate {
     }
 
     /// Counts the check, and hands it to who tells of it if anybody wants to know.
-    fn tell(&self, checked: Checked<'_>, externals: Externals, told: Told<'_>) {
+    fn tell(&self, checked: Checked<'_>, externals: Externals, told: &Told<'_>) {
         let duration = told.budget.elapsed();
         let decided = CheckDecided {
             outcome: &checked.outcome,
@@ -256,7 +260,11 @@ impl Gate {
             policy: told
                 .active
                 .map(|active| Arc::clone(active.policy.provenance())),
-            externals,
+            externals: if self.recorder.wants_externals() {
+                externals
+            } else {
+                Externals::default()
+            },
             trace: told.trace,
             shed,
         }));

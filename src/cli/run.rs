@@ -65,7 +65,7 @@ pub(super) fn run(arguments: &Run) -> Result<ExitCode> {
 
 fn serve(config: &Config, files: Files) -> Result<ExitCode> {
     let runtime = Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(async {
+    let served = runtime.block_on(async {
         let (trigger, stop) = shutdown::channel();
         tokio::spawn(async move { trigger.on_signals().await });
         let mut stopped_early = stop.clone();
@@ -79,7 +79,10 @@ fn serve(config: &Config, files: Files) -> Result<ExitCode> {
             Stopped::Drained => ExitCode::SUCCESS,
             Stopped::TimedOut | Stopped::AtOnce => ExitCode::FAILURE,
         })
-    })
+    });
+    // Whoever is stuck in something that blocks has had its time.
+    runtime.shutdown_background();
+    served
 }
 
 /// What the user gave is told apart from what the machine refused.

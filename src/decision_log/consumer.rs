@@ -60,6 +60,9 @@ impl DecisionLog {
         metrics: Arc<Metrics>,
         interest: &Interest,
     ) -> Self {
+        if options.rules || options.nd_builtin_cache {
+            interest.in_externals();
+        }
         Self {
             writer: Writer::new(&options),
             rules: options.rules.then(|| Plan::everything(&options.input)),
@@ -141,6 +144,12 @@ impl Consumer for DecisionLog {
     fn idle(&mut self) {
         for sink in &mut self.sinks {
             sink.idle();
+        }
+    }
+
+    fn close(&mut self, deadline: Instant) {
+        for sink in &mut self.sinks {
+            sink.close(deadline);
         }
     }
 

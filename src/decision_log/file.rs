@@ -58,6 +58,10 @@ impl Sink for LogFile {
         self.lines.idle();
     }
 
+    fn close(&mut self, _deadline: Instant) {
+        self.lines.close();
+    }
+
     fn finish(&mut self, deadline: Instant) {
         self.lines.finish(deadline);
     }

@@ -141,14 +141,21 @@ impl Lines {
         }
     }
 
-    /// Waits until everything is written, or until `deadline`; what is not then is lost and counted.
-    pub(super) fn finish(&self, deadline: Instant) {
+    /// Nothing comes any more: what waits is written now.
+    pub(super) fn close(&self) {
         let shared = &*self.0;
         let mut state = shared.lock();
         if state.phase == Phase::Open {
             state.phase = Phase::Closing;
         }
         shared.changed.notify_all();
+    }
+
+    /// Waits until everything is written, or until `deadline`; what is not then is lost and counted.
+    pub(super) fn finish(&self, deadline: Instant) {
+        self.close();
+        let shared = &*self.0;
+        let state = shared.lock();
         let left = deadline.saturating_duration_since(Instant::now());
         let (mut state, _) = shared
             .changed

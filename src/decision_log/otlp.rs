@@ -62,6 +62,10 @@ impl Sink for Otlp {
         self.0.hand_on_when_due();
     }
 
+    fn close(&mut self, deadline: Instant) {
+        self.0.close(deadline);
+    }
+
     fn finish(&mut self, deadline: Instant) {
         self.0.finish(deadline);
     }

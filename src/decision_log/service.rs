@@ -125,6 +125,10 @@ impl Sink for ServiceSink {
         self.inbox.idle();
     }
 
+    fn close(&mut self, deadline: Instant) {
+        self.inbox.close(deadline);
+    }
+
     fn finish(&mut self, deadline: Instant) {
         self.inbox.close(deadline);
         if let Some(running) = self.running.take() {

@@ -143,7 +143,7 @@ impl Consumer for Ring {
         }
     }
 
-    fn finish(&mut self, _deadline: Instant) {
+    fn close(&mut self, _deadline: Instant) {
         self.ended.send_replace(true);
     }
 }

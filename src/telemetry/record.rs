@@ -48,6 +48,11 @@ pub struct Record {
     pub shed: Option<u64>,
 }
 
+/// Bytes of a long answer to `http.send`.
+const ANSWER: usize = 256 * 1024;
+/// Bytes of the rest of a record.
+const REST: usize = 1024;
+
 /// What became of a caller's token.
 #[derive(Clone, Debug)]
 pub struct RecordedToken {
@@ -63,6 +68,16 @@ impl Record {
     /// What the outcome would be answered with outside dry-run.
     pub fn answer(&self) -> Answer {
         Answer::of(&self.outcome)
+    }
+
+    /// Bytes that it holds, about: its request, a kilobyte, and what others have answered as if each
+    /// answer were long.
+    pub fn weight(&self) -> usize {
+        let answers = self.externals.answers().count();
+        self.request
+            .len()
+            .saturating_add(answers.saturating_mul(ANSWER))
+            .saturating_add(REST)
     }
 
     /// What it was answered with.

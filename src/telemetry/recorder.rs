@@ -2,7 +2,7 @@
 //!
 //! Promises that the line never waits, never does I/O and never formats for the sake of a record: it is
 //! queued when there is room, and dropped and counted when there is not. Nobody's interest, no record.
-//! The queue is bounded in records and in bytes of requests. On the recorder's thread each consumer
+//! The queue is bounded in records and in the bytes they hold. On the recorder's thread each consumer
 //! sees each record, in order; one that panics loses that record for itself, and nobody else does.
 
 use std::{
@@ -10,9 +10,10 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+        mpsc,
     },
-    thread::{self, JoinHandle, Thread},
+    thread::{self, Thread},
     time::{Duration, Instant},
 };
 
@@ -20,6 +21,7 @@ use crossbeam_queue::ArrayQueue;
 
 use super::{
     Metrics,
+    decision_log::Cause,
     metrics::QueueFull,
     record::{Record, Recorded},
 };
@@ -30,7 +32,7 @@ use crate::{identity::Xfcc, outcome::Answer, request::RequestView};
 pub struct Options {
     /// Records.
     pub records: usize,
-    /// Bytes of their requests.
+    /// Bytes of their requests, and [`Record::weight`] for the rest.
     pub bytes: usize,
 }
 
@@ -48,13 +50,17 @@ pub trait Consumer: Send {
     /// Takes note of one check. May compute, but waits for nothing: others are waiting.
     fn consume(&mut self, recorded: &Recorded<'_>);
 
-    /// What was just asked of this consumer ended in a panic: a record is lost.
+    /// [`consume`](Self::consume) ended in a panic: a record is lost.
     fn panicked(&mut self) {}
 
     /// Nothing else is waiting: a moment to hand on what was collected.
     fn idle(&mut self) {}
 
-    /// No record will come any more; what is still to be done may take until `deadline`.
+    /// No record will come any more: begins to hand on what is left, and waits for nothing. Everybody is
+    /// told so before anybody is waited for.
+    fn close(&mut self, _deadline: Instant) {}
+
+    /// After [`close`](Self::close): waits for what is left, until `deadline` at the latest.
     fn finish(&mut self, _deadline: Instant) {}
 }
 
@@ -66,6 +72,7 @@ pub struct Interest(Arc<Wants>);
 struct Wants {
     allowed: AtomicUsize,
     refused: AtomicUsize,
+    externals: AtomicBool,
 }
 
 impl Interest {
@@ -80,6 +87,11 @@ impl Interest {
         self.0.allowed.fetch_add(usize::from(allowed), Relaxed);
         self.0.refused.fetch_add(usize::from(refused), Relaxed);
         interested
+    }
+
+    /// Wants to know what policies have asked of others, too.
+    pub fn in_externals(&self) {
+        self.0.externals.store(true, Relaxed);
     }
 
     pub(crate) fn includes(&self, answer: Answer) -> bool {
@@ -117,6 +129,7 @@ struct Shared {
     interest: Interest,
     queue: ArrayQueue<Box<Record>>,
     bytes: AtomicUsize,
+    max_records: usize,
     max_bytes: usize,
     /// Set once no record is to come any more: until when the rest may take.
     closing: OnceLock<Instant>,
@@ -136,8 +149,9 @@ impl Recorder {
     ) -> io::Result<(Self, Recording)> {
         let shared = Arc::new(Shared {
             interest,
-            queue: ArrayQueue::new(options.records.max(1)),
+            queue: ArrayQueue::new(options.records.max(1).saturating_add(SPARE)),
             bytes: AtomicUsize::new(0),
+            max_records: options.records.max(1),
             max_bytes: options.bytes,
             closing: OnceLock::new(),
             thread: OnceLock::new(),
@@ -148,13 +162,17 @@ impl Recorder {
             xfcc,
             consumers,
         };
+        let (at_end, ended) = mpsc::channel();
         let builder = thread::Builder::new().name("recorder".to_owned());
-        let running = builder.spawn(move || desk.run())?;
+        let running = builder.spawn(move || {
+            desk.run();
+            drop(at_end);
+        })?;
         // Set before the first record: nobody else sets it.
         let _first = shared.thread.set(running.thread().clone());
         let recording = Recording {
             shared: Arc::clone(&shared),
-            running: Some(running),
+            ended,
         };
         Ok((Self(Some(shared)), recording))
     }
@@ -164,6 +182,13 @@ impl Recorder {
         self.0
             .as_ref()
             .is_some_and(|shared| shared.interest.includes(answer))
+    }
+
+    /// Whether anybody wants to know what the policy has asked of others.
+    pub fn wants_externals(&self) -> bool {
+        self.0
+            .as_ref()
+            .is_some_and(|shared| shared.interest.0.externals.load(Relaxed))
     }
 
     /// Hands a record over, or drops and counts it.
@@ -180,7 +205,11 @@ impl Recorder {
 
 impl Shared {
     fn push(&self, record: Box<Record>) -> Result<(), QueueFull> {
-        let size = record.request.len();
+        let records = self.queue.len();
+        if records >= self.max_records {
+            return Err(QueueFull::Records);
+        }
+        let size = record.weight();
         let waiting = self.bytes.fetch_add(size, Relaxed).saturating_add(size);
         if waiting > self.max_bytes {
             self.bytes.fetch_sub(size, Relaxed);
@@ -191,11 +220,24 @@ impl Shared {
             return Err(QueueFull::Records);
         }
         // The thread looks by itself soon; it is woken only before there is too much.
-        let half = self.queue.len() > self.queue.capacity() / 2 || waiting > self.max_bytes / 2;
+        let half = records > self.max_records / 2 || waiting > self.max_bytes / 2;
         if half && let Some(thread) = self.thread.get() {
             thread.unpark();
         }
         Ok(())
+    }
+
+    /// Whether the end is near, and what time is left is for handing on what was told already.
+    fn is_out_of_time(&self) -> bool {
+        self.closing
+            .get()
+            .is_some_and(|deadline| deadline.saturating_duration_since(Instant::now()) < TO_HAND_ON)
+    }
+
+    /// Counts a panic over a record, and lets the consumer count what it has lost.
+    fn panicked(&self, consumer: &mut dyn Consumer) {
+        self.metrics.recorder().panicked();
+        drop(catch_unwind(AssertUnwindSafe(|| consumer.panicked())));
     }
 
     fn show_waiting(&self) {
@@ -206,7 +248,7 @@ impl Shared {
 
     fn pop(&self) -> Option<Box<Record>> {
         let record = self.queue.pop()?;
-        self.bytes.fetch_sub(record.request.len(), Relaxed);
+        self.bytes.fetch_sub(record.weight(), Relaxed);
         Some(record)
     }
 }
@@ -223,33 +265,53 @@ impl Desk {
         loop {
             // Read before the queue is: what was pushed before the end is seen.
             let closing = self.shared.closing.get().copied();
-            let mut told = 0_u32;
-            while let Some(record) = self.shared.pop() {
-                self.tell(&record);
-                told = told.wrapping_add(1);
-                if told.is_multiple_of(SHOWN_EVERY) {
-                    self.shared.show_waiting();
-                }
-            }
+            self.tell_all();
             if let Some(deadline) = closing {
+                self.each(|consumer| consumer.close(deadline));
                 self.each(|consumer| consumer.finish(deadline));
                 return;
             }
-            self.shared.show_waiting();
             self.each(|consumer| consumer.idle());
             thread::park_timeout(PAUSE);
         }
     }
 
+    /// Tells of everything that waits; at the end only while there is time for it.
+    fn tell_all(&mut self) {
+        let mut told = 0_u32;
+        while let Some(record) = self.shared.pop() {
+            if self.shared.is_out_of_time() {
+                let log = self.shared.metrics.decision_log();
+                log.dropped(Cause::Shutdown, 1);
+                continue;
+            }
+            self.tell(&record);
+            told = told.wrapping_add(1);
+            if told.is_multiple_of(SHOWN_EVERY) {
+                self.shared.show_waiting();
+            }
+        }
+        self.shared.show_waiting();
+    }
+
     fn tell(&mut self, record: &Record) {
-        let read = || RequestView::parse(&record.request);
-        let Ok(request) = catch_unwind(AssertUnwindSafe(read)) else {
-            self.shared.metrics.recorder().panicked();
-            self.each(|consumer| consumer.panicked());
-            return;
-        };
-        let recorded = Recorded::new(record, &request, self.xfcc);
-        self.each(|consumer| consumer.consume(&recorded));
+        let xfcc = self.xfcc;
+        // What panicked on the line may do so here again.
+        let told = catch_unwind(AssertUnwindSafe(|| {
+            let request = RequestView::parse(&record.request);
+            let recorded = Recorded::new(record, &request, xfcc);
+            for consumer in &mut self.consumers {
+                let consumed = catch_unwind(AssertUnwindSafe(|| consumer.consume(&recorded)));
+                if consumed.is_err() {
+                    self.shared.panicked(consumer.as_mut());
+                }
+            }
+        }));
+        if told.is_err() {
+            for consumer in &mut self.consumers {
+                self.shared.panicked(consumer.as_mut());
+            }
+        }
     }
 
     fn each(&mut self, mut act: impl FnMut(&mut dyn Consumer)) {
@@ -257,8 +319,6 @@ impl Desk {
             let acted = catch_unwind(AssertUnwindSafe(|| act(consumer.as_mut())));
             if acted.is_err() {
                 self.shared.metrics.recorder().panicked();
-                let told = catch_unwind(AssertUnwindSafe(|| consumer.panicked()));
-                drop(told);
             }
         }
     }
@@ -267,18 +327,17 @@ impl Desk {
 /// The recorder's thread; it ends with this.
 pub struct Recording {
     shared: Arc<Shared>,
-    running: Option<JoinHandle<()>>,
+    ended: mpsc::Receiver<()>,
 }
 
 impl Recording {
-    /// Has everything told that waits, by `deadline` where that depends on others. To be called once no
-    /// check is in flight; blocks.
-    pub fn finish(mut self, deadline: Instant) {
+    /// Has everything told that waits, by `deadline`; what there is no time for is counted. To be called
+    /// once no check is in flight; blocks, little longer than until then.
+    pub fn finish(self, deadline: Instant) {
         self.close(deadline);
-        if let Some(running) = self.running.take() {
-            // Its consumers' panics do not end it.
-            let _ended = running.join();
-        }
+        let left = deadline.saturating_duration_since(Instant::now());
+        // Nothing is sent: it ends, or there is no time left to wait for somebody who is stuck.
+        let _ended = self.ended.recv_timeout(left.saturating_add(TO_COUNT));
     }
 
     fn close(&self, deadline: Instant) {
@@ -302,6 +361,13 @@ impl fmt::Debug for Recording {
     }
 }
 
+/// Room beside what may wait: who puts something into a queue that is full to the brim may have to wait
+/// for the thread that takes something out.
+const SPARE: usize = 64;
+/// What is left of the time at the end when no more records are told of.
+const TO_HAND_ON: Duration = Duration::from_secs(2);
+/// How long consumers may take past the end, to count what they have lost.
+const TO_COUNT: Duration = Duration::from_secs(2);
 /// While the thread is busy, what waits is shown once for so many records.
 const SHOWN_EVERY: u32 = 256;
 /// How long the thread rests when there is nothing to do.

@@ -3,11 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use envoy_types::pb::envoy::service::auth::v3::{
-    AttributeContext, CheckRequest,
-    attribute_context::{HttpRequest, Peer, Request},
-};
-use prost::Message as _;
+use prost::encoding::{WireType, encode_key, encode_varint};
 
 use super::*;
 use crate::{
@@ -40,29 +36,26 @@ const ASKED: Asked<'_> = Asked {
 };
 
 impl Asked<'_> {
+    /// `CheckRequest.attributes`, with `source.principal` and `request.http`.
     fn bytes(&self) -> Bytes {
-        let http = HttpRequest {
-            method: self.method.to_owned(),
-            path: self.path.to_owned(),
-            host: "shop:80".to_owned(),
-            ..HttpRequest::default()
-        };
-        let attributes = AttributeContext {
-            source: Some(Peer {
-                principal: self.principal.to_owned(),
-                ..Peer::default()
-            }),
-            request: Some(Request {
-                http: Some(http),
-                ..Request::default()
-            }),
-            ..AttributeContext::default()
-        };
-        let request = CheckRequest {
-            attributes: Some(attributes),
-        };
-        request.encode_to_vec().into()
+        let http = [
+            field(2, self.method.as_bytes()),
+            field(4, self.path.as_bytes()),
+            field(5, b"shop:80"),
+        ];
+        let source = field(1, &field(4, self.principal.as_bytes()));
+        let request = field(4, &field(2, &http.concat()));
+        field(1, &[source, request].concat()).into()
     }
+}
+
+/// A length-delimited protobuf field.
+fn field(number: u32, content: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    encode_key(number, WireType::LengthDelimited, &mut out);
+    encode_varint(content.len().try_into().expect("a length"), &mut out);
+    out.extend_from_slice(content);
+    out
 }
 
 fn decided(outcome: Outcome) -> Record {

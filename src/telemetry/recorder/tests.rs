@@ -69,6 +69,10 @@ fn start(
     (recorder, recording, metrics)
 }
 
+fn soon() -> Instant {
+    Instant::now() + Duration::from_secs(30)
+}
+
 fn count(metrics: &Metrics, sample: &str) -> u64 {
     let text = metrics.encode();
     let line = text.lines().find_map(|line| line.strip_prefix(sample));
@@ -94,7 +98,7 @@ fn every_record_reaches_every_consumer_in_order_and_the_end_comes_last() {
     for record in records {
         recorder.record(record);
     }
-    recording.finish(Instant::now());
+    recording.finish(soon());
     ids.extend(["finished".to_owned(), "finished".to_owned()]);
     assert_eq!(listening.try_iter().collect::<Vec<_>>(), ids);
     assert_eq!(count(&metrics, "portcullis_recorder_panics_total"), 100);
@@ -106,7 +110,7 @@ fn what_finds_no_room_is_dropped_and_counted_by_cause() {
         (
             Options {
                 records: 3,
-                bytes: 1000,
+                bytes: 100_000,
             },
             1,
             "queue_records",
@@ -114,7 +118,7 @@ fn what_finds_no_room_is_dropped_and_counted_by_cause() {
         (
             Options {
                 records: 1000,
-                bytes: 300,
+                bytes: 3 * (100 + 1024),
             },
             100,
             "queue_bytes",
@@ -138,7 +142,7 @@ fn what_finds_no_room_is_dropped_and_counted_by_cause() {
         for _ in 0..4 {
             open.send(()).expect("it waits");
         }
-        recording.finish(Instant::now());
+        recording.finish(soon());
         // Three more had room, and then the end.
         assert_eq!(listening.try_iter().count(), 4, "{cause}");
     }

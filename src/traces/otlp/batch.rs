@@ -192,12 +192,16 @@ impl<S: Signal> Batcher<S> {
         }
     }
 
-    /// Sends what waits and waits for that, until `deadline` at the latest; what is left then is lost and
-    /// counted.
-    pub fn finish(&mut self, deadline: Instant) {
+    /// Has what waits sent, until `deadline` at the latest.
+    pub fn close(&mut self, deadline: Instant) {
         self.hand_on();
         self.parcels = None;
         self.closing.send_replace(Some(deadline));
+    }
+
+    /// The same, and waits for that; what is left then is lost and counted.
+    pub fn finish(&mut self, deadline: Instant) {
+        self.close(deadline);
         let left = deadline.saturating_duration_since(Instant::now());
         // Past the deadline the task has only to count.
         let _done = self.done.recv_timeout(left.saturating_add(TO_COUNT));
