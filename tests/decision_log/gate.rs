@@ -257,7 +257,7 @@ pub(crate) fn with(mut config: Value, over: Value) -> Value {
     match (&mut config, over) {
         (Value::Object(config), Value::Object(over)) => {
             for (key, value) in over {
-                let before = config.remove(&key).unwrap_or(json!({}));
+                let before = config.remove(&key).unwrap_or_else(|| json!({}));
                 config.insert(key, with(before, value));
             }
         }
