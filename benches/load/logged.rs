@@ -92,11 +92,9 @@ async fn busy(arguments: &Arguments, server: &Server, call: &Call, window: Durat
 }
 
 fn show(pairs: &[(Busy, Busy)], verdict: &mut Verdict) {
-    let figures: [(&str, fn(&Busy) -> f64); 2] = [
-        ("checks a second", |busy| busy.throughput),
-        ("CPU a check, µs", |busy| busy.cpu),
-    ];
-    for (name, figure) in figures {
+    let figures: [fn(&Busy) -> f64; 2] = [|busy| busy.throughput, |busy| busy.cpu];
+    let names = ["checks a second", "CPU a check, µs"];
+    for (name, figure) in names.into_iter().zip(figures) {
         let with = median(pairs.iter().map(|pair| figure(&pair.0)));
         let without = median(pairs.iter().map(|pair| figure(&pair.1)));
         let ratios = pairs.iter().map(|pair| figure(&pair.0) / figure(&pair.1));

@@ -225,12 +225,11 @@ impl Shared {
         state.writing_bytes = state.writing_bytes.saturating_sub(lines.len());
         state.writing_records = state.writing_records.saturating_sub(records);
         self.buffered.remove(records, bytes(lines.len()));
-        match lost {
-            Some(cause) => self.lost(cause, records),
-            None => {
-                let log = self.options.metrics.decision_log();
-                log.sent(self.options.sink, records);
-            }
+        if let Some(cause) = lost {
+            self.lost(cause, records);
+        } else {
+            let log = self.options.metrics.decision_log();
+            log.sent(self.options.sink, records);
         }
         Some(())
     }

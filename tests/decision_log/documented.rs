@@ -106,7 +106,7 @@ fn keys(value: &Value, place: &str, found: &mut BTreeSet<String>) {
                 keys(value, &format!("{place}[]"), found);
             }
         }
-        _ => {}
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
 

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{
-    gate::{Gate, with},
+    gate::Gate,
     logs::{Answer, LogServer},
     requests,
 };
@@ -31,10 +31,6 @@ fn twins(body: usize) -> [(Bytes, i32); 2] {
         });
         (request.into(), code)
     })
-}
-
-fn config(sinks: Value) -> Value {
-    with(json!({"portcullis": {"log": {"level": "error"}}}), sinks)
 }
 
 /// What became of the records of one sink.
@@ -87,7 +83,7 @@ impl Counts {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_console_that_nobody_reads_loses_what_does_not_fit_and_tells_how_much() {
-    let config = config(json!({"decision_logs": {"console": true}}));
+    let config = json!({"decision_logs": {"console": true}});
     let mut gate = Gate::start(POLICY, &config).await;
     gate.stderr().pause();
     // With the body in two spellings a record is more than 36 KiB: more than twice what may wait.
@@ -118,7 +114,7 @@ async fn a_file_that_cannot_be_written_gets_every_record_once_it_can() {
     fs::write(&logs, "").unwrap();
     let path = logs.join("decisions.log");
     let file = json!({"path": path, "max_bytes": 1 << 20, "max_files": 100});
-    let config = config(json!({"portcullis": {"decision_logs": {"file": file}}}));
+    let config = json!({"portcullis": {"decision_logs": {"file": file}}});
     let mut gate = Gate::start(POLICY, &config).await;
     gate.checks(&twins(10), 600).await;
     let counts = Counts::settled(&gate, "file", 600).await;
@@ -163,10 +159,10 @@ async fn a_service_in_trouble_costs_records_that_are_counted_and_no_answer() {
             "min_delay_seconds": 1,
             "max_delay_seconds": 1,
         });
-        let config = config(json!({
+        let config = json!({
             "services": {"logs": {"url": server.origin()}},
             "decision_logs": {"service": "logs", "reporting": reporting},
-        }));
+        });
         let gate = Gate::start(POLICY, &config).await;
         gate.checks(&twins(10), 1_000).await;
         let counts = Counts::settled(&gate, "service", 1_000).await;

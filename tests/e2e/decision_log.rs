@@ -167,7 +167,7 @@ async fn each_check_has_one_record_with_envoys_id_and_the_callers_outcome() {
         assert_eq!(outcome(record), (case.outcome, case.reason), "{record}");
         let http = &record["input"]["attributes"]["request"]["http"];
         assert_eq!(http["path"], case.path, "{record}");
-        let answer = record.get("result").or(record.get("error"));
+        let answer = record.get("result").or_else(|| record.get("error"));
         assert!(answer.is_some(), "{record}");
         assert_eq!(record["path"], "envoy/authz/allow");
     }
