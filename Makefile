@@ -69,7 +69,7 @@ alerts: $(PROMTOOL) ## Check and test the alert rules
 	"$(PROMTOOL)" test rules charts/portcullis/files/alerts_test.yaml
 
 opa-diff: $(OPA) ## Compare our evaluation with OPA's
-	PORTCULLIS_OPA="$(OPA)" $(CARGO) test --locked --all-features --test differential --test http_send --test commands --test registry --test services -- --ignored
+	PORTCULLIS_OPA="$(OPA)" $(CARGO) test --locked --all-features --test differential --test http_send --test commands --test registry --test services --test decision_log -- --ignored
 
 deny: $(DENY) ## Check bans, licences and sources of the dependencies
 	"$(DENY)" check bans licenses sources

@@ -14,6 +14,8 @@ mod documented;
 mod gate;
 #[path = "support/logs.rs"]
 mod logs;
+#[path = "decision_log/opa.rs"]
+mod opa;
 #[path = "decision_log/posting.rs"]
 mod posting;
 #[path = "line/requests.rs"]

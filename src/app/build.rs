@@ -110,6 +110,8 @@ pub async fn build(config: &Config, files: Files) -> Result<Running, BuildError>
     let keys = follow_keys(config, &callers.tokens, &ready, &metrics, clock);
     let app = App::start(config, views, Arc::clone(&metrics)).await?;
     let instance = id.clone();
+    // What cannot be read ends this before anything is asked for.
+    let first = read_first(config, &files, &publisher).await?;
     let keeper = Keeper {
         config: config.clone(),
         publisher: Arc::clone(&publisher),
@@ -118,9 +120,8 @@ pub async fn build(config: &Config, files: Files) -> Result<Running, BuildError>
         clock,
         id,
     };
-    // What cannot be read ends this before anything is asked for.
-    let first = read_first(config, &files, &publisher).await?;
-    let bundles = keeper.start().await;
+    // It is large, and this should not be as large too.
+    let bundles = Box::pin(keeper.start()).await;
     let digest = publish_first(config, first, &publisher).await?;
     let watching = config.portcullis.watch && !files.is_empty();
     // From now on: files that do not fit the bundles may be mended before anything is active.
@@ -129,10 +130,9 @@ pub async fn build(config: &Config, files: Files) -> Result<Running, BuildError>
         .map(|digest| follow(files, digest, Arc::clone(&publisher)));
     publisher.activated().await;
     policy.done();
-    let active = publisher.active().clone();
     let sends = config.portcullis.http_send.clone();
     let knowledge = Knowledge {
-        active,
+        active: publisher.active().clone(),
         callers,
         sends: http_send::Client::new(sends, clock, Arc::clone(&metrics)),
     };
@@ -146,12 +146,7 @@ pub async fn build(config: &Config, files: Files) -> Result<Running, BuildError>
         metrics: &metrics,
         interest,
     };
-    let (recorder, recording) = told::start(&told, ring).map_err(BuildError::Recorder)?;
-    let telemetry = Telemetry {
-        metrics,
-        recorder,
-        tracing: told::tracing(config),
-    };
+    let (telemetry, recording) = telemetry(&told, ring)?;
     let service = CheckService::new(knowledge, check_options(config), telemetry, clock);
     let bound = app.listen(service).await?;
     Ok(Running {
@@ -162,6 +157,20 @@ pub async fn build(config: &Config, files: Files) -> Result<Running, BuildError>
         _bundles: bundles,
         _watch: watch,
     })
+}
+
+/// Starts telling of checks.
+fn telemetry(
+    told: &Told<'_>,
+    ring: Option<Box<dyn Consumer>>,
+) -> Result<(Telemetry, Recording), BuildError> {
+    let (recorder, recording) = told::start(told, ring).map_err(BuildError::Recorder)?;
+    let telemetry = Telemetry {
+        metrics: Arc::clone(told.metrics),
+        recorder,
+        tracing: told::tracing(told.config),
+    };
+    Ok((telemetry, recording))
 }
 
 impl Running {

@@ -6,6 +6,7 @@
 
 mod desk;
 mod inbox;
+mod pause;
 mod shelf;
 mod upload;
 

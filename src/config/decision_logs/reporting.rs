@@ -34,8 +34,9 @@ pub(super) fn service(
         let name = context.services.default_name()?;
         context.services.called(name)
     };
-    let trigger = match reporting.trigger {
-        Some(trigger) => trigger,
+    let trigger = match reporting.when {
+        Some(When::By(trigger)) => Some(trigger),
+        Some(When::Manual) => None,
         None => (!context.manual).then_some(Trigger::Periodic),
     };
     if trigger.is_none() {
@@ -88,6 +89,14 @@ fn path(value: &Value) -> Result<&str, Complaint> {
     Ok(path)
 }
 
+/// `reporting.trigger`.
+#[derive(Clone, Copy)]
+enum When {
+    /// When somebody says so, which nobody does here.
+    Manual,
+    By(Trigger),
+}
+
 /// `reporting`.
 struct Reporting {
     upload_bytes: usize,
@@ -95,8 +104,7 @@ struct Reporting {
     min_delay: Duration,
     max_delay: Duration,
     most_per_second: Option<f64>,
-    /// The inner `None` is `manual`.
-    trigger: Option<Option<Trigger>>,
+    when: Option<When>,
 }
 
 impl Reporting {
@@ -115,7 +123,7 @@ impl Reporting {
             min_delay,
             max_delay,
             most_per_second: rate,
-            trigger: section.value("trigger", choice(TRIGGERS)),
+            when: section.value("trigger", choice(TRIGGERS)),
         }
     }
 }
@@ -187,10 +195,10 @@ fn rate(value: &Value) -> Result<f64, Complaint> {
     Ok(rate)
 }
 
-const TRIGGERS: &[(&str, Option<Trigger>)] = &[
-    ("periodic", Some(Trigger::Periodic)),
-    ("manual", None),
-    ("immediate", Some(Trigger::Immediate)),
+const TRIGGERS: &[(&str, When)] = &[
+    ("periodic", When::By(Trigger::Periodic)),
+    ("manual", When::Manual),
+    ("immediate", When::By(Trigger::Immediate)),
 ];
 const BUFFERS: &[(&str, bool)] = &[("size", false), ("event", true)];
 /// OPA has no bounds; without a pause what is there is sent.

@@ -14,6 +14,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::{
     Limit, Options, Trigger,
     inbox::Inbox,
+    pause::{delay, later, pause},
     shelf::Shelf,
     upload::{UploadError, Uploader},
 };
@@ -107,7 +108,7 @@ impl Desk {
     pub(super) fn run(&mut self) {
         self.open();
         if self.shelf.is_empty() {
-            self.due = later(Instant::now(), self.delay());
+            self.due = later(Instant::now(), delay(self.delays));
         }
         loop {
             // Read before the records are: what came before the end is seen.
@@ -316,7 +317,7 @@ impl Desk {
                 Some(chunk) => self.post(chunk, closing, now),
                 None if round.records == 0 => {
                     self.round = None;
-                    self.due = later(now, self.delay());
+                    self.due = later(now, delay(self.delays));
                     if !self.has_full_chunk() {
                         return;
                     }
@@ -420,20 +421,10 @@ impl Desk {
 
     /// How many bytes of records the thread is to look for.
     fn enough(&self) -> usize {
-        let soft = self.packer.soft();
-        match (self.limit, self.trigger) {
-            (Limit::Bytes(_), Trigger::Immediate) => soft,
-            (Limit::Bytes(_), Trigger::Periodic) => AT_ONCE,
-            (Limit::Records(_), Trigger::Immediate) => soft,
-            // Nearly full is a matter of records or of bytes; looking more often does no harm.
-            (Limit::Records(_), Trigger::Periodic) => AT_ONCE,
+        match self.trigger {
+            Trigger::Immediate => self.packer.soft(),
+            Trigger::Periodic => AT_ONCE,
         }
-    }
-
-    fn delay(&self) -> Duration {
-        let (min, max) = self.delays;
-        let between = max.saturating_sub(min).mul_f64(fastrand::f64());
-        min.saturating_add(between).max(SHORTEST_DELAY)
     }
 
     fn show(&self) {
@@ -456,52 +447,9 @@ impl Desk {
     }
 }
 
-/// Twice as long after each failure, up to a minute; `jitter`, up to 1, takes up to half of it away.
-fn pause(failures: u32, longest: Duration, jitter: f64) -> Duration {
-    let longest = longest.clamp(SHORTEST_LONGEST_PAUSE, LONGEST_PAUSE);
-    FIRST_PAUSE
-        .saturating_mul(2_u32.saturating_pow(failures))
-        .min(longest)
-        .mul_f64(1.0 - jitter.clamp(0.0, 1.0) / 2.0)
-}
-
-/// A clock that stands at its end leaves no time.
-fn later(now: Instant, by: Duration) -> Instant {
-    now.checked_add(by).unwrap_or(now)
-}
-
 /// Bytes of records that are packed before the thread looks around.
 const AT_ONCE: usize = 1 << 20;
 /// The longest time for one upload.
 const LONGEST: Duration = Duration::from_mins(1);
-/// Without a pause nothing would be collected.
-const SHORTEST_DELAY: Duration = Duration::from_millis(50);
-/// OPA's first pause after a failure.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-/// OPA waits up to the longest delay, which is ten minutes by default: more would wait than has to.
-const LONGEST_PAUSE: Duration = Duration::from_mins(1);
-const SHORTEST_LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// What is left at the end for writing to disk.
 const RESERVE: Duration = Duration::from_millis(300);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pauses_grow_to_a_minute_and_never_to_nothing() {
-        let hour = Duration::from_hours(1);
-        for (failures, longest, jitter, milliseconds) in [
-            (0, hour, 0.0, 100),
-            (0, hour, 1.0, 50),
-            (3, hour, 0.5, 600),
-            (20, hour, 0.0, 60_000),
-            (u32::MAX, hour, 1.0, 30_000),
-            (20, Duration::from_secs(5), 0.0, 5_000),
-            (20, Duration::ZERO, 0.0, 1_000),
-        ] {
-            let want = Duration::from_millis(milliseconds);
-            assert_eq!(pause(failures, longest, jitter), want, "{failures}");
-        }
-    }
-}
