@@ -1,9 +1,5 @@
 //! A panic wherever it happens is counted and logged. Alone in its process: the hook is the process'.
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test helper fails by panicking"
-)]
+#![expect(clippy::unwrap_used, reason = "a test helper fails by panicking")]
 
 use std::{
     io,

@@ -218,7 +218,7 @@ fn what_has_no_effect_is_named() {
 
 #[test]
 fn mistakes_are_named_with_the_rule() {
-    for (text, want) in [
+    name_the_rule(&[
         (
             "{plugin: mine}",
             "decision_logs.plugin: plugins of OPA cannot be used",
@@ -247,6 +247,12 @@ fn mistakes_are_named_with_the_rule() {
             "{request_context: {http: {headers: ['a b']}}}",
             "decision_logs.request_context.http.headers[0]: `a b` is not the name of a header",
         ),
+    ]);
+}
+
+#[test]
+fn mistakes_in_reporting_are_named_with_the_rule() {
+    name_the_rule(&[
         (
             "{reporting: {buffer_type: disk}}",
             "must be one of `size`, `event`",
@@ -283,7 +289,11 @@ fn mistakes_are_named_with_the_rule() {
             "{reporting: {trigger: sometimes}}",
             "must be one of `periodic`, `manual`, `immediate`",
         ),
-    ] {
+    ]);
+}
+
+fn name_the_rule(mistakes: &[(&str, &str)]) {
+    for (text, want) in mistakes {
         let problems = yaml(&format!("{SERVICES}decision_logs: {text}")).unwrap_err();
         assert!(problems.contains(want), "{text}: {problems}");
         assert!(problems.starts_with("1 problem "), "{text}: {problems}");

@@ -190,18 +190,7 @@ fn every_key_of_ours() -> Portcullis {
                 port: 8383,
             },
         },
-        tls: Some(Tls {
-            cert_file: "/tls/tls.crt".into(),
-            key_file: "/tls/tls.key".into(),
-            client_ca_file: Some("/tls/ca.crt".into()),
-            allowed_callers: Some(vec![
-                AllowedCaller::Id(
-                    "spiffe://cluster.local/ns/istio-system/sa/istio-ingressgateway".to_owned(),
-                ),
-                AllowedCaller::Below("spiffe://cluster.local/ns/commerce/".to_owned()),
-            ]),
-            reload_interval: Duration::from_secs(30),
-        }),
+        tls: Some(tls()),
         identity: Identity {
             xfcc: Xfcc::Trusted,
         },
@@ -235,6 +224,21 @@ fn every_key_of_ours() -> Portcullis {
             level: Level::Debug,
             format: Format::Text,
         },
+    }
+}
+
+fn tls() -> Tls {
+    Tls {
+        cert_file: "/tls/tls.crt".into(),
+        key_file: "/tls/tls.key".into(),
+        client_ca_file: Some("/tls/ca.crt".into()),
+        allowed_callers: Some(vec![
+            AllowedCaller::Id(
+                "spiffe://cluster.local/ns/istio-system/sa/istio-ingressgateway".to_owned(),
+            ),
+            AllowedCaller::Below("spiffe://cluster.local/ns/commerce/".to_owned()),
+        ]),
+        reload_interval: Duration::from_secs(30),
     }
 }
 

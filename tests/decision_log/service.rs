@@ -307,7 +307,7 @@ async fn when_memory_is_full_the_oldest_go_and_are_counted_exactly() {
         let arrived = numbers(&server);
         assert!(arrived.is_sorted_by(|a, b| a < b));
         assert_eq!(arrived.last(), Some(&20_019), "the newest stay");
-        assert_eq!(arrived.len() as u64, offered.sent());
+        assert_eq!(u64::try_from(arrived.len()).unwrap(), offered.sent());
         assert_eq!(offered.sent() + offered.dropped("buffer_full"), 20_020);
         // What was on its way when there was room is still there.
         assert_eq!(arrived[0], 0);

@@ -121,7 +121,8 @@ async fn the_disk_is_bounded_and_the_oldest_go() {
         let arrived = numbers(&server);
         assert!(arrived.is_sorted_by(|a, b| a < b));
         assert_eq!(arrived.last(), Some(&2_999));
-        assert_eq!(arrived.len() as u64 + offered.dropped("spill_full"), 3_000);
+        let arrived = u64::try_from(arrived.len()).unwrap();
+        assert_eq!(arrived + offered.dropped("spill_full"), 3_000);
     }
 }
 
@@ -148,7 +149,8 @@ async fn torn_and_foreign_files_stand_in_nobody_s_way() {
     second.finish(PATIENCE);
     assert_eq!(second.sent() + lost, 500);
     assert_eq!(second.dropped("write_failed"), lost);
-    assert_eq!(server.records().len() as u64, second.sent());
+    let arrived = u64::try_from(server.records().len()).unwrap();
+    assert_eq!(arrived, second.sent());
     assert_eq!(fs::read_to_string(&foreign).unwrap(), "mine");
     assert!(!folder.path().join("spill/.new-1234").exists());
     let aside = folder.path().join(format!("spill/{name}.set-aside"));

@@ -192,7 +192,9 @@ async fn answer(
     let builder = Response::builder().status(status);
     let builder = match now {
         Answer::Redirect => builder.header(LOCATION, "/elsewhere"),
-        _ => builder,
+        Answer::Taken | Answer::Status(_) | Answer::Hang | Answer::Close | Answer::AtMost(_) => {
+            builder
+        }
     };
     Ok(builder.body(Full::default()).unwrap())
 }

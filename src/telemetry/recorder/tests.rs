@@ -70,7 +70,8 @@ fn start(
 }
 
 fn soon() -> Instant {
-    Instant::now() + Duration::from_secs(30)
+    let now = Instant::now();
+    now.checked_add(Duration::from_secs(30)).expect("a time")
 }
 
 fn count(metrics: &Metrics, sample: &str) -> u64 {
