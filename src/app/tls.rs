@@ -209,7 +209,7 @@ mod tests {
         let metrics = Metrics::new(None);
         let shown = |expiry: &str| {
             let text = metrics.encode();
-            let name = "portcullis_tls_certificate_expiry_timestamp_seconds{}";
+            let name = "portcullis_tls_certificate_expiry_timestamp_seconds";
             assert!(text.contains(&format!("\n{name} {expiry}\n")), "{text}");
         };
         write(2030);
