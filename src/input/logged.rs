@@ -162,7 +162,10 @@ fn readable<'h>(http: &'h Http<'_>) -> Option<&'h str> {
     let charset = content_type.to_ascii_lowercase();
     if let Some((_, charset)) = charset.split_once("charset=") {
         let charset = charset.trim_start_matches('"');
-        if !["utf-8", "utf8", "us-ascii"].iter().any(|known| charset.starts_with(known)) {
+        if !["utf-8", "utf8", "us-ascii"]
+            .iter()
+            .any(|known| charset.starts_with(known))
+        {
             return None;
         }
     }

@@ -17,12 +17,7 @@ pub(super) enum Shown {
 }
 
 /// Writes the HTTP request, with its body as `body` says.
-pub(super) fn write(
-    json: &mut Json<'_>,
-    http: &Http<'_>,
-    encoding: Encoding,
-    body: &Shown,
-) {
+pub(super) fn write(json: &mut Json<'_>, http: &Http<'_>, encoding: Encoding, body: &Shown) {
     let has_body = !http.body_bytes().is_empty();
     json.object(|json| {
         if has_body {

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
-use crate::input::Value;
+use crate::input::{Value, jwt_authn};
 use crate::redact::{self, credentials::Redactor};
 
 /// What must not be shown of one request.
@@ -81,7 +81,7 @@ impl<'r> Shown<'r> {
                     self.write(key, text);
                     text.push_str(": ");
                     let name = name_of(key);
-                    if self.redactor.hides(name) || (secret_entry && name != "key") {
+                    if hides(self.redactor, name, value) || (secret_entry && name != "key") {
                         text.push_str(redact::MASK);
                     } else {
                         self.write(value, text);
@@ -153,6 +153,8 @@ enum Under {
     Nothing,
     /// Where more names are those of credentials.
     Parameters,
+    /// Where names say nothing.
+    Claims,
     Secret,
 }
 
@@ -182,16 +184,16 @@ fn collect(redactor: &Redactor, value: &Value, under: Under, secrets: &mut Vec<S
                     continue;
                 }
                 secrets.extend(redactor.found(name));
-                let hides = redactor.hides(name)
+                let hides = hides(redactor, name, value)
                     || (entry && name != "key")
                     || (under == Under::Parameters && redactor.hides_parameter(name));
-                let under = match under {
-                    Under::Secret => Under::Secret,
+                let below = match under {
                     Under::Nothing | Under::Parameters if hides => Under::Secret,
                     Under::Nothing if name == "parsed_query" => Under::Parameters,
-                    Under::Nothing | Under::Parameters => under,
+                    Under::Nothing if is_verified(name, value) => Under::Claims,
+                    Under::Nothing | Under::Parameters | Under::Claims | Under::Secret => under,
                 };
-                collect(redactor, value, under, secrets);
+                collect(redactor, value, below, secrets);
             }
         }
         Value::Number(number) => {
@@ -202,6 +204,16 @@ fn collect(redactor: &Redactor, value: &Value, under: Under, secrets: &mut Vec<S
         }
         Value::Null | Value::Bool(_) | Value::Undefined => {}
     }
+}
+
+/// Whether what stands under this name is a credential.
+fn hides(redactor: &Redactor, name: &str, value: &Value) -> bool {
+    redactor.hides(name) && !is_verified(name, value)
+}
+
+/// Whether these are claims, of a token that the gate or Envoy has verified.
+fn is_verified(name: &str, value: &Value) -> bool {
+    name == jwt_authn::NAMESPACE || (name == "jwt" && value.as_object().is_ok())
 }
 
 /// Whether the text is a body in base64, or the like, with a credential in it.
@@ -307,6 +319,7 @@ mod tests {
         "body":"{\"old_password\":\"b0dyword\"}","raw_body":"eyJwYXNzd29yZCI6InNlY3JldCJ9",
         "header_map":{"headers":[{"key":"Cookie","value":"session=abcdef012345"}]}}}},
         "parsed_query":{"access_token":["opaque-access"],"page":["2"],"code":["qu3rycode"]},
+        "jwt":{"claims":{"session_token":"alice-7"}},
         "parsed_body":{"new_password":"p4rsedword"}}"#;
 
     #[test]
@@ -336,8 +349,8 @@ mod tests {
             let text = text(INPUT, secret);
             assert!(text.contains(redact::MASK), "{secret}: {text}");
             for part in [
-                "hunter2", "YWxp", "K3Y", "k3y", "abcdef", "opaque", "whatever", "c0", "s3s", "us3r",
-                "qu3", "b0d", "p4r", "eyJ",
+                "hunter2", "YWxp", "K3Y", "k3y", "abcdef", "opaque", "whatever", "c0", "s3s",
+                "us3r", "qu3", "b0d", "p4r", "eyJ",
             ] {
                 assert!(!text.contains(part), "{secret}: {text}");
             }
@@ -351,6 +364,8 @@ mod tests {
             r#"["2", 3, null]"#,
             r#"{"x-tier": "basic"}"#,
             r#""Basic""#,
+            r#"{"jwt": {"sub": "alice"}}"#,
+            r#""alice-7""#,
         ] {
             assert_eq!(text(INPUT, plain), plain);
         }

@@ -142,7 +142,9 @@ impl Redactor {
         let mut rest = body;
         while let Some((before, after)) = rest.split_once('=') {
             rest = after;
-            let start = before.rfind(['&', '\n', ';']).map_or(0, |at| at.saturating_add(1));
+            let start = before
+                .rfind(['&', '\n', ';'])
+                .map_or(0, |at| at.saturating_add(1));
             let field = before.get(start..).unwrap_or_default().trim();
             let quoted = after.starts_with(['"', '\'']);
             if (quoted && self.is_led_by_a_name(before))
@@ -161,7 +163,9 @@ impl Redactor {
 
 /// The name of a part of a multipart body, from behind its `=`.
 fn part_name(after: &str) -> &str {
-    let near = after.get(..after.floor_char_boundary(NEAR)).unwrap_or_default();
+    let near = after
+        .get(..after.floor_char_boundary(NEAR))
+        .unwrap_or_default();
     let name = near.trim_start_matches(['"', '\'']);
     let name = name.split(['"', '\'', ';', '\r', '\n']).next();
     name.unwrap_or_default().trim()

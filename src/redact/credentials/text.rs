@@ -10,7 +10,12 @@ use crate::redact::is_token_character;
 
 impl Redactor {
     /// A text without credentials, looked into as deep as `depth` says where it is encoded.
-    pub(in crate::redact) fn text_at(&self, text: &str, taken: &mut Taken, depth: u8) -> Option<String> {
+    pub(in crate::redact) fn text_at(
+        &self,
+        text: &str,
+        taken: &mut Taken,
+        depth: u8,
+    ) -> Option<String> {
         // Most texts hold neither a parameter nor the beginning of a token nor a user.
         let bytes = text.as_bytes();
         let encoded = memchr::memchr(b'%', bytes).is_some();
