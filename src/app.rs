@@ -21,6 +21,8 @@ mod serve;
 mod told;
 mod unary;
 
+pub(crate) use told::redaction;
+
 use std::sync::Arc;
 
 use futures_util::stream;

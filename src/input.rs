@@ -13,7 +13,7 @@ mod attributes;
 mod body;
 mod document;
 mod http;
-mod jwt_authn;
+pub(crate) mod jwt_authn;
 pub mod logged;
 mod metadata;
 mod path;

@@ -47,6 +47,7 @@ pub fn is_sensitive_header(name: &str) -> bool {
     SENSITIVE_HEADERS
         .iter()
         .any(|known| known.eq_ignore_ascii_case(name))
+        || credentials::ends_as_one(name)
 }
 
 const SENSITIVE_HEADERS: [&str; 12] = [
@@ -104,6 +105,8 @@ mod tests {
     fn headers_with_credentials_are_known_in_any_case() {
         assert!(is_sensitive_header("Authorization"));
         assert!(is_sensitive_header("set-cookie"));
+        assert!(is_sensitive_header("X-Original-Authorization"));
+        assert!(is_sensitive_header("x-session-token"));
         assert!(!is_sensitive_header("x-request-id"));
         assert!(!is_sensitive_header("authorization-hint"));
     }

@@ -2,6 +2,8 @@
 
 mod log;
 
+pub(crate) use log::redaction;
+
 use std::{
     io,
     sync::Arc,

@@ -16,7 +16,7 @@ use super::{
     signing::VerificationArguments,
 };
 use crate::{
-    app::build::check_options,
+    app::{build::check_options, redaction},
     chain::Chain,
     config::Config,
     decision::Decision,
@@ -26,7 +26,6 @@ use crate::{
         Entrypoint, Limits,
         explain::{Explainer, Explanation, Reach},
     },
-    redact,
 };
 use record::Record;
 
@@ -122,7 +121,7 @@ pub(super) fn run(arguments: &Explain) -> Result<ExitCode> {
 }
 
 fn of_request(decided: &Decided, policy: &PolicyArguments, config: &Config) -> Result<Explained> {
-    let explainer = load::compiled(policy, config, Explainer::new)?;
+    let explainer = load::compiled(policy, config, Explainer::new)?.hiding(&redaction(config));
     let input = Value::from_json_str(&decided.input.to_string())?;
     let explanation =
         was_asked(decided.reason).then(|| explainer.explain(&input, &[], reach(config)));
@@ -130,7 +129,7 @@ fn of_request(decided: &Decided, policy: &PolicyArguments, config: &Config) -> R
         decision_id: None,
         decision: decided.answer.as_str(),
         reason: decided.reason.as_str().to_owned(),
-        why: redact::tokens(&decided.why).into_owned(),
+        why: explainer.shown(Some(&input), &decided.why),
         revision: explainer.policy().revision().to_owned(),
         entrypoint: explainer.policy().provenance().entrypoint.clone(),
         warnings: Vec::new(),
@@ -147,13 +146,14 @@ fn of_record(record: &Record, policy: &PolicyArguments, config: &Config) -> Resu
         }
         Explainer::new(set, &options)
     })?;
+    let explainer = explainer.hiding(&redaction(config));
     let loaded = explainer.policy();
     let mut warnings = record.other_policy(loaded);
     let mut explained = Explained {
         decision_id: record.decision_id.clone(),
         decision: record.answer.map_or("unknown", Answer::as_str),
         reason: record.reason.clone().unwrap_or_default(),
-        why: record.why.clone(),
+        why: explainer.shown(record.input.as_ref(), &record.why),
         revision: loaded.revision().to_owned(),
         entrypoint: loaded.provenance().entrypoint.clone(),
         warnings: Vec::new(),
@@ -186,7 +186,7 @@ fn of_record(record: &Record, policy: &PolicyArguments, config: &Config) -> Resu
         Ok(_) => Reason::Policy.as_str().to_owned(),
         Err(error) => error.reason().as_str().to_owned(),
     };
-    explained.why = redact::tokens(&why(&outcome)).into_owned();
+    explained.why = explainer.shown(Some(input), &why(&outcome));
     explained.warnings = warnings;
     explained.explanation = Some(explainer.explain(input, &record.hidden, reach));
     Ok(explained)

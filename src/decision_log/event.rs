@@ -86,7 +86,9 @@ impl Writer {
             cache::write(&mut json, &record.externals);
         }
         if let Ok(decision) = &record.outcome {
-            json.field("result", |json| result::write(json, decision));
+            json.field("result", |json| {
+                json.bounded(logged::MOST_BYTES, |json| result::write(json, decision));
+            });
         }
         Draft { json, maskable }
     }

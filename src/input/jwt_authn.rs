@@ -14,7 +14,7 @@ use super::{
 use regorus::Value;
 
 /// The metadata namespace of the filter.
-pub(super) const NAMESPACE: &str = "envoy.filters.http.jwt_authn";
+pub(crate) const NAMESPACE: &str = "envoy.filters.http.jwt_authn";
 
 /// Extends the reads of `filterMetadata`: who reads `fields` needs `payload`.
 pub(super) fn with_payload(filter_metadata: &Reads) -> Reads {

@@ -14,7 +14,7 @@ pub use value::{write_as_is, write_value};
 use super::{Options, Token, body, path::Target};
 use crate::{
     identity::{Identity, spiffe::SpiffeId},
-    redact::json::Json,
+    redact::{credentials::Looked, json::Json},
     request::{Http, RequestView},
 };
 
@@ -34,12 +34,13 @@ pub fn write(
     json.object(|json| {
         if let Some(attributes) = &request.attributes {
             json.field("attributes", |json| {
-                let replaced = request.http().and_then(|http| read.replaced(http, json));
+                let http = request.http();
+                let body = http.map_or(http::Shown::Whole, |http| read.shown(http, json));
                 let writer = attributes::Writer {
                     encoding: options.encoding,
                     identity,
                     token,
-                    body: replaced.as_deref(),
+                    body: &body,
                 };
                 writer.attributes(json, attributes);
             });
@@ -48,7 +49,7 @@ pub fn write(
             Ok(token) => json.field("jwt", |json| value::write_claims(json, &token.jwt)),
             Err(error) => json.string_field("jwt_error", error.as_str()),
         }
-        read.write_parsed(json);
+        read.write_parsed(json, request.http());
         if let Some(target) = &target {
             write_target(json, target);
         }
@@ -67,11 +68,15 @@ pub fn write(
 enum BodyRead {
     /// It is not to be read, or cannot be.
     Nothing,
+    TooLong,
     Read(body::Body),
 }
 
 impl BodyRead {
     fn of(http: Option<&Http<'_>>, target: Option<&Target<'_>>, options: &Options) -> Self {
+        if http.is_some_and(|http| http.body_bytes().len() > MOST_BYTES) {
+            return Self::TooLong;
+        }
         if options.skip_request_body_parse {
             return Self::Nothing;
         }
@@ -85,41 +90,87 @@ impl BodyRead {
         }
     }
 
-    /// What is shown in the place of the body's text.
-    fn replaced(&self, http: &Http<'_>, json: &Json<'_>) -> Option<String> {
-        if http.body_bytes().is_empty() {
-            return None;
+    /// What is shown of the body's text and bytes.
+    fn shown(&self, http: &Http<'_>, json: &Json<'_>) -> http::Shown {
+        if matches!(self, Self::TooLong) {
+            return http::Shown::TooLong;
         }
+        let bytes = http.body_bytes();
         let redactor = json.redactor();
-        let text = http.body_text();
-        match self {
-            Self::Read(body::Body::Parsed(parsed)) if value::names_credential(redactor, parsed) => {
-                Some(redactor.hash(http.body_bytes()))
-            }
-            Self::Nothing | Self::Read(_) => redactor.body(&text),
+        if bytes.is_empty() || redactor.is_off() {
+            return http::Shown::Whole;
         }
+        let hidden = || http::Shown::Replaced(redactor.hash(bytes));
+        let Some(text) = readable(http) else {
+            return hidden();
+        };
+        let is_named = match self {
+            Self::Read(body::Body::Parsed(parsed)) => value::names_credential(redactor, parsed),
+            Self::Nothing | Self::TooLong | Self::Read(_) => false,
+        };
+        let replaced = match redactor.json(text) {
+            Looked::Changed(shown) => Some(shown),
+            // Other readers have found what was not found here.
+            Looked::Clean | Looked::NotJson if is_named => return hidden(),
+            Looked::Clean => None,
+            Looked::NotJson => redactor.body(text),
+        };
+        replaced.map_or(http::Shown::Whole, http::Shown::Replaced)
     }
 
-    fn write_parsed(&self, json: &mut Json<'_>) {
+    fn write_parsed(&self, json: &mut Json<'_>, http: Option<&Http<'_>>) {
         match self {
             Self::Nothing => {}
+            Self::TooLong => json.field("parsed_body", Json::cut),
             Self::Read(body::Body::None | body::Body::Truncated) => {
                 json.raw_field("parsed_body", "null");
             }
             Self::Read(body::Body::Parsed(parsed)) => {
-                json.field("parsed_body", |json| write_value(json, parsed));
+                let content_type = http.and_then(|http| http.header("content-type"));
+                let is_form = content_type.is_some_and(|it| !it.contains("application/"))
+                    || content_type.is_some_and(|it| it.contains("x-www-form-urlencoded"));
+                let write = if is_form {
+                    value::write_parameters
+                } else {
+                    write_value
+                };
+                json.field("parsed_body", |json| {
+                    json.bounded(MOST_BYTES, |json| write(json, parsed));
+                });
             }
         }
     }
 
     fn write_truncated(&self, json: &mut Json<'_>) {
         let truncated = match self {
-            Self::Nothing => return,
+            Self::Nothing | Self::TooLong => return,
             Self::Read(body::Body::Truncated) => "true",
             Self::Read(body::Body::None | body::Body::Parsed(_)) => "false",
         };
         json.raw_field("truncated_body", truncated);
     }
+}
+
+/// The body as the text that it is. Compressed, or in an encoding that is not UTF-8, it may hold
+/// what nobody sees in it.
+fn readable<'h>(http: &'h Http<'_>) -> Option<&'h str> {
+    let encoding = http.header("content-encoding").unwrap_or_default().trim();
+    if !(encoding.is_empty() || encoding.eq_ignore_ascii_case("identity")) {
+        return None;
+    }
+    let content_type = http.header("content-type").unwrap_or_default();
+    let charset = content_type.to_ascii_lowercase();
+    if let Some((_, charset)) = charset.split_once("charset=") {
+        let charset = charset.trim_start_matches('"');
+        if !["utf-8", "utf8", "us-ascii"]
+            .iter()
+            .any(|known| charset.starts_with(known))
+        {
+            return None;
+        }
+    }
+    let text = std::str::from_utf8(http.body_bytes()).ok()?;
+    (!text.contains('\0')).then_some(text)
 }
 
 fn write_target(json: &mut Json<'_>, target: &Target<'_>) {
@@ -133,7 +184,7 @@ fn write_target(json: &mut Json<'_>, target: &Target<'_>) {
     });
     json.field("parsed_query", |json| {
         if target.has_query() {
-            write_value(json, &target.parsed_query());
+            value::write_parameters(json, &target.parsed_query());
         } else {
             json.raw("{}");
         }
@@ -153,6 +204,10 @@ fn write_spiffe(json: &mut Json<'_>, peer: &SpiffeId<'_>) {
         json.text_field("trust_domain", peer.trust_domain());
     });
 }
+
+/// Of a body, or of what is made of one or of metadata, in bytes; what is longer is left out, so that a
+/// record is not much larger than its request.
+pub const MOST_BYTES: usize = 1024 * 1024;
 
 /// The strings are the reference's, whatever the encoding really is.
 const VERSION: &str = r#"{"encoding":"protojson","ext_authz":"v3"}"#;

@@ -28,6 +28,7 @@ use super::entrypoint::{self, Target};
 use super::load::{self, ModuleSource};
 use super::{Externals, Limits, LoadError, LoadOptions, Policy, PolicySet, modules};
 use crate::input::Value;
+use crate::redact::credentials::{self, Redactor};
 use probes::Probes;
 use shown::Shown;
 use tell::{Sought, Teller};
@@ -40,6 +41,7 @@ pub struct Explainer {
     probes: Probes,
     /// The rules of the entrypoint.
     asked: Vec<Vec<String>>,
+    redactor: Redactor,
 }
 
 /// How far one explanation may go.
@@ -88,7 +90,21 @@ impl Explainer {
             sources: parsed.sources,
             probes,
             asked: asked.into_iter().collect(),
+            redactor: Redactor::masking(&credentials::Options::default()),
         })
+    }
+
+    /// Hides what `options` name beside what is hidden anyway.
+    pub fn hiding(self, options: &credentials::Options) -> Self {
+        Self {
+            redactor: Redactor::masking(options),
+            ..self
+        }
+    }
+
+    /// A text about the request of `input` without its credentials.
+    pub fn shown(&self, input: Option<&Value>, text: &str) -> String {
+        Shown::of(input.unwrap_or(&Value::Undefined), &self.redactor).without_secrets(text)
     }
 
     /// The policy itself.
@@ -108,7 +124,7 @@ impl Explainer {
             sources: &self.sources,
             input,
             hidden,
-            shown: Shown::of(input),
+            shown: Shown::of(input, &self.redactor),
             limits: reach.each,
             begun: Instant::now(),
             time: reach.all,

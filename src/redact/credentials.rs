@@ -3,21 +3,24 @@
 //! What is taken out leaves a keyed hash behind, so that two records of one credential can be brought
 //! together while the credential cannot be found by guessing: HMAC-SHA-256, of which 64 bits are shown.
 
+mod body;
 mod names;
+mod text;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use memchr::memmem;
 use percent_encoding::percent_decode_str;
 use sha2::Sha256;
 
-use super::{Secret, is_token_character};
+use super::{MASK, Secret};
 use names::Names;
+
+pub use body::Looked;
+pub(super) use names::ends_as_one;
 
 /// What is taken out beside what is known by default.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// More names of headers, in any case. Of these and the parameters, `-`, `_` and `.` apart, at most
-    /// 128 bytes each: a longer one is not known.
+    /// More names of headers, in any case.
     pub headers: Vec<String>,
     /// More names of query parameters and of fields in bodies, in any case.
     pub parameters: Vec<String>,
@@ -31,7 +34,8 @@ pub struct Options {
 /// Takes credentials out of text.
 pub struct Redactor {
     names: Names,
-    mac: Hmac<Sha256>,
+    /// `None`: what is taken out leaves no hash behind.
+    mac: Option<Hmac<Sha256>>,
     off: bool,
 }
 
@@ -46,19 +50,41 @@ impl Redactor {
         let mac = Hmac::new_from_slice(key).unwrap_or_else(|_| Hmac::new(&[0; 64].into()));
         Self {
             names: Names::with(more.map(String::as_str)),
-            mac,
+            mac: Some(mac),
             off: options.off,
         }
     }
 
-    /// Whether what stands under this name is a credential: a header, a parameter or a field.
+    /// The same for people, who have no use for hashes; always on.
+    pub fn masking(options: &Options) -> Self {
+        Self {
+            mac: None,
+            off: false,
+            ..Self::new(options)
+        }
+    }
+
+    /// Whether a field of this name holds a credential.
     pub fn hides(&self, name: &str) -> bool {
         !self.off && self.names.contain(name)
     }
 
+    /// The same of a header or a parameter of a query or a form.
+    pub fn hides_parameter(&self, name: &str) -> bool {
+        !self.off && self.names.contain_parameter(name)
+    }
+
+    /// Whether nothing is taken out.
+    pub fn is_off(&self) -> bool {
+        self.off
+    }
+
     /// What is shown of a credential.
     pub fn hash(&self, credential: &[u8]) -> String {
-        let mut mac = self.mac.clone();
+        let Some(mac) = &self.mac else {
+            return MASK.to_owned();
+        };
+        let mut mac = mac.clone();
         mac.update(credential);
         let digest = mac.finalize().into_bytes();
         let shown = digest.first_chunk::<SHOWN>().copied().unwrap_or_default();
@@ -67,118 +93,107 @@ impl Redactor {
 
     /// A header that is a credential, with the scheme of it left.
     pub fn credentials(&self, value: &str) -> String {
-        match value.split_once(' ') {
-            Some((scheme, rest)) if SCHEMES.iter().any(|s| s.eq_ignore_ascii_case(scheme)) => {
-                format!("{scheme} {}", self.hash(rest.trim().as_bytes()))
-            }
-            Some(_) | None => self.hash(value.as_bytes()),
+        self.credentials_at(value, &mut Taken::default())
+    }
+
+    pub(super) fn credentials_at(&self, value: &str, taken: &mut Taken) -> String {
+        match scheme(value) {
+            Some((scheme, rest)) => format!("{scheme} {}", self.replace(taken, rest.trim())),
+            None => self.replace(taken, value),
         }
     }
 
     /// The value of a header without credentials; `None` when there are none.
     pub fn header(&self, name: &str, value: &str) -> Option<String> {
-        if self.hides(name) && !value.is_empty() {
-            return Some(self.credentials(value));
+        self.header_at(name, value, &mut Taken::default())
+    }
+
+    pub(super) fn header_at(&self, name: &str, value: &str, taken: &mut Taken) -> Option<String> {
+        if self.off || value.is_empty() {
+            return None;
         }
-        self.text(value)
+        let is_challenge = || CHALLENGES.iter().any(|it| it.eq_ignore_ascii_case(name));
+        if self.names.contain_parameter(name) || (scheme(value).is_some() && !is_challenge()) {
+            return Some(self.credentials_at(value, taken));
+        }
+        self.any_at(value, taken, DEEPEST)
     }
 
     /// A text without the tokens and parameters in it; `None` when there are none.
     pub fn text(&self, text: &str) -> Option<String> {
-        // Most texts hold neither a parameter nor the beginning of a token nor a user.
-        if self.off || memchr::memchr3(b'=', b'J', b'@', text.as_bytes()).is_none() {
-            return None;
+        self.text_at(text, &mut Taken::default(), DEEPEST)
+    }
+
+    /// The credentials in a text or in a body.
+    pub fn found(&self, text: &str) -> Vec<String> {
+        let mut taken = Taken::all();
+        self.header_at("", text, &mut taken);
+        taken.found.unwrap_or_default()
+    }
+
+    /// Takes `length` bytes from the beginning of `rest`, and gives what is left of it. The last
+    /// credential that a hash is made of is everything that is left.
+    fn take<'t>(
+        &self,
+        taken: &mut Taken,
+        out: &mut String,
+        rest: &'t str,
+        length: usize,
+    ) -> &'t str {
+        let length = if taken.left <= 1 { rest.len() } else { length };
+        let (credential, rest) = rest.split_at_checked(length).unwrap_or((rest, ""));
+        out.push_str(&self.replace(taken, credential));
+        rest
+    }
+
+    /// What is shown of a credential, while there is something left to make a hash of it with.
+    fn replace(&self, taken: &mut Taken, credential: &str) -> String {
+        if let Some(found) = &mut taken.found {
+            found.push(credential.to_owned());
         }
-        let mut shown = self.without_parameters(text);
-        for without in [Self::without_tokens, Self::without_users] {
-            let left = shown.as_deref().unwrap_or(text);
-            if let Some(less) = without(self, left) {
-                shown = Some(less);
+        match taken.left.checked_sub(1) {
+            Some(left) => {
+                taken.left = left;
+                self.hash(credential.as_bytes())
             }
+            None => MASK.to_owned(),
         }
-        shown
+    }
+}
+
+/// How many credentials may still be taken out of one thing with a hash for each: a hash costs more
+/// than it takes to write something that looks like a credential.
+#[derive(Debug)]
+pub(super) struct Taken {
+    left: u32,
+    /// What was taken out, where somebody wants to know.
+    found: Option<Vec<String>>,
+}
+
+impl Taken {
+    /// Nothing is left.
+    fn nothing() -> Self {
+        Self {
+            left: 0,
+            found: None,
+        }
     }
 
-    /// A body without credentials; `None` when there are none. One that names a credential is not
-    /// taken apart: nothing is shown of it.
-    pub fn body(&self, body: &str) -> Option<String> {
-        if self.off {
-            return None;
+    /// Everything is to be found.
+    fn all() -> Self {
+        Self {
+            left: u32::MAX,
+            found: Some(Vec::new()),
         }
-        if self.names_a_credential(body) {
-            return Some(self.hash(body.as_bytes()));
-        }
-        self.text(body)
     }
+}
 
-    /// Whether a JSON key, a form's field or a part of a multipart body is named as a credential is.
-    fn names_a_credential(&self, body: &str) -> bool {
-        let quoted = body.split('"').any(|part| self.names.contain(part));
-        quoted
-            || body.split(['&', '\n', ';']).any(|pair| {
-                let name = pair.split_once('=').map(|(name, _)| name.trim());
-                name.is_some_and(|name| self.names.contain(&decoded(name)))
-            })
-    }
-
-    /// `name=value` with the value replaced, where the name is that of a credential.
-    fn without_parameters(&self, text: &str) -> Option<String> {
-        let mut out = String::new();
-        let mut rest = text;
-        // From here on `rest` has not been looked at; `kept` is what is before it and not written.
-        let mut kept = text;
-        while let Some((before, after)) = rest.split_once('=') {
-            let name = before.rsplit(ends_a_name).next().unwrap_or_default();
-            rest = after;
-            if name.is_empty() || !self.names.contain(&decoded(name)) {
-                continue;
-            }
-            // Looked for only now: once for each `=` it would be read again and again.
-            let value = after.split(ends_a_value).next().unwrap_or_default();
-            if value.is_empty() {
-                continue;
-            }
-            let (head, _) = kept.split_at(kept.len().saturating_sub(after.len()));
-            out.push_str(head);
-            out.push_str(&self.hash(value.as_bytes()));
-            rest = after.get(value.len()..).unwrap_or_default();
-            kept = rest;
+impl Default for Taken {
+    fn default() -> Self {
+        Self {
+            left: MOST_HASHES,
+            found: None,
         }
-        (!out.is_empty()).then(|| out + kept)
-    }
-
-    /// Hashes in the place of JSON Web Tokens.
-    fn without_tokens(&self, text: &str) -> Option<String> {
-        let mut out = String::new();
-        let mut rest = text;
-        while let Some(at) = memmem::find(rest.as_bytes(), START.as_bytes()) {
-            let (before, token) = rest.split_at(at);
-            out.push_str(before);
-            rest = token.trim_start_matches(is_token_character);
-            let (token, _) = token.split_at(token.len().saturating_sub(rest.len()));
-            out.push_str(&self.hash(token.as_bytes()));
-        }
-        (!out.is_empty()).then(|| out + rest)
-    }
-
-    /// A hash in the place of what stands before the `@` of a URL.
-    fn without_users(&self, text: &str) -> Option<String> {
-        let mut out = String::new();
-        let mut rest = text;
-        let mut kept = text;
-        while let Some((_, after)) = rest.split_once("://") {
-            rest = after;
-            let authority = after.split(ends_an_authority).next().unwrap_or_default();
-            let Some((user, _)) = authority.rsplit_once('@') else {
-                continue;
-            };
-            let (head, _) = kept.split_at(kept.len().saturating_sub(after.len()));
-            out.push_str(head);
-            out.push_str(&self.hash(user.as_bytes()));
-            rest = after.get(user.len()..).unwrap_or_default();
-            kept = rest;
-        }
-        (!out.is_empty()).then(|| out + kept)
     }
 }
 
@@ -200,23 +215,22 @@ fn decoded(name: &str) -> std::borrow::Cow<'_, str> {
     percent_decode_str(name).decode_utf8_lossy()
 }
 
-fn ends_a_name(c: char) -> bool {
-    !(c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '%' | '~' | '[' | ']'))
+/// The scheme at the beginning of a header, and what follows.
+fn scheme(value: &str) -> Option<(&str, &str)> {
+    let (scheme, rest) = value.split_once(' ')?;
+    let known = SCHEMES.iter().any(|s| s.eq_ignore_ascii_case(scheme));
+    (known && !rest.trim().is_empty()).then_some((scheme, rest))
 }
 
-fn ends_a_value(c: char) -> bool {
-    c == '&' || c == '#' || c.is_whitespace()
-}
-
-fn ends_an_authority(c: char) -> bool {
-    matches!(c, '/' | '?' | '#' | '"' | '\'' | '<' | '>') || c.is_whitespace()
-}
-
-/// Every JOSE header starts as `{"`, which base64url writes so.
-const START: &str = "eyJ";
 const PREFIX: &str = "sha256:";
 /// Bytes of the hash that are shown.
 const SHOWN: usize = 8;
+/// Hashes in one record, or in one text that is looked at alone.
+const MOST_HASHES: u32 = 64;
+/// How often text within text is decoded.
+pub(super) const DEEPEST: u8 = 3;
+/// Headers whose schemes say what is asked for.
+const CHALLENGES: [&str; 2] = ["www-authenticate", "proxy-authenticate"];
 /// What may stand before a credential in a header and is none.
 const SCHEMES: [&str; 12] = [
     "Bearer",

@@ -1,7 +1,13 @@
 //! JSON text whose strings lose their credentials while they are written, and the list of where they
 //! were.
 
-use super::credentials::Redactor;
+mod places;
+
+use super::{
+    MASK,
+    credentials::{DEEPEST, Redactor, Taken},
+};
+use places::Places;
 
 /// JSON text that is being written.
 #[derive(Debug)]
@@ -10,9 +16,13 @@ pub struct Json<'r> {
     redactor: &'r Redactor,
     /// The JSON pointer of what is being written.
     path: String,
-    redacted: Vec<Box<str>>,
+    redacted: Places,
+    truncated: Places,
     /// Above zero, every scalar is a credential.
     hiding: u32,
+    taken: Taken,
+    /// Nothing more is written when there is more than this.
+    most: usize,
 }
 
 impl<'r> Json<'r> {
@@ -22,8 +32,11 @@ impl<'r> Json<'r> {
             out: Vec::with_capacity(capacity),
             redactor,
             path: String::with_capacity(128),
-            redacted: Vec::new(),
+            redacted: Places::default(),
+            truncated: Places::default(),
             hiding: 0,
+            taken: Taken::default(),
+            most: usize::MAX,
         }
     }
 
@@ -47,48 +60,102 @@ impl<'r> Json<'r> {
         self.redactor
     }
 
-    /// JSON pointers of what was taken out.
+    /// JSON pointers of what was taken out, or of what that is a part of.
     pub fn redacted(&self) -> &[Box<str>] {
-        &self.redacted
+        self.redacted.list()
     }
 
     /// The same, handed over.
     pub fn take_redacted(&mut self) -> Vec<Box<str>> {
-        std::mem::take(&mut self.redacted)
+        self.redacted.take()
+    }
+
+    /// JSON pointers of what was too long, handed over.
+    pub fn take_truncated(&mut self) -> Vec<Box<str>> {
+        self.truncated.take()
     }
 
     /// Notes that something was taken out of what is being written.
     pub fn note(&mut self) {
-        self.redacted.push(self.path.as_str().into());
+        self.redacted.note(&self.path);
+    }
+
+    /// What `write` writes, unless that is longer than `most` bytes.
+    pub fn bounded(&mut self, most: usize, write: impl FnOnce(&mut Self)) {
+        let (start, outer) = (self.out.len(), self.most);
+        self.most = outer.min(start.saturating_add(most));
+        write(self);
+        let is_full = self.is_full();
+        self.most = outer;
+        if is_full {
+            self.out.truncate(start);
+            self.cut();
+        }
+    }
+
+    /// In the place of what is too long.
+    pub fn cut(&mut self) {
+        self.cut_as(TOO_LONG);
+    }
+
+    /// The same, shown as `shown`.
+    pub fn cut_as(&mut self, shown: &str) {
+        self.truncated.note(&self.path);
+        self.string(shown);
+    }
+
+    fn is_full(&self) -> bool {
+        self.out.len() > self.most
     }
 
     /// An object with what `write` puts into it.
     pub fn object(&mut self, write: impl FnOnce(&mut Self)) {
-        self.out.push(b'{');
+        self.raw("{");
         write(self);
-        self.out.push(b'}');
+        self.raw("}");
     }
 
     /// A list with what `write` puts into it.
     pub fn list(&mut self, write: impl FnOnce(&mut Self)) {
-        self.out.push(b'[');
+        self.raw("[");
         write(self);
-        self.out.push(b']');
+        self.raw("]");
     }
 
-    /// A field of the object that is being written; `write` writes its value.
+    /// A field of the object that is being written; `write` writes its value. Keys come from outside.
     pub fn field(&mut self, key: &str, write: impl FnOnce(&mut Self)) {
+        if self.is_full() {
+            return;
+        }
+        match self.redactor.text_at(key, &mut self.taken, DEEPEST) {
+            None => self.field_as_is(key, write),
+            // Hashed whole: what stands for several of them would make different keys equal.
+            Some(_) => {
+                let key = self.redactor.hash(key.as_bytes());
+                self.field_as_is(&key, |json| {
+                    json.note();
+                    write(json);
+                });
+            }
+        }
+    }
+
+    /// A field whose key holds no credential.
+    pub fn field_as_is(&mut self, key: &str, write: impl FnOnce(&mut Self)) {
         let above = self.path.len();
         self.push(key);
         self.separate();
         self.string(key);
-        self.out.push(b':');
+        self.raw(":");
         write(self);
         self.path.truncate(above);
     }
 
     /// An item of the list that is being written, the `index`th.
     pub fn item(&mut self, index: usize, write: impl FnOnce(&mut Self)) {
+        if self.is_full() {
+            return;
+        }
         let above = self.path.len();
         self.push(&index.to_string());
         self.separate();
@@ -106,17 +173,22 @@ impl<'r> Json<'r> {
     /// A text from outside.
     pub fn text(&mut self, text: &str) {
         let shown = if self.hiding > 0 && !text.is_empty() {
-            Some(self.redactor.credentials(text))
+            Some(self.redactor.credentials_at(text, &mut self.taken))
         } else {
-            self.redactor.text(text)
+            self.redactor.text_at(text, &mut self.taken, DEEPEST)
         };
         self.shown(text, shown);
     }
 
     /// The value of a header from outside.
     pub fn header(&mut self, name: &str, value: &str) {
-        let shown = self.redactor.header(name, value);
+        let shown = self.header_shown(name, value);
         self.shown(value, shown);
+    }
+
+    /// What is shown of it; `None`: all of it.
+    pub fn header_shown(&mut self, name: &str, value: &str) -> Option<String> {
+        self.redactor.header_at(name, value, &mut self.taken)
     }
 
     /// A body from outside, or what looks like one.
@@ -124,7 +196,7 @@ impl<'r> Json<'r> {
         if self.hiding > 0 {
             self.text(body);
         } else {
-            let shown = self.redactor.body(body);
+            let shown = self.redactor.body_at(body, &mut self.taken, DEEPEST);
             self.shown(body, shown);
         }
     }
@@ -133,7 +205,7 @@ impl<'r> Json<'r> {
     pub fn shown(&mut self, text: &str, shown: Option<String>) {
         match shown {
             Some(shown) => {
-                self.redacted.push(self.path.as_str().into());
+                self.note();
                 self.string(&shown);
             }
             None => self.string(text),
@@ -142,6 +214,9 @@ impl<'r> Json<'r> {
 
     /// A string as it is.
     pub fn string(&mut self, text: &str) {
+        if self.is_full() {
+            return;
+        }
         // Writing to memory does not fail, and a string is always JSON.
         let written = serde_json::to_writer(&mut self.out, text);
         drop(written);
@@ -149,7 +224,9 @@ impl<'r> Json<'r> {
 
     /// JSON text as it is.
     pub fn raw(&mut self, json: &str) {
-        self.out.extend_from_slice(json.as_bytes());
+        if !self.is_full() {
+            self.out.extend_from_slice(json.as_bytes());
+        }
     }
 
     /// A number, `true`, `false` or `null`.
@@ -189,7 +266,7 @@ impl<'r> Json<'r> {
 
     fn separate(&mut self) {
         if !matches!(self.out.last(), None | Some(b'{' | b'[')) {
-            self.out.push(b',');
+            self.raw(",");
         }
     }
 
@@ -203,3 +280,9 @@ impl<'r> Json<'r> {
         }
     }
 }
+
+/// What stands for what is too long.
+const TOO_LONG: &str = MASK;
+
+#[cfg(test)]
+mod tests;

@@ -24,12 +24,31 @@ pub(crate) fn causes(error: &(dyn Error + 'static)) -> String {
     redact::tokens(cut(&Chain(error).to_string(), MAX_CHAIN)).into_owned()
 }
 
-/// The path of a request target.
+/// The path of a request target, up to its first parameter: `;jsessionid=..` is a credential.
 pub(crate) fn without_query(path: &str) -> &str {
-    path.split(['?', '#']).next().unwrap_or_default()
+    path.split(['?', '#', ';']).next().unwrap_or_default()
 }
 
 fn cut(text: &str, characters: usize) -> &str {
     let end = text.char_indices().nth(characters).map(|(end, _)| end);
     end.and_then(|end| text.get(..end)).unwrap_or(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_ends_where_its_parameters_begin() {
+        for (path, shown) in [
+            ("/a/b", "/a/b"),
+            ("/a?x=1", "/a"),
+            ("/a#x", "/a"),
+            ("/a;jsessionid=S/b?x", "/a"),
+            (";", ""),
+            ("", ""),
+        ] {
+            assert_eq!(without_query(path), shown, "{path}");
+        }
+    }
 }

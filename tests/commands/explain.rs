@@ -178,3 +178,47 @@ fn the_document_shows_what_is_printed() {
     let done = explain(&["-p", SKELETON, "--decision-id", "8a1c7e0f", &log]);
     assert!(document.contains(done.out.trim_end()), "{}", done.out);
 }
+
+#[test]
+fn no_credential_of_a_saved_request_is_printed_whatever_the_policy_makes_of_it() {
+    let folder = Folder::new();
+    let policy = folder.path("policy.rego");
+    let text = r#"package envoy.authz
+http := input.attributes.request.http
+allow := {"allowed": false, "reason": sprintf("%v %v", [http.headers["x-company-key"], http.path])} if true
+allow if http.headers["x-company-key"] == "x"
+allow if input.parsed_query.ticket[0] == "x"
+allow if input.parsed_body.new_password == "x"
+allow if split(http.path, "session_token=")[1] == "x"
+allow if http.headers["x-original"] == "x"
+allow if http.body == "x"
+allow if http.raw_body == "x"
+"#;
+    fs::write(&policy, text).unwrap();
+    let mut request: Value = serde_json::from_slice(&fs::read(REQUEST).unwrap()).unwrap();
+    let http = request
+        .pointer_mut("/check_request/attributes/request/http")
+        .unwrap();
+    http["path"] = json!("/a?ticket=mark3d-1&session_token=mark3d-2");
+    http["body"] = json!(r#"{"new_password":"mark3d-3"}"#);
+    http["headers"]["content-type"] = json!("application/json");
+    http["headers"]["x-company-key"] = json!("mark3d-4");
+    http["headers"]["x-original"] = json!("Basic mark3d-5");
+    let config = folder.path("config.yaml");
+    for (headers, hidden) in [("x-company-key", true), ("x-other", false)] {
+        let text = format!(
+            "decision_logs: {{console: true}}\nportcullis: {{decision_logs: {{redact: {{headers: [{headers}]}}}}}}"
+        );
+        fs::write(&config, text).unwrap();
+        for form in ["text", "json"] {
+            let arguments = ["explain", "-p", &policy, "-c", &config, "-o", form, "-"];
+            let done = with_input(&arguments, request.to_string().as_bytes());
+            assert_eq!(done.code, 0, "{}", done.err);
+            assert!(done.out.contains("****"), "{}", done.out);
+            assert_eq!(!done.out.contains("mark3d-4"), hidden, "{}", done.out);
+            for mark in ["mark3d-1", "mark3d-2", "mark3d-3", "mark3d-5"] {
+                assert!(!done.out.contains(mark), "{mark}: {}", done.out);
+            }
+        }
+    }
+}

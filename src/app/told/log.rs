@@ -64,28 +64,30 @@ fn options(told: &Told<'_>, logs: &DecisionLogs) -> event::Options {
         nd_builtin_cache: logs.nd_builtin_cache,
         request_context_headers: logs.request_context_headers.clone(),
         sample_allowed: logs.sample_allowed,
-        redact: redaction(told.config, logs),
+        redact: redaction(told.config),
         rules: logs.rules,
     }
 }
 
 /// What is asked for, and wherever providers look for tokens. Cookies are hidden as a whole.
-fn redaction(config: &Config, logs: &DecisionLogs) -> credentials::Options {
-    let mut headers = logs.redact.headers.clone();
-    let mut parameters = logs.redact.parameters.clone();
+pub(crate) fn redaction(config: &Config) -> credentials::Options {
+    let asked = config.decision_logs.as_ref().map(|logs| &logs.redact);
+    let mut options = asked.map_or_else(credentials::Options::default, |asked| {
+        let key = asked.key.as_ref();
+        credentials::Options {
+            headers: asked.headers.clone(),
+            parameters: asked.parameters.clone(),
+            key: key.map(|key| Secret::new(key.expose().clone().into_bytes())),
+            off: asked.off,
+        }
+    });
     let providers = config.portcullis.jwt.verifier.providers.iter();
     for location in providers.flat_map(|provider| &provider.locations) {
         match location {
-            Location::Header { name, .. } => headers.push(name.to_string()),
-            Location::Param(name) => parameters.push(name.to_string()),
+            Location::Header { name, .. } => options.headers.push(name.to_string()),
+            Location::Param(name) => options.parameters.push(name.to_string()),
             Location::Cookie(_) => {}
         }
     }
-    let key = logs.redact.key.as_ref();
-    credentials::Options {
-        headers,
-        parameters,
-        key: key.map(|key| Secret::new(key.expose().clone().into_bytes())),
-        off: logs.redact.off,
-    }
+    options
 }

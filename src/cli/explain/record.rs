@@ -7,7 +7,6 @@ use crate::{
     input::{self, Value},
     outcome::{Answer, Reason},
     policy::Policy,
-    redact,
 };
 
 /// What a record says, as far as it takes to explain it.
@@ -85,6 +84,7 @@ fn read(record: &Json) -> Result<Record> {
         record.get("erased"),
         record.get("masked"),
         ours.get("redacted"),
+        ours.get("truncated"),
     ];
     let pointers = lists.into_iter().flatten().filter_map(Json::as_array);
     let pointers = pointers.flatten().filter_map(Json::as_str);
@@ -98,7 +98,6 @@ fn read(record: &Json) -> Result<Record> {
         reason: text(ours, "reason").or_else(|| error.and_then(|error| text(error, "code"))),
         why: error
             .and_then(|error| text(error, "message"))
-            .map(|message| redact::tokens(&message).into_owned())
             .unwrap_or_default(),
         bundles: bundles(record),
         revision: text(ours, "revision"),

@@ -4,7 +4,10 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    input::{Value, logged::write_value},
+    input::{
+        Value,
+        logged::{MOST_BYTES, write_value},
+    },
     policy::Externals,
     redact::json::Json,
 };
@@ -28,12 +31,14 @@ pub(super) fn write(json: &mut Json<'_>, externals: &Externals) {
         return;
     }
     json.field("nd_builtin_cache", |json| {
-        json.object(|json| {
-            for (function, calls) in calls {
-                json.field(function, |json| {
-                    json.object(|json| calls.iter().for_each(|call| write_call(json, *call)));
-                });
-            }
+        json.bounded(MOST_BYTES, |json| {
+            json.object(|json| {
+                for (function, calls) in calls {
+                    json.field(function, |json| {
+                        json.object(|json| calls.iter().for_each(|call| write_call(json, *call)));
+                    });
+                }
+            });
         });
     });
 }
@@ -49,7 +54,8 @@ fn write_call(json: &mut Json<'_>, (arguments, value): (&[Value], &Value)) {
         json.note();
     }
     let key = key.into_bytes();
-    json.field(&String::from_utf8_lossy(&key), |json| {
+    // Without credentials already; looked at once more, the JSON around them would seem to be one.
+    json.field_as_is(&String::from_utf8_lossy(&key), |json| {
         write_value(json, value);
     });
 }

@@ -51,7 +51,10 @@ pub(super) fn write(json: &mut Json<'_>, recorded: &Recorded<'_>, rules: Option<
                 }
             });
         });
-        write_redacted(json);
+        let redacted = json.take_redacted();
+        write_places(json, "redacted", &redacted);
+        let truncated = json.take_truncated();
+        write_places(json, "truncated", &truncated);
     });
 }
 
@@ -103,13 +106,12 @@ fn write_rules(json: &mut Json<'_>, rules: &Rules) {
     });
 }
 
-/// Where credentials were taken out.
-fn write_redacted(json: &mut Json<'_>) {
-    let places = json.take_redacted();
+/// Where credentials were taken out, or what was too long.
+fn write_places(json: &mut Json<'_>, key: &str, places: &[Box<str>]) {
     if places.is_empty() {
         return;
     }
-    json.field("redacted", |json| {
+    json.field(key, |json| {
         json.list(|json| {
             for (index, place) in places.iter().enumerate() {
                 json.item(index, |json| json.string(place));

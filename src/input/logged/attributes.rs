@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use super::{http, value};
+use super::{MOST_BYTES, http, value};
 use crate::{
     identity::Identity,
     input::{Encoding, Token, attributes::rfc3339, metadata::MetadataPlan},
@@ -18,8 +18,8 @@ pub(super) struct Writer<'w> {
     pub(super) encoding: Encoding,
     pub(super) identity: &'w Identity<'w>,
     pub(super) token: Token<'w>,
-    /// What is shown in the place of the body.
-    pub(super) body: Option<&'w str>,
+    /// What is shown of the body.
+    pub(super) body: &'w http::Shown,
 }
 
 impl Writer<'_> {
@@ -189,7 +189,9 @@ fn write_metadata(
     let plan = plan(encoding, token.is_some());
     let document = token.and_then(Result::ok);
     if let Ok(built) = plan.build(metadata, document) {
-        json.field(key, |json| value::write_metadata(json, &built));
+        json.field(key, |json| {
+            json.bounded(MOST_BYTES, |json| value::write_metadata(json, &built));
+        });
     }
 }
 

@@ -9,18 +9,23 @@ use crate::{
     request::{Http, RawHeader},
 };
 
-/// Writes the HTTP request, with `replaced` in the place of its body.
-pub(super) fn write(
-    json: &mut Json<'_>,
-    http: &Http<'_>,
-    encoding: Encoding,
-    replaced: Option<&str>,
-) {
+/// What is shown of a body.
+pub(super) enum Shown {
+    Whole,
+    Replaced(String),
+    TooLong,
+}
+
+/// Writes the HTTP request, with its body as `body` says.
+pub(super) fn write(json: &mut Json<'_>, http: &Http<'_>, encoding: Encoding, body: &Shown) {
     let has_body = !http.body_bytes().is_empty();
     json.object(|json| {
         if has_body {
-            let shown = replaced.map(str::to_owned);
-            json.field("body", |json| json.shown(&http.body_text(), shown));
+            json.field("body", |json| match body {
+                Shown::Whole => json.string(&http.body_text()),
+                Shown::Replaced(shown) => json.shown("", Some(shown.clone())),
+                Shown::TooLong => json.cut(),
+            });
         }
         json.text_field("fragment", http.fragment);
         if let Some(headers) = &http.header_map {
@@ -36,9 +41,10 @@ pub(super) fn write(
         json.text_field("protocol", http.protocol);
         json.text_field("query", http.query);
         if has_body {
-            json.field("rawBody", |json| match replaced {
-                Some(shown) => json.shown("", Some(STANDARD.encode(shown))),
-                None => json.string(&STANDARD.encode(http.body_bytes())),
+            json.field("rawBody", |json| match body {
+                Shown::Whole => json.string(&STANDARD.encode(http.body_bytes())),
+                Shown::Replaced(shown) => json.shown("", Some(STANDARD.encode(shown))),
+                Shown::TooLong => json.cut_as(""),
             });
         }
         json.text_field("scheme", http.scheme);
@@ -71,7 +77,7 @@ fn write_header(json: &mut Json<'_>, header: &RawHeader<'_>) {
         json.text_field("key", header.key);
         if !header.raw_value.is_empty() {
             let text = String::from_utf8_lossy(header.raw_value);
-            let shown = json.redactor().header(header.key, &text);
+            let shown = json.header_shown(header.key, &text);
             json.field("rawValue", |json| match shown {
                 Some(shown) => json.shown("", Some(STANDARD.encode(shown))),
                 None => json.string(&STANDARD.encode(header.raw_value)),

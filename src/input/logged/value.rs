@@ -13,6 +13,11 @@ pub fn write_value(json: &mut Json<'_>, value: &Value) {
     write(json, value, Names::Count);
 }
 
+/// Writes the parameters of a query or a form.
+pub(super) fn write_parameters(json: &mut Json<'_>, value: &Value) {
+    write(json, value, Names::OfParameters);
+}
+
 /// Writes a value from which everything has been taken that is not to be shown.
 pub fn write_as_is(json: &mut Json<'_>, value: &Value) {
     json.raw(&text_of(value));
@@ -107,6 +112,7 @@ pub(super) fn names_credential(redactor: &Redactor, value: &Value) -> bool {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Names {
     Count,
+    OfParameters,
     DoNotCount,
 }
 
@@ -128,7 +134,11 @@ fn write(json: &mut Json<'_>, value: &Value, names: Names) {
 }
 
 fn write_field(json: &mut Json<'_>, key: &str, value: &Value, names: Names) {
-    let hidden = names == Names::Count && json.redactor().hides(key);
+    let hidden = match names {
+        Names::Count => json.redactor().hides(key),
+        Names::OfParameters => json.redactor().hides_parameter(key),
+        Names::DoNotCount => false,
+    };
     json.field(key, |json| {
         if hidden {
             json.hidden(|json| write(json, value, names));
@@ -146,7 +156,7 @@ fn write_items<'v>(json: &mut Json<'_>, items: impl Iterator<Item = &'v Value>, 
 
 /// A text that is JSON itself is looked into as a body is.
 fn write_text(json: &mut Json<'_>, text: &str, names: Names) {
-    if names == Names::Count && text.trim_start().starts_with(['{', '[']) {
+    if names != Names::DoNotCount && text.trim_start().starts_with(['{', '[']) {
         json.body(text);
     } else {
         json.text(text);

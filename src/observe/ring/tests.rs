@@ -124,7 +124,7 @@ async fn a_follower_is_told_at_once_what_waits_and_then_what_comes_until_the_end
     });
     ring.push(at(9));
     ring.idle();
-    ring.finish(Instant::now());
+    ring.close(Instant::now());
     assert_eq!(waiting.await.unwrap(), (Some(Ok(9)), None));
 }
 

@@ -7,28 +7,29 @@ use std::fmt::Write as _;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
-use crate::input::Value;
-use crate::redact;
+use crate::input::{Value, jwt_authn};
+use crate::redact::{self, credentials::Redactor};
 
 /// What must not be shown of one request.
-#[derive(Debug, Default)]
-pub(super) struct Shown {
+#[derive(Debug)]
+pub(super) struct Shown<'r> {
+    redactor: &'r Redactor,
     /// The longest first.
     secrets: Vec<String>,
 }
 
-impl Shown {
+impl<'r> Shown<'r> {
     /// For the request of this document.
-    pub(super) fn of(input: &Value) -> Self {
+    pub(super) fn of(input: &Value, redactor: &'r Redactor) -> Self {
         let mut secrets = Vec::new();
-        collect(input, false, &mut secrets);
+        collect(redactor, input, Under::Nothing, &mut secrets);
         let whole = secrets.clone();
         for secret in &whole {
             parts(secret, &mut secrets);
         }
         secrets.sort_by(|one, other| (other.len(), other).cmp(&(one.len(), one)));
         secrets.dedup();
-        Self { secrets }
+        Self { redactor, secrets }
     }
 
     /// The value as Rego has it, cut where it is long.
@@ -71,7 +72,7 @@ impl Shown {
             Value::Set(items) if items.is_empty() => text.push_str("set()"),
             Value::Set(items) => self.list(text, ("{", "}"), items.iter()),
             Value::Object(fields) => {
-                let secret_entry = is_secret_entry(value);
+                let secret_entry = is_secret_entry(self.redactor, value);
                 text.push('{');
                 for (at, (key, value)) in fields.iter().enumerate() {
                     if at > 0 {
@@ -80,7 +81,7 @@ impl Shown {
                     self.write(key, text);
                     text.push_str(": ");
                     let name = name_of(key);
-                    if is_secret_name(name) || (secret_entry && name != "key") {
+                    if hides(self.redactor, name, value) || (secret_entry && name != "key") {
                         text.push_str(redact::MASK);
                     } else {
                         self.write(value, text);
@@ -108,8 +109,14 @@ impl Shown {
         text.push_str(close);
     }
 
-    fn without_secrets(&self, text: &str) -> String {
-        let mut text = redact::tokens(text).into_owned();
+    /// A text without the credentials of the request, and without what looks like one.
+    pub(super) fn without_secrets(&self, text: &str) -> String {
+        let text = redact::tokens(text);
+        if is_encoded_secret(self.redactor, &text) {
+            return redact::MASK.to_owned();
+        }
+        let shown = self.redactor.header("", &text);
+        let mut text = shown.unwrap_or_else(|| text.into_owned());
         let lower = text.to_ascii_lowercase();
         let is_part = |secret: &String| {
             let secret = secret.to_ascii_lowercase();
@@ -140,30 +147,83 @@ impl Shown {
     }
 }
 
-/// The strings under names of credentials.
-fn collect(value: &Value, secret: bool, secrets: &mut Vec<String>) {
+/// What a value stands under.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Under {
+    Nothing,
+    /// Where more names are those of credentials.
+    Parameters,
+    /// Where names say nothing.
+    Claims,
+    Secret,
+}
+
+/// The strings under names of credentials, and the credentials in others.
+fn collect(redactor: &Redactor, value: &Value, under: Under, secrets: &mut Vec<String>) {
     match value {
         Value::String(text) => {
-            if secret && !text.is_empty() {
+            if under == Under::Secret && !text.is_empty() {
                 secrets.push(text.to_string());
             }
+            secrets.extend(redactor.found(text));
         }
-        Value::Array(items) => items.iter().for_each(|item| collect(item, secret, secrets)),
-        Value::Set(items) => items.iter().for_each(|item| collect(item, secret, secrets)),
+        Value::Array(items) => {
+            let items = items.iter();
+            items.for_each(|item| collect(redactor, item, under, secrets));
+        }
+        Value::Set(items) => {
+            let items = items.iter();
+            items.for_each(|item| collect(redactor, item, under, secrets));
+        }
         Value::Object(fields) => {
-            let entry = is_secret_entry(value);
+            let entry = is_secret_entry(redactor, value);
             for (key, value) in fields.iter() {
                 let name = name_of(key);
                 // Who called is no secret, wherever else it stands.
                 if name.eq_ignore_ascii_case(FORWARDED_CERTIFICATE) {
                     continue;
                 }
-                let secret = secret || is_secret_name(name) || (entry && name != "key");
-                collect(value, secret, secrets);
+                secrets.extend(redactor.found(name));
+                let hides = hides(redactor, name, value)
+                    || (entry && name != "key")
+                    || (under == Under::Parameters && redactor.hides_parameter(name));
+                let below = match under {
+                    Under::Nothing | Under::Parameters if hides => Under::Secret,
+                    Under::Nothing if name == "parsed_query" => Under::Parameters,
+                    Under::Nothing if is_verified(name, value) => Under::Claims,
+                    Under::Nothing | Under::Parameters | Under::Claims | Under::Secret => under,
+                };
+                collect(redactor, value, below, secrets);
             }
         }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Undefined => {}
+        Value::Number(number) => {
+            let number = number.format_decimal();
+            if under == Under::Secret && number.len() >= SECRET_BYTES {
+                secrets.push(number);
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Undefined => {}
     }
+}
+
+/// Whether what stands under this name is a credential.
+fn hides(redactor: &Redactor, name: &str, value: &Value) -> bool {
+    redactor.hides(name) && !is_verified(name, value)
+}
+
+/// Whether these are claims, of a token that the gate or Envoy has verified.
+fn is_verified(name: &str, value: &Value) -> bool {
+    name == jwt_authn::NAMESPACE || (name == "jwt" && value.as_object().is_ok())
+}
+
+/// Whether the text is a body in base64, or the like, with a credential in it.
+fn is_encoded_secret(redactor: &Redactor, text: &str) -> bool {
+    let bytes = if text.len() >= TELLING_BYTES {
+        STANDARD.decode(text).ok()
+    } else {
+        None
+    };
+    bytes.is_some_and(|bytes| redactor.body(&String::from_utf8_lossy(&bytes)).is_some())
 }
 
 /// What a policy may take out of a credential: its words, the pair in `Basic`, what is encoded.
@@ -189,32 +249,12 @@ fn name_of(key: &Value) -> &str {
 }
 
 /// Whether this is an entry of `headerMap` whose header carries a credential.
-fn is_secret_entry(value: &Value) -> bool {
+fn is_secret_entry(redactor: &Redactor, value: &Value) -> bool {
     let key = value
         .as_object()
         .ok()
         .and_then(|fields| fields.get(&"key".into()));
-    key.is_some_and(|key| is_secret_name(name_of(key)))
-}
-
-/// Headers and parameters that carry credentials.
-fn is_secret_name(name: &str) -> bool {
-    const PARAMETERS: [&str; 10] = [
-        "access_token",
-        "api_key",
-        "apikey",
-        "client_assertion",
-        "client_secret",
-        "id_token",
-        "password",
-        "refresh_token",
-        "secret",
-        "token",
-    ];
-    redact::is_sensitive_header(name)
-        || PARAMETERS
-            .iter()
-            .any(|known| known.eq_ignore_ascii_case(name))
+    key.is_some_and(|key| redactor.hides(name_of(key)))
 }
 
 fn quoted(text: &str) -> String {
@@ -258,23 +298,32 @@ const TELLING_BYTES: usize = 6;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::redact::credentials::Options;
 
-    fn shown(input: &str) -> Shown {
-        Shown::of(&Value::from_json_str(input).unwrap())
+    fn redactor() -> Redactor {
+        Redactor::masking(&Options {
+            headers: vec!["x-company-key".to_owned()],
+            ..Options::default()
+        })
     }
 
-    fn text(shown: &Shown, json: &str) -> String {
-        shown.value(&Value::from_json_str(json).unwrap())
+    /// How the document is shown that is `json`, for the request that is `input`.
+    fn text(input: &str, json: &str) -> String {
+        let parse = |text: &str| Value::from_json_str(text).unwrap();
+        Shown::of(&parse(input), &redactor()).value(&parse(json))
     }
 
     const INPUT: &str = r#"{"attributes":{"request":{"http":{"headers":{
-        "authorization":"Basic YWxpY2U6aHVudGVyMg==","x-api-key":"k3y-material","x-tier":"basic"},
+        "authorization":"Basic YWxpY2U6aHVudGVyMg==","x-api-key":"k3y-material","x-tier":"basic",
+        "x-company-key":"c0mpany","x-session-token":"s3ssion","referer":"https://u:us3r@h/?code=c0de"},
+        "body":"{\"old_password\":\"b0dyword\"}","raw_body":"eyJwYXNzd29yZCI6InNlY3JldCJ9",
         "header_map":{"headers":[{"key":"Cookie","value":"session=abcdef012345"}]}}}},
-        "parsed_query":{"access_token":["opaque-access"],"page":["2"]}}"#;
+        "parsed_query":{"access_token":["opaque-access"],"page":["2"],"code":["qu3rycode"]},
+        "jwt":{"claims":{"session_token":"alice-7"}},
+        "parsed_body":{"new_password":"p4rsedword"}}"#;
 
     #[test]
     fn what_a_credential_is_made_of_is_masked_wherever_it_turns_up() {
-        let shown = shown(INPUT);
         for secret in [
             r#""Basic YWxpY2U6aHVudGVyMg==""#,
             r#""YWxpY2U6aHVudGVyMg==""#,
@@ -286,11 +335,22 @@ mod tests {
             r#"["/x?access_token=opaque-access&page=2"]"#,
             r#"{"authorization": "whatever"}"#,
             r#"{"key": "cookie", "value": "whatever"}"#,
+            r#""c0mpany""#,
+            r#""s3ssion""#,
+            r#""it is u:us3r, or so""#,
+            r#""c0de""#,
+            r#""qu3rycode""#,
+            r#""b0dyword""#,
+            r#""p4rsedword""#,
+            r#""eyJwYXNzd29yZCI6InNlY3JldCJ9""#,
+            r#""{\"password\": \"whatever\"}""#,
+            r#""Bearer whatever""#,
         ] {
-            let text = text(&shown, secret);
+            let text = text(INPUT, secret);
             assert!(text.contains(redact::MASK), "{secret}: {text}");
             for part in [
-                "hunter2", "YWxp", "K3Y", "k3y", "abcdef", "opaque", "whatever",
+                "hunter2", "YWxp", "K3Y", "k3y", "abcdef", "opaque", "whatever", "c0", "s3s",
+                "us3r", "qu3", "b0d", "p4r", "eyJ",
             ] {
                 assert!(!text.contains(part), "{secret}: {text}");
             }
@@ -299,22 +359,25 @@ mod tests {
 
     #[test]
     fn what_is_no_credential_is_shown_as_it_is() {
-        let shown = shown(INPUT);
         for plain in [
             r#""basic""#,
             r#"["2", 3, null]"#,
             r#"{"x-tier": "basic"}"#,
             r#""Basic""#,
+            r#"{"jwt": {"sub": "alice"}}"#,
+            r#""alice-7""#,
         ] {
-            assert_eq!(text(&shown, plain), plain);
+            assert_eq!(text(INPUT, plain), plain);
         }
+        let redactor = redactor();
+        let shown = Shown::of(&Value::new_set(), &redactor);
         assert_eq!(shown.value(&Value::new_set()), "set()");
     }
 
     #[test]
     fn long_values_are_cut() {
         let long = format!("\"{}\"", "x".repeat(10_000));
-        let text = text(&Shown::default(), &long);
+        let text = text("{}", &long);
         assert_eq!(text.chars().count(), MOST_CHARS + 1);
         assert!(text.ends_with('…'));
     }

@@ -26,7 +26,7 @@ pub(super) struct Teller<'e> {
     pub(super) input: &'e Value,
     /// What is not in the input because somebody hid it, as paths below `input`.
     pub(super) hidden: &'e [Vec<String>],
-    pub(super) shown: Shown,
+    pub(super) shown: Shown<'e>,
     pub(super) limits: Limits,
     pub(super) begun: Instant,
     pub(super) time: Duration,

@@ -11,7 +11,10 @@ const WORD: &str = "MARKED-word";
 
 /// The HTTP request, its body and headers in one of the two ways there are.
 fn http(content_type: &str, body: &str, raw: bool) -> Vec<u8> {
-    let path = format!("/a/{TOKEN}?x=1&access_token={WORD}&q={TOKEN}&api%5Fkey={WORD}");
+    let path = format!(
+        "/a/{TOKEN};jsessionid={WORD}?x=1&access_token={WORD}&q={TOKEN}&api%5Fkey={WORD}&{TOKEN}\
+         &user[password]={WORD}&redirect=https%3A%2F%2Fx%2F%3Faccess_token%3D{WORD}&code={WORD}"
+    );
     let headers = [
         ("authorization", format!("Bearer {WORD}")),
         ("proxy-authorization", format!("Basic {WORD}")),
@@ -22,6 +25,11 @@ fn http(content_type: &str, body: &str, raw: bool) -> Vec<u8> {
         ("referer", format!("https://h/?code={WORD}&ticket={WORD}")),
         (":path", path.clone()),
         ("x-anything", TOKEN.to_owned()),
+        ("x-authorization", format!("Bearer {WORD}")),
+        ("x-original", format!("Basic {WORD}")),
+        ("x-session-token", WORD.to_owned()),
+        ("x-context", format!(r#"{{"password":"{WORD}"}}"#)),
+        ("origin", format!("https://u:{WORD}@h/")),
         ("content-type", content_type.to_owned()),
     ];
     let mut fields: Vec<Vec<u8>> = if raw {
@@ -46,7 +54,9 @@ fn http(content_type: &str, body: &str, raw: bool) -> Vec<u8> {
 }
 
 fn json_body() -> String {
-    format!(r#"{{"password":"{WORD}","deep":[{{"apiKey":["{WORD}",1]}}],"note":"{TOKEN}"}}"#)
+    format!(
+        r#"{{"password":"{WORD}","deep":[{{"apiKey":["{WORD}",1]}}],"note":"{TOKEN}","{TOKEN}":1,"new_password":"{WORD}"}}"#
+    )
 }
 
 fn request(http: Vec<u8>) -> bytes::Bytes {
@@ -81,7 +91,7 @@ fn options_with_locations() -> Options {
 
 fn filled(http: Vec<u8>) -> Record {
     let outcome = format!(
-        r#"{{"allowed": false, "headers": {{"set-cookie": "a={WORD}", "location": "https://h/?token={WORD}"}},
+        r#"{{"allowed": false, "headers": {{"set-cookie": "a={WORD}", "x-auth-request": "Bearer {WORD}", "location": "https://h/?token={WORD}"}},
             "body": "{{\"access_token\": \"{WORD}\"}}", "reason": "saw {TOKEN}",
             "dynamic_metadata": {{"secret": {{"a": ["{WORD}"]}}, "t": "{TOKEN}"}}}}"#
     );
@@ -131,6 +141,14 @@ fn no_marked_secret_is_in_an_event_whatever_the_body_is() {
             "application/x-www-form-urlencoded",
             format!("a=1&password={WORD}&t={TOKEN}"),
         ),
+        ("application/x-www-form-urlencoded", TOKEN.to_owned()),
+        ("application/x-www-form-urlencoded", format!("code={WORD}")),
+        ("text/plain; charset=utf-16", format!("x={WORD}")),
+        (
+            "application/xml",
+            format!("<a><password>{WORD}</password></a>"),
+        ),
+        ("application/octet-stream", format!("\0p\0w\0{WORD}")),
         ("text/plain", format!("it is {TOKEN}.")),
         (
             "multipart/form-data; boundary=b",
@@ -181,8 +199,88 @@ fn what_was_taken_out_is_listed_and_is_where_the_list_says() {
             .pointer(place)
             .unwrap_or_else(|| panic!("nothing at {place}"));
         assert!(
-            found.is_string() || place == "/nd_builtin_cache/http.send",
+            // A key that was one: what stands under it is shown.
+            found.is_string()
+                || place == "/nd_builtin_cache/http.send"
+                || place.contains("/sha256:"),
             "{place}: {found}"
         );
+    }
+}
+
+#[test]
+fn a_compressed_body_is_not_shown_and_one_that_only_says_identity_is() {
+    for (encoding, shown) in [("gzip", false), ("br", false), ("identity", true)] {
+        let fields = [
+            entry(3, "content-encoding", encoding),
+            field(12, "MARKED-plain"),
+        ];
+        let record = record(request(http_request(&fields)), decision("true"));
+        let leaked = leaks(&options(), &record);
+        assert_eq!(leaked.len() > 1, shown, "{encoding}: {leaked:#?}");
+    }
+}
+
+#[test]
+fn a_body_that_says_why_stays_readable() {
+    for body in [
+        r#"{"code":403,"message":"denied"}"#,
+        r#"{"error":"token"}"#,
+        "Unauthorized Request",
+    ] {
+        let said = serde_json::json!({"allowed": false, "body": body});
+        let record = record(request(http_request(&[])), decision(&said.to_string()));
+        let event: Event = serde_json::from_str(&text(&options(), &record)).unwrap();
+        assert_eq!(event["result"]["body"], body);
+    }
+}
+
+/// What an event holds at most for each byte of its request; a byte takes six as `\\u0000`.
+const MOST_FOR_EACH: usize = 12;
+
+#[test]
+fn an_event_is_not_much_larger_than_its_request_however_that_is_made() {
+    let long = "k".repeat(60_000);
+    let many = |item: &str, times: usize| vec![item; times].join(",");
+    let bodies = [
+        format!(r#"{{"{long}":[{}]}}"#, many(r#""eyJ""#, 3_000)),
+        format!(r#"{{"{long}":[{}]}}"#, many(r#""sig=1""#, 3_000)),
+        format!(r#"{{"{long}":{{"password":[{}]}}}}"#, many("1", 9_000)),
+        format!("[{}]", many("1e300", 30_000)),
+        format!("[{}]", many("[]", 600_000)),
+        format!(r#""{}""#, "\u{7f}".repeat(2_000_000)),
+        many("eyJ", 20_000),
+    ];
+    for body in bodies {
+        let fields = [
+            entry(3, "content-type", "application/json"),
+            field(11, &body),
+        ];
+        let record = record(check_request(&[http_request(&fields)]), decision("true"));
+        let text = text(&options(), &record);
+        let most = record.request.len().saturating_mul(MOST_FOR_EACH);
+        let shown: String = body.chars().skip(60_000).take(20).collect();
+        assert!(text.len() < most.min(5 << 20), "{shown}: {}", text.len());
+        let event: Event = serde_json::from_str(&text).unwrap();
+        let places = event["portcullis"]["redacted"].to_string();
+        assert!(places.len() < 20_000, "{shown}: {}", places.len());
+    }
+}
+
+#[test]
+fn a_body_that_is_too_long_is_left_out_and_listed_and_a_shorter_one_is_not() {
+    let http_path = "/input/attributes/request/http";
+    for (length, is_cut) in [(1 << 20, false), ((1 << 20) + 1, true)] {
+        let body = "a".repeat(length);
+        let record = record(
+            check_request(&[http_request(&[field(11, &body)])]),
+            decision("true"),
+        );
+        let event: Event = serde_json::from_str(&text(&options(), &record)).unwrap();
+        let shown = event.pointer(&format!("{http_path}/body")).unwrap();
+        assert_eq!(shown == body.as_str(), !is_cut);
+        let listed = event["portcullis"]["truncated"].as_array();
+        let listed = listed.is_some_and(|it| it.contains(&format!("{http_path}/rawBody").into()));
+        assert_eq!(listed, is_cut);
     }
 }
