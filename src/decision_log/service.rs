@@ -13,8 +13,8 @@ mod upload;
 use std::{
     io,
     path::PathBuf,
-    sync::Arc,
-    thread::{self, JoinHandle},
+    sync::{Arc, mpsc},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -86,7 +86,8 @@ pub struct ServiceSink {
     inbox: Arc<Inbox>,
     rate: Option<Rate>,
     metrics: Arc<Metrics>,
-    running: Option<JoinHandle<()>>,
+    /// Disconnected once the thread has ended.
+    ended: mpsc::Receiver<()>,
 }
 
 impl ServiceSink {
@@ -99,8 +100,13 @@ impl ServiceSink {
         let (to, counts) = (Arc::clone(&inbox), Arc::clone(&metrics));
         let mut desk = Desk::new(options, to, uploader, counts);
         let builder = thread::Builder::new().name("log-service".to_owned());
+        let (running, ended) = mpsc::sync_channel(1);
+        builder.spawn(move || {
+            desk.run();
+            drop::<mpsc::SyncSender<()>>(running);
+        })?;
         Ok(Self {
-            running: Some(builder.spawn(move || desk.run())?),
+            ended,
             rate: options.most_per_second.map(Rate::new),
             inbox,
             metrics,
@@ -132,10 +138,12 @@ impl Sink for ServiceSink {
 
     fn finish(&mut self, deadline: Instant) {
         self.inbox.close(deadline);
-        if let Some(running) = self.running.take() {
-            // It does not panic; if it did, there would be nothing to do about it here.
-            let _ended = running.join();
-        }
+        // It says nothing: it ends. A disk that hangs is waited for no longer than anything else.
+        let left = deadline.saturating_duration_since(Instant::now());
+        let _ended = self.ended.recv_timeout(left.saturating_add(COUNTING));
+        // What the thread has taken it counts, or it is shown as waiting; the rest nobody will take.
+        let rest = self.inbox.take(usize::MAX).len();
+        self.lost(SinkCause::Shutdown, u64::try_from(rest).unwrap_or(u64::MAX));
     }
 }
 
@@ -145,3 +153,6 @@ impl Drop for ServiceSink {
         self.inbox.close(Instant::now());
     }
 }
+
+/// After the deadline: what is not dealt with is counted.
+const COUNTING: Duration = Duration::from_millis(200);

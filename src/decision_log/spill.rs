@@ -34,7 +34,7 @@ pub(super) enum SpillError {
         source: io::Error,
     },
     /// A file that is not what its name says.
-    #[error("`{}` is set aside: it holds no whole chunk", path.display())]
+    #[error("`{}` is set aside: no whole chunk can be read from it", path.display())]
     Torn {
         /// Where it is now.
         path: PathBuf,
@@ -45,13 +45,15 @@ pub(super) enum SpillError {
     /// A file that nobody here made.
     #[error("`{}` is no chunk, and is left alone", .0.display())]
     Foreign(PathBuf),
-    /// A chunk that is larger than everything may be.
-    #[error("a chunk of {bytes} bytes does not fit into `{}`", directory.display())]
+    /// A chunk that is larger than everything may be, apart from what cannot be taken away.
+    #[error("a chunk of {bytes} bytes does not fit into `{}` beside {dead} bytes of no use", directory.display())]
     TooLarge {
         /// The folder.
         directory: PathBuf,
         /// Of the chunk.
         bytes: u64,
+        /// Of files that are set aside, or could not be taken away.
+        dead: u64,
     },
 }
 
@@ -62,6 +64,8 @@ pub(super) struct Spill {
     max_bytes: u64,
     stored: BTreeMap<Place, Stored>,
     bytes: u64,
+    /// Bytes of files that stay there and are sent by nobody.
+    dead: u64,
     records: u64,
     troubles: Vec<SpillError>,
     _lock: File,
@@ -99,6 +103,7 @@ impl Spill {
             max_bytes: options.max_bytes,
             stored: BTreeMap::new(),
             bytes: 0,
+            dead: 0,
             records: 0,
             troubles: Vec::new(),
             _lock: lock,
@@ -116,7 +121,12 @@ impl Spill {
     fn find(&mut self, path: &Path) -> io::Result<bool> {
         let name = path.file_name().and_then(|name| name.to_str());
         let name = name.unwrap_or_default();
-        if name == LOCK || name.ends_with(ASIDE) {
+        if name == LOCK {
+            return Ok(true);
+        }
+        if name.ends_with(ASIDE) {
+            let bytes = fs::symlink_metadata(path)?.len();
+            self.dead = self.dead.saturating_add(bytes);
             return Ok(true);
         }
         if name.starts_with(NEW) {
@@ -128,6 +138,10 @@ impl Spill {
         let Some((place, records)) = parse(name).filter(|_| metadata.is_file()) else {
             return Ok(false);
         };
+        // Two for one place: this is not how it was left.
+        if self.has(&place) {
+            return Ok(false);
+        }
         let bytes = metadata.len();
         self.note(place, Stored { records, bytes });
         Ok(true)
@@ -139,7 +153,7 @@ impl Spill {
         self.stored.insert(place, stored);
     }
 
-    /// Bytes on disk.
+    /// Bytes of the chunks on disk.
     pub(super) const fn bytes(&self) -> u64 {
         self.bytes
     }
@@ -177,16 +191,25 @@ impl Spill {
             lost: 0,
             stored: false,
         };
-        if bytes > self.max_bytes {
+        // Nothing goes for what has no room anyway.
+        if self.dead.saturating_add(bytes) <= self.max_bytes {
+            outcome.lost = self.make_room(bytes, kept);
+        }
+        if !self.fits(bytes) {
             self.troubles.push(SpillError::TooLarge {
                 directory: self.directory.clone(),
                 bytes,
+                dead: self.dead,
             });
             return outcome;
         }
-        outcome.lost = self.make_room(bytes, kept);
         let (records, path) = (chunk.records, self.path(&chunk.place, chunk.records));
-        match self.write(&path, &chunk.bytes) {
+        let written = if self.has(&chunk.place) {
+            Err(io::ErrorKind::AlreadyExists.into())
+        } else {
+            self.write(&path, &chunk.bytes)
+        };
+        match written {
             Ok(()) => {
                 self.note(chunk.place.clone(), Stored { records, bytes });
                 outcome.stored = true;
@@ -196,22 +219,33 @@ impl Spill {
         outcome
     }
 
-    fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    /// Writes a file that is not there yet.
+    fn write(&mut self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         // Readable by its owner only, as temporary files are.
         let mut file = tempfile::Builder::new()
             .prefix(NEW)
             .tempfile_in(&self.directory)?;
         file.write_all(bytes)?;
         file.as_file().sync_all()?;
-        file.persist(path).map_err(|error| error.error)?;
+        file.persist_noclobber(path).map_err(|error| error.error)?;
         // The name is on disk when its folder is.
-        File::open(&self.directory)?.sync_all()
+        let synced = File::open(&self.directory).and_then(|directory| directory.sync_all());
+        if synced.is_err() {
+            // It counts as lost, and does not come back.
+            self.delete(path, u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+        }
+        synced
+    }
+
+    fn fits(&self, bytes: u64) -> bool {
+        let there = self.bytes.saturating_add(self.dead);
+        there.saturating_add(bytes) <= self.max_bytes
     }
 
     /// Drops the oldest until so many bytes more have room; how many records they had.
     pub(super) fn make_room(&mut self, bytes: u64, kept: Option<&Place>) -> u64 {
         let mut lost: u64 = 0;
-        while self.bytes.saturating_add(bytes) > self.max_bytes || self.stored.len() >= MOST_FILES {
+        while !self.fits(bytes) || self.stored.len() >= MOST_FILES {
             let oldest = self.stored.keys().find(|place| Some(*place) != kept);
             let Some(oldest) = oldest.cloned() else { break };
             lost = lost.saturating_add(self.remove(&oldest));
@@ -219,40 +253,47 @@ impl Spill {
         lost
     }
 
-    /// Reads a chunk that is there. One that is not whole is set aside, and one that cannot be read is
-    /// left for the next start: none stands in the way of the others. How many records it had.
+    /// Reads a chunk that is there. One that is not whole or cannot be read is set aside: it stands in
+    /// nobody's way, and no later start takes it for one that waits. How many records it had.
     pub(super) fn read(&mut self, place: &Place) -> Result<Chunk, u64> {
         let records = self.stored.get(place).map_or(0, |stored| stored.records);
         let path = self.path(place, records);
-        let bytes = match read(&path, self.max_bytes) {
-            Ok(bytes) => bytes,
-            Err(source) => {
-                self.forget(place);
-                self.troubles.push(SpillError::Io { path, source });
-                return Err(records);
-            }
-        };
-        let chunk = Chunk {
-            place: place.clone(),
-            records,
-            bytes: bytes.into(),
-        };
-        let Err(source) = chunk.verify() else {
-            return Ok(chunk);
-        };
-        self.forget(place);
+        let whole = read(&path, self.max_bytes).and_then(|bytes| {
+            let chunk = Chunk {
+                place: place.clone(),
+                records,
+                bytes: bytes.into(),
+            };
+            chunk.verify().map(|()| chunk)
+        });
+        whole.map_err(|source| {
+            self.set_aside(place, path, source);
+            records
+        })
+    }
+
+    fn set_aside(&mut self, place: &Place, path: PathBuf, source: io::Error) {
+        let bytes = self.forget(place).map_or(0, |stored| stored.bytes);
         let mut aside = path.clone().into_os_string();
         aside.push(ASIDE);
         let aside = PathBuf::from(aside);
-        let trouble = match fs::rename(&path, &aside) {
-            Ok(()) => SpillError::Torn {
-                path: aside,
-                source,
-            },
-            Err(source) => SpillError::Io { path, source },
+        let (trouble, stays) = match fs::rename(&path, &aside) {
+            Ok(()) => (
+                SpillError::Torn {
+                    path: aside,
+                    source,
+                },
+                true,
+            ),
+            Err(source) => {
+                let stays = source.kind() != io::ErrorKind::NotFound;
+                (SpillError::Io { path, source }, stays)
+            }
         };
+        if stays {
+            self.dead = self.dead.saturating_add(bytes);
+        }
         self.troubles.push(trouble);
-        Err(records)
     }
 
     /// Takes a chunk away; how many records it had.
@@ -261,13 +302,22 @@ impl Spill {
             return 0;
         };
         let path = self.path(place, stored.records);
-        match fs::remove_file(&path) {
+        self.delete(&path, stored.bytes);
+        stored.records
+    }
+
+    /// Takes a file away; one that stays takes up its bytes.
+    fn delete(&mut self, path: &Path, bytes: u64) {
+        match fs::remove_file(path) {
             Ok(()) => {}
             // Somebody was faster.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(source) => self.troubles.push(SpillError::Io { path, source }),
+            Err(source) => {
+                self.dead = self.dead.saturating_add(bytes);
+                let path = path.to_owned();
+                self.troubles.push(SpillError::Io { path, source });
+            }
         }
-        stored.records
     }
 
     fn forget(&mut self, place: &Place) -> Option<Stored> {
@@ -324,3 +374,6 @@ const ASIDE: &str = ".set-aside";
 const MOST_FILES: usize = 1_000_000;
 /// Most foreign files that are named.
 const MOST_TROUBLES: usize = 10;
+
+#[cfg(test)]
+mod tests;

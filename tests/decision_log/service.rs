@@ -261,6 +261,21 @@ async fn chunks_that_the_server_finds_too_large_are_halved_until_they_are_not() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_finds_everything_too_large_is_not_asked_without_a_pause() {
+    let server = LogServer::start().await;
+    server.answer(Answer::AtMost(0));
+    let mut offered = Offered::start(&options(&server));
+    let before = Instant::now();
+    offered.offer(2_000);
+    server.until("some attempts", |seen| seen.len() >= 4).await;
+    // 100, 200 and 400 ms, of which chance takes half at most.
+    assert!(before.elapsed() >= Duration::from_millis(350));
+    server.answer(Answer::Taken);
+    offered.finish(PATIENCE);
+    assert_eq!(numbers(&server), (0..2_000).collect::<Vec<u64>>());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_record_that_is_too_large_loses_what_others_answered_and_then_is_dropped() {
     let noise: String = std::iter::repeat_with(fastrand::alphanumeric)
         .take(9_000)

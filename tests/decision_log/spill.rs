@@ -4,7 +4,8 @@ use std::{
     fs,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
-    time::Duration,
+    process::Command,
+    time::{Duration, Instant},
 };
 
 use portcullis::decision_log::service::{Limit, Options, SpillOptions};
@@ -172,6 +173,24 @@ async fn two_processes_do_not_share_a_folder() {
     assert_eq!(second.dropped("shutdown"), 10);
     first.finish(Duration::from_secs(2));
     assert_eq!((first.waiting(), first.dropped("shutdown")), (10, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_hangs_is_not_waited_for_at_the_end() {
+    let (server, folder) = (LogServer::start().await, tempfile::tempdir().unwrap());
+    let options = spilling(&server, folder.path(), LIMITS[0], PLENTY);
+    fs::create_dir(folder.path().join("spill")).unwrap();
+    // Whoever opens it to write waits until somebody reads.
+    let made = Command::new("mkfifo")
+        .arg(folder.path().join("spill/.lock"))
+        .status();
+    assert!(made.unwrap().success());
+    let mut offered = Offered::start(&options);
+    offered.offer(10);
+    let before = Instant::now();
+    offered.finish(Duration::from_millis(200));
+    assert!(before.elapsed() < Duration::from_secs(20));
+    assert_eq!((offered.sent(), offered.dropped("shutdown")), (0, 10));
 }
 
 /// Long, because it only ends tests that fail.

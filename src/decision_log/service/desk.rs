@@ -2,10 +2,13 @@
 //!
 //! Promises that one chunk at a time is on its way, the oldest first; that what is not taken is tried
 //! again before anything newer; and that the thread ends soon after its deadline, every record posted,
-//! on disk, or counted as lost.
+//! on disk, or counted as lost. A defect costs the records that were in hand, which are counted, and
+//! not the thread.
 
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -48,6 +51,10 @@ pub(super) struct Desk {
     rest: Instant,
     /// In a row.
     failures: u32,
+    /// How often in a row the service wanted less.
+    refusals: u32,
+    /// Records that a panic now would lose.
+    in_hand: u64,
     hurried: bool,
     /// The smallest chunk that the service found too large.
     too_large: usize,
@@ -87,7 +94,7 @@ impl Desk {
         Self {
             waiting: metrics.decision_log().buffered(Sink::Service),
             shelf: Shelf::new(most_bytes, options.spill.clone(), Arc::clone(&metrics)),
-            packer: Packer::new(options.upload_bytes, 0),
+            packer: Packer::new(options.upload_bytes, first_number()),
             inbox,
             uploader,
             metrics,
@@ -99,6 +106,8 @@ impl Desk {
             due: now,
             rest: now,
             failures: 0,
+            refusals: 0,
+            in_hand: 0,
             hurried: false,
             too_large: usize::MAX,
         }
@@ -106,37 +115,89 @@ impl Desk {
 
     /// Returns once nothing will come any more and what came is dealt with.
     pub(super) fn run(&mut self) {
+        let mut going = self.guarded(Self::begin_work);
+        while going {
+            going = self.guarded(Self::turn);
+        }
+    }
+
+    /// One step; whether there is another. One that panics costs what was in hand.
+    fn guarded(&mut self, step: impl FnOnce(&mut Self) -> bool) -> bool {
+        let done = catch_unwind(AssertUnwindSafe(|| step(self)));
+        done.unwrap_or_else(|_| self.recover())
+    }
+
+    fn begin_work(&mut self) -> bool {
         self.open();
         if self.shelf.is_empty() {
             self.due = later(Instant::now(), delay(self.delays));
         }
-        loop {
-            // Read before the records are: what came before the end is seen.
-            let closing = self.inbox.closing();
-            if closing.is_some() && !self.hurried {
-                self.hurry();
-            }
-            self.settle();
-            let more = self.collect();
-            if let Some(deadline) = closing
-                && self.is_over(deadline, more)
-            {
-                self.give_up();
-                self.show();
-                return;
-            }
-            self.send(closing);
-            self.show();
-            if !more {
-                self.inbox.wait(self.until(closing), self.enough());
-            }
+        true
+    }
+
+    fn turn(&mut self) -> bool {
+        // Read before the records are: what came before the end is seen.
+        let closing = self.inbox.closing();
+        if closing.is_some() && !self.hurried {
+            self.hurry();
         }
+        self.settle();
+        let more = self.collect();
+        if let Some(deadline) = closing
+            && self.is_over(deadline, more)
+        {
+            self.give_up(deadline);
+            self.show();
+            return false;
+        }
+        self.send(closing);
+        self.show();
+        if !more {
+            self.inbox.wait(self.until(closing), self.enough());
+        }
+        true
+    }
+
+    /// After a panic, which the hook has told of.
+    fn recover(&mut self) -> bool {
+        let in_hand = std::mem::take(&mut self.in_hand);
+        if in_hand > 0 {
+            self.lost(SinkCause::WriteFailed, in_hand);
+            self.packer.forget();
+        }
+        // Not again and again without a pause, whatever it was.
+        self.rest = self.after(self.failures);
+        self.failures = self.failures.saturating_add(1);
+        thread::sleep(AFTER_A_PANIC);
+        let over = self.inbox.closing().filter(|end| Instant::now() >= *end);
+        if let Some(deadline) = over {
+            self.give_up(deadline);
+        }
+        self.show();
+        over.is_none()
     }
 
     fn open(&mut self) {
-        if let Some(next) = self.shelf.open() {
-            self.packer.start_at(next);
-        }
+        self.shelf.open();
+        self.number();
+    }
+
+    /// What is made from now on is newer than what is on disk.
+    fn number(&mut self) {
+        self.packer.start_at(self.shelf.next_number());
+    }
+
+    /// Takes records out of the inbox. Until they are counted or put somewhere they are in hand, and
+    /// so is what the packer holds, which a panic may leave half done.
+    fn take(&mut self, bytes: usize) -> Vec<bytes::Bytes> {
+        let taken = self.inbox.take(bytes);
+        self.hold(count(taken.len()));
+        taken
+    }
+
+    fn hold(&mut self, records: u64) {
+        let (unpacked, _) = self.packer.waiting();
+        self.in_hand = records.saturating_add(unpacked);
     }
 
     /// The end is near: nobody waits for long any more.
@@ -166,6 +227,7 @@ impl Desk {
                     SinkRecovered { sink, place }.emit();
                 }
                 self.failures = 0;
+                self.refusals = 0;
             }
             Err(error) => self.refused(chunk, &error),
         }
@@ -176,7 +238,7 @@ impl Desk {
             sink: Sink::Service,
             place: self.uploader.place(),
             error,
-            before: self.failures,
+            before: self.failures.saturating_add(self.refusals),
         }
         .emit(&self.metrics);
         if error.is_too_large() {
@@ -185,17 +247,30 @@ impl Desk {
                 self.packer.refused(chunk.bytes.len());
             }
             self.reduce(&chunk);
+            self.rest = self.after(self.refusals);
+            // No failure: at the end what is too large is made smaller, not put on disk.
+            self.refusals = self.refusals.saturating_add(1);
             return;
         }
         self.shelf.put_back(chunk);
-        let pause = pause(self.failures, self.delays.1, fastrand::f64());
-        self.rest = later(Instant::now(), pause);
+        self.rest = self.after(self.failures);
         self.failures = self.failures.saturating_add(1);
+    }
+
+    /// When the service is asked again, after so many attempts in vain.
+    fn after(&self, before: u32) -> Instant {
+        let pause = pause(before, self.delays.1, fastrand::f64());
+        later(Instant::now(), pause)
     }
 
     /// The service finds the chunk too large: it gets less at a time.
     fn reduce(&mut self, chunk: &Chunk) {
-        let lost = match chunk.reduce() {
+        if !self.shelf.is_on_disk(&chunk.place) {
+            self.hold(chunk.records);
+        }
+        let less = chunk.reduce();
+        self.in_hand = 0;
+        let lost = match less {
             Ok(Less::Halves(first, second)) => {
                 return self.shelf.replace(&chunk.place, [first, second]);
             }
@@ -225,8 +300,9 @@ impl Desk {
 
     /// Packs some of what is there; whether there is more.
     fn pack_everything(&mut self) -> bool {
+        self.number();
         let mut packed = Packed::default();
-        for record in self.inbox.take(AT_ONCE) {
+        for record in self.take(AT_ONCE) {
             self.packer.push(record, &mut packed);
         }
         self.shelve(packed);
@@ -246,14 +322,16 @@ impl Desk {
             round.records = 0;
             return;
         }
-        let taken = self.inbox.take(soft);
-        round.records = match taken.len() {
+        let wanted = round.records;
+        let taken = self.take(soft);
+        let left = match taken.len() {
             0 => 0,
-            some => round.records.saturating_sub(some),
+            some => wanted.saturating_sub(some),
         };
         let packed = self.pack(taken);
         self.shelve(packed);
         if let Some(round) = &mut self.round {
+            round.records = left;
             round.until = self.packer.next();
         }
     }
@@ -265,9 +343,10 @@ impl Desk {
         }
         self.open();
         while self.shelf.has_disk() && self.inbox.is_nearly_full() {
-            let taken = self.inbox.take(self.packer.soft());
+            let taken = self.take(self.packer.soft());
             let packed = self.pack(taken);
             self.count(&packed);
+            self.in_hand = 0;
             let kept = self.current.as_ref().map(|current| &current.chunk.place);
             for chunk in &packed.chunks {
                 self.shelf.put_away(chunk, kept);
@@ -276,6 +355,7 @@ impl Desk {
     }
 
     fn pack(&mut self, records: Vec<bytes::Bytes>) -> Packed {
+        self.number();
         let mut packed = Packed::default();
         for record in records {
             self.packer.push(record, &mut packed);
@@ -289,6 +369,7 @@ impl Desk {
         for chunk in packed.chunks {
             self.shelf.add(chunk);
         }
+        self.in_hand = 0;
     }
 
     fn count(&self, packed: &Packed) {
@@ -376,27 +457,27 @@ impl Desk {
         if nothing && self.current.is_none() && self.shelf.is_empty() {
             return true;
         }
-        let late = later(Instant::now(), RESERVE) >= deadline;
+        let late = later(Instant::now(), self.reserve()) >= deadline;
         let away = self.failures > 0 && self.current.is_none() && self.shelf.has_disk();
         (late || away) && !more
     }
 
-    /// Puts everything that is left on disk, or counts it as lost.
-    fn give_up(&mut self) {
+    /// Puts everything that is left on disk while there is time, and counts the rest as lost.
+    fn give_up(&mut self, deadline: Instant) {
         if let Some(Current { chunk, .. }) = self.current.take() {
             self.shelf.put_back(chunk);
         }
         self.open();
         loop {
-            let taken = self.inbox.take(AT_ONCE);
+            let taken = self.take(AT_ONCE);
             let end = taken.is_empty();
-            if self.shelf.has_disk() {
+            if self.shelf.has_disk() && Instant::now() < deadline {
                 let packed = self.pack(taken);
                 self.shelve(packed);
-                self.shelf.clear();
+                self.shelf.clear(deadline);
             } else {
-                let lost = u64::try_from(taken.len()).unwrap_or(u64::MAX);
-                self.lost(SinkCause::Shutdown, lost);
+                self.lost(SinkCause::Shutdown, count(taken.len()));
+                self.in_hand = 0;
             }
             if end {
                 break;
@@ -405,7 +486,7 @@ impl Desk {
         let (unpacked, _) = self.packer.waiting();
         self.lost(SinkCause::Shutdown, unpacked);
         self.packer.forget();
-        self.shelf.clear();
+        self.shelf.clear(deadline);
     }
 
     /// When the thread has to look, whatever happens.
@@ -415,8 +496,17 @@ impl Desk {
             (None, Some(_)) => self.rest,
             (None, None) => self.due,
         };
-        let end = closing.map(|deadline| deadline.checked_sub(RESERVE).unwrap_or(deadline));
+        let end = closing.map(|deadline| deadline.checked_sub(self.reserve()).unwrap_or(deadline));
         end.map_or(next, |end| end.min(next))
+    }
+
+    /// What is left at the end for what was not taken.
+    const fn reserve(&self) -> Duration {
+        if self.shelf.has_disk() {
+            FOR_DISK
+        } else {
+            TO_COUNT
+        }
     }
 
     /// How many bytes of records the thread is to look for.
@@ -436,7 +526,6 @@ impl Desk {
             let here = !self.shelf.is_on_disk(&chunk.place);
             (if here { chunk.records } else { 0 }, chunk.bytes.len())
         });
-        let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
         let records = [count(unpacked.records), packing, shelved, sending];
         let bytes = [unpacked.bytes, packing_bytes, shelved_bytes, sending_bytes];
         self.waiting.set(
@@ -447,9 +536,26 @@ impl Desk {
     }
 }
 
+fn count(n: usize) -> u64 {
+    u64::try_from(n).unwrap_or(u64::MAX)
+}
+
+/// Nanoseconds since the Unix epoch: two runs do not number alike, also where the later one cannot see
+/// what the earlier one left on disk.
+fn first_number() -> u64 {
+    u64::try_from(Clock::System.now().unix.as_nanos()).unwrap_or(0)
+}
+
 /// Bytes of records that are packed before the thread looks around.
 const AT_ONCE: usize = 1 << 20;
 /// The longest time for one upload.
 const LONGEST: Duration = Duration::from_mins(1);
-/// What is left at the end for writing to disk.
-const RESERVE: Duration = Duration::from_millis(300);
+/// What is left at the end for writing to disk: each chunk waits for it twice.
+const FOR_DISK: Duration = Duration::from_millis(1_500);
+/// What is left at the end for counting what is lost.
+const TO_COUNT: Duration = Duration::from_millis(300);
+/// How long the thread does nothing after a defect.
+const AFTER_A_PANIC: Duration = Duration::from_millis(100);
+
+#[cfg(test)]
+mod tests;

@@ -31,6 +31,9 @@ pub(super) struct Shelf {
     most_bytes: usize,
     folder: Option<SpillOptions>,
     spill: Option<Spill>,
+    /// The chunk on disk that [`next`](Self::next) returned last. A chunk in memory at the same place
+    /// is another one: whoever had the folder before may have numbered as this run does.
+    lent: Option<Place>,
     /// When the folder was last tried in vain.
     tried: Option<Instant>,
     failures: u32,
@@ -51,29 +54,29 @@ impl Shelf {
             most_bytes,
             folder,
             spill: None,
+            lent: None,
             tried: None,
             failures: 0,
             metrics,
         }
     }
 
-    /// Takes the folder, if there is one and it was not taken yet. Returns the number from which on
-    /// chunks are newer than those in it.
-    pub(super) fn open(&mut self) -> Option<u64> {
-        let folder = self.folder.as_ref().filter(|_| self.spill.is_none())?;
+    /// Takes the folder, if there is one and it was not taken yet.
+    pub(super) fn open(&mut self) {
+        let Some(folder) = self.folder.as_ref().filter(|_| self.spill.is_none()) else {
+            return;
+        };
         if self.tried.is_some_and(|tried| tried.elapsed() < RETRY) {
-            return None;
+            return;
         }
         match Spill::open(folder) {
             Ok(spill) => {
                 let log = self.metrics.decision_log();
                 log.replayed(spill.records());
-                let next = spill.next_number();
                 let spill = self.spill.insert(spill);
                 let lost = spill.make_room(0, None);
                 log.dropped_by(Sink::Service, SinkCause::SpillFull, lost);
                 self.tell_troubles();
-                Some(next)
             }
             Err(error) => {
                 self.tried = Some(Instant::now());
@@ -83,9 +86,13 @@ impl Shelf {
                 }
                 .emit();
                 self.failures = self.failures.saturating_add(1);
-                None
             }
         }
+    }
+
+    /// The number from which on chunks are newer than those on disk.
+    pub(super) fn next_number(&self) -> u64 {
+        self.spill.as_ref().map_or(0, Spill::next_number)
     }
 
     /// Whether chunks can be put on disk.
@@ -110,9 +117,10 @@ impl Shelf {
         }
     }
 
-    /// Whether this chunk is on disk.
+    /// Whether the chunk that was taken last came from disk, and is still there.
     pub(super) fn is_on_disk(&self, place: &Place) -> bool {
-        self.spill.as_ref().is_some_and(|spill| spill.has(place))
+        let there = || self.spill.as_ref().is_some_and(|spill| spill.has(place));
+        self.lent.as_ref() == Some(place) && there()
     }
 
     /// Whether there is a chunk in memory.
@@ -151,13 +159,17 @@ impl Shelf {
                 return None;
             }
             if in_memory == Some(oldest) {
+                self.lent = None;
                 return self.pop();
             }
             let oldest = oldest.clone();
             let read = self.spill.as_mut()?.read(&oldest);
             self.tell_troubles();
             match read {
-                Ok(chunk) => return Some(chunk),
+                Ok(chunk) => {
+                    self.lent = Some(oldest);
+                    return Some(chunk);
+                }
                 Err(lost) => self.lost(SinkCause::WriteFailed, lost),
             }
         }
@@ -165,6 +177,9 @@ impl Shelf {
 
     /// The chunk was posted.
     pub(super) fn done(&mut self, place: &Place) {
+        if !self.is_on_disk(place) {
+            return;
+        }
         if let Some(spill) = &mut self.spill {
             spill.remove(place);
             self.tell_troubles();
@@ -175,7 +190,8 @@ impl Shelf {
     pub(super) fn replace(&mut self, place: &Place, chunks: impl IntoIterator<Item = Chunk>) {
         let on_disk = self.is_on_disk(place);
         for chunk in chunks {
-            if !(on_disk && self.store(&chunk, Some(place))) {
+            // What takes its very place waits in memory until it is gone.
+            if !(on_disk && chunk.place != *place && self.store(&chunk, Some(place))) {
                 self.add(chunk);
             }
         }
@@ -194,7 +210,6 @@ impl Shelf {
 
     /// Puts a chunk on disk; one that cannot be is lost.
     pub(super) fn put_away(&mut self, chunk: &Chunk, kept: Option<&Place>) {
-        // The numbers of those on disk matter only for chunks that are made after this one.
         self.open();
         if self.spill.is_none() {
             self.lost(SinkCause::BufferFull, chunk.records);
@@ -203,10 +218,10 @@ impl Shelf {
         }
     }
 
-    /// The process ends: everything is put on disk, and is lost where there is none.
-    pub(super) fn clear(&mut self) {
+    /// The process ends: everything is put on disk, and is lost where there is none, or no time.
+    pub(super) fn clear(&mut self, deadline: Instant) {
         while let Some(chunk) = self.pop() {
-            if self.spill.is_some() {
+            if self.spill.is_some() && Instant::now() < deadline {
                 self.put_away(&chunk, None);
             } else {
                 self.lost(SinkCause::Shutdown, chunk.records);
@@ -254,3 +269,6 @@ impl Shelf {
 
 /// How long a folder that cannot be used is left alone.
 const RETRY: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests;
