@@ -1,3 +1,5 @@
+//! What chunks hold, and how they are taken apart.
+
 use proptest::prelude::*;
 
 use super::*;

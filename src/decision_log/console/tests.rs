@@ -1,3 +1,5 @@
+//! The lines of the console.
+
 use serde_json::{Value, json};
 
 use super::*;

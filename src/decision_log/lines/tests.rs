@@ -1,3 +1,5 @@
+//! What is written, kept and lost of lines, and when.
+
 use std::{
     io::ErrorKind,
     sync::mpsc::{self, Receiver, Sender},

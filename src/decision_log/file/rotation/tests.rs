@@ -1,3 +1,5 @@
+//! What becomes of files that are full, moved or gone.
+
 use std::{os::unix::fs::PermissionsExt as _, path::Path};
 
 use tempfile::TempDir;
