@@ -95,6 +95,7 @@ impl Explainer {
     }
 
     /// Hides what `options` name beside what is hidden anyway.
+    #[must_use]
     pub fn hiding(self, options: &credentials::Options) -> Self {
         Self {
             redactor: Redactor::masking(options),

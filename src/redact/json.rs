@@ -127,17 +127,16 @@ impl<'r> Json<'r> {
         if self.is_full() {
             return;
         }
-        match self.redactor.text_at(key, &mut self.taken, DEEPEST) {
-            None => self.field_as_is(key, write),
-            // Hashed whole: what stands for several of them would make different keys equal.
-            Some(_) => {
-                let key = self.redactor.hash(key.as_bytes());
-                self.field_as_is(&key, |json| {
-                    json.note();
-                    write(json);
-                });
-            }
+        let shown = self.redactor.text_at(key, &mut self.taken, DEEPEST);
+        if shown.is_none() {
+            return self.field_as_is(key, write);
         }
+        // Hashed whole: what stands for several of them would make different keys equal.
+        let key = self.redactor.hash(key.as_bytes());
+        self.field_as_is(&key, |json| {
+            json.note();
+            write(json);
+        });
     }
 
     /// A field whose key holds no credential.

@@ -13,6 +13,7 @@ const RARE: [&str; 5] = [
     "portcullis.stage",
     "portcullis.truncated",
     "portcullis.caller.principal",
+    "portcullis.truncated",
 ];
 
 const POLICY: &str = r#"package envoy.authz

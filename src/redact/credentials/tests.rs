@@ -82,6 +82,15 @@ fn credentials_are_taken_out_of_texts_and_the_rest_is_left() {
         ),
         ("t=eyJhbGciOi.eyJzdWIi.c2ln&token=z", Some("t=#&token=#")),
         ("heyJhbGciOi.eyJzdWIi.c2ln", Some("h#")),
+    ] {
+        assert_eq!(shown(redactor.text(text)).as_deref(), expected, "{text}");
+    }
+}
+
+#[test]
+fn credentials_are_known_in_every_spelling_and_others_are_not_taken_for_them() {
+    let redactor = redactor();
+    for (text, expected) in [
         ("eyJ,eyJ,eyJhbGciOi,eyJ.", None),
         ("eyJhbGciOieyJhbGciOieyJhbGciOi", None),
         ("?user[password]=S&a[b]=c", Some("?user[password]=#&a[b]=c")),
@@ -113,9 +122,7 @@ fn credentials_are_taken_out_of_texts_and_the_rest_is_left() {
         ("//u:p@h/x", Some("//#@h/x")),
         ("JJey", None),
     ] {
-        let found = redactor.text(text).filter(|found| found != text);
-        let expected = expected.filter(|expected| *expected != text);
-        assert_eq!(shown(found).as_deref(), expected, "{text}");
+        assert_eq!(shown(redactor.text(text)).as_deref(), expected, "{text}");
     }
 }
 
