@@ -131,8 +131,8 @@ struct Shared {
     bytes: AtomicUsize,
     max_records: usize,
     max_bytes: usize,
-    /// Set once no record is to come any more: until when the rest may take.
-    closing: OnceLock<Instant>,
+    /// Set once no record is to come any more.
+    closing: OnceLock<Closing>,
     thread: OnceLock<Thread>,
     metrics: Arc<Metrics>,
 }
@@ -229,9 +229,8 @@ impl Shared {
 
     /// Whether the end is near, and what time is left is for handing on what was told already.
     fn is_out_of_time(&self) -> bool {
-        self.closing
-            .get()
-            .is_some_and(|deadline| deadline.saturating_duration_since(Instant::now()) < TO_HAND_ON)
+        let closing = self.closing.get();
+        closing.is_some_and(|closing| closing.tell_until <= Instant::now())
     }
 
     /// Counts a panic over a record, and lets the consumer count what it has lost.
@@ -253,6 +252,15 @@ impl Shared {
     }
 }
 
+/// The end.
+#[derive(Clone, Copy, Debug)]
+struct Closing {
+    /// Until when what waits is told of.
+    tell_until: Instant,
+    /// Until when consumers may hand it on.
+    deadline: Instant,
+}
+
 /// What runs on the recorder's thread.
 struct Desk {
     shared: Arc<Shared>,
@@ -266,7 +274,7 @@ impl Desk {
             // Read before the queue is: what was pushed before the end is seen.
             let closing = self.shared.closing.get().copied();
             self.tell_all();
-            if let Some(deadline) = closing {
+            if let Some(Closing { deadline, .. }) = closing {
                 self.each(|consumer| consumer.close(deadline));
                 self.each(|consumer| consumer.finish(deadline));
                 return;
@@ -341,7 +349,15 @@ impl Recording {
     }
 
     fn close(&self, deadline: Instant) {
-        let _first = self.shared.closing.set(deadline);
+        let now = Instant::now();
+        let left = deadline.saturating_duration_since(now);
+        let to_tell = left.checked_div(2).unwrap_or_default();
+        let closing = Closing {
+            // Of the time there is, half is for handing on what was told already.
+            tell_until: now.checked_add(to_tell).unwrap_or(deadline),
+            deadline,
+        };
+        let _first = self.shared.closing.set(closing);
         if let Some(thread) = self.shared.thread.get() {
             thread.unpark();
         }
@@ -364,8 +380,6 @@ impl fmt::Debug for Recording {
 /// Room beside what may wait: who puts something into a queue that is full to the brim may have to wait
 /// for the thread that takes something out.
 const SPARE: usize = 64;
-/// What is left of the time at the end when no more records are told of.
-const TO_HAND_ON: Duration = Duration::from_secs(2);
 /// How long consumers may take past the end, to count what they have lost.
 const TO_COUNT: Duration = Duration::from_secs(2);
 /// While the thread is busy, what waits is shown once for so many records.

@@ -13,7 +13,6 @@ const RARE: [&str; 5] = [
     "portcullis.stage",
     "portcullis.truncated",
     "portcullis.caller.principal",
-    "portcullis.truncated",
 ];
 
 const POLICY: &str = r#"package envoy.authz
