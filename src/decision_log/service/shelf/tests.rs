@@ -54,7 +54,10 @@ fn a_chunk_of_another_run_at_the_same_place_is_another_chunk() {
     shelf.done(&ours.place);
     assert_eq!(shelf.next(u64::MAX), Some(theirs.clone()));
     shelf.put_back(theirs.clone());
-    assert_eq!(shelf.level(), (1, 0, theirs.bytes.len() as u64));
+    assert_eq!(
+        shelf.level(),
+        (1, 0, u64::try_from(theirs.bytes.len()).expect("a size"))
+    );
     assert_eq!(shelf.next(u64::MAX), Some(theirs.clone()));
     shelf.done(&theirs.place);
     assert!(shelf.is_empty());
@@ -89,5 +92,5 @@ fn the_end_writes_while_there_is_time_and_counts_the_rest() {
 }
 
 fn later(now: Instant) -> Instant {
-    now + Duration::from_mins(1)
+    now.checked_add(Duration::from_mins(1)).expect("a time")
 }
