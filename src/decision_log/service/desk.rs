@@ -5,10 +5,11 @@
 //! on disk, or counted as lost. A defect costs the records that were in hand, which are counted, and
 //! not the thread.
 
+mod end;
+
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
-    thread,
     time::{Duration, Instant},
 };
 
@@ -156,25 +157,6 @@ impl Desk {
             self.inbox.wait(self.until(closing), self.enough());
         }
         true
-    }
-
-    /// After a panic, which the hook has told of.
-    fn recover(&mut self) -> bool {
-        let in_hand = std::mem::take(&mut self.in_hand);
-        if in_hand > 0 {
-            self.lost(SinkCause::WriteFailed, in_hand);
-            self.packer.forget();
-        }
-        // Not again and again without a pause, whatever it was.
-        self.rest = self.after(self.failures);
-        self.failures = self.failures.saturating_add(1);
-        thread::sleep(AFTER_A_PANIC);
-        let over = self.inbox.closing().filter(|end| Instant::now() >= *end);
-        if let Some(deadline) = over {
-            self.give_up(deadline);
-        }
-        self.show();
-        over.is_none()
     }
 
     fn open(&mut self) {
@@ -451,44 +433,6 @@ impl Desk {
         self.trigger == Trigger::Immediate && full
     }
 
-    /// Whether the end has come: there is nothing more to do, or nothing more that would help.
-    fn is_over(&mut self, deadline: Instant, more: bool) -> bool {
-        let nothing = self.inbox.level().records == 0 && self.packer.waiting().0 == 0;
-        if nothing && self.current.is_none() && self.shelf.is_empty() {
-            return true;
-        }
-        let late = later(Instant::now(), self.reserve()) >= deadline;
-        let away = self.failures > 0 && self.current.is_none() && self.shelf.has_disk();
-        (late || away) && !more
-    }
-
-    /// Puts everything that is left on disk while there is time, and counts the rest as lost.
-    fn give_up(&mut self, deadline: Instant) {
-        if let Some(Current { chunk, .. }) = self.current.take() {
-            self.shelf.put_back(chunk);
-        }
-        self.open();
-        loop {
-            let taken = self.take(AT_ONCE);
-            let end = taken.is_empty();
-            if self.shelf.has_disk() && Instant::now() < deadline {
-                let packed = self.pack(taken);
-                self.shelve(packed);
-                self.shelf.clear(deadline);
-            } else {
-                self.lost(SinkCause::Shutdown, count(taken.len()));
-                self.in_hand = 0;
-            }
-            if end {
-                break;
-            }
-        }
-        let (unpacked, _) = self.packer.waiting();
-        self.lost(SinkCause::Shutdown, unpacked);
-        self.packer.forget();
-        self.shelf.clear(deadline);
-    }
-
     /// When the thread has to look, whatever happens.
     fn until(&self, closing: Option<Instant>) -> Instant {
         let next = match (&self.current, &self.round) {
@@ -498,15 +442,6 @@ impl Desk {
         };
         let end = closing.map(|deadline| deadline.checked_sub(self.reserve()).unwrap_or(deadline));
         end.map_or(next, |end| end.min(next))
-    }
-
-    /// What is left at the end for what was not taken.
-    const fn reserve(&self) -> Duration {
-        if self.shelf.has_disk() {
-            FOR_DISK
-        } else {
-            TO_COUNT
-        }
     }
 
     /// How many bytes of records the thread is to look for.
@@ -550,12 +485,6 @@ fn first_number() -> u64 {
 const AT_ONCE: usize = 1 << 20;
 /// The longest time for one upload.
 const LONGEST: Duration = Duration::from_mins(1);
-/// What is left at the end for writing to disk: each chunk waits for it twice.
-const FOR_DISK: Duration = Duration::from_millis(1_500);
-/// What is left at the end for counting what is lost.
-const TO_COUNT: Duration = Duration::from_millis(300);
-/// How long the thread does nothing after a defect.
-const AFTER_A_PANIC: Duration = Duration::from_millis(100);
 
 #[cfg(test)]
 mod tests;
