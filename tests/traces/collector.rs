@@ -373,10 +373,12 @@ fn decoded<M: Message + Default>(headers: &HeaderMap, body: &[u8]) -> Result<M, 
 }
 
 fn status(code: Code) -> StatusCode {
-    match code {
-        Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-        Code::ResourceExhausted => StatusCode::PAYLOAD_TOO_LARGE,
-        _ => StatusCode::BAD_REQUEST,
+    if code == Code::Unavailable {
+        StatusCode::SERVICE_UNAVAILABLE
+    } else if code == Code::ResourceExhausted {
+        StatusCode::PAYLOAD_TOO_LARGE
+    } else {
+        StatusCode::BAD_REQUEST
     }
 }
 
