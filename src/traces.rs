@@ -7,7 +7,7 @@
 pub mod otlp;
 mod span;
 
-use std::{sync::Arc, time::Instant};
+use std::{io, sync::Arc, time::Instant};
 
 use opentelemetry_proto::tonic::{
     collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse},
@@ -37,19 +37,23 @@ pub struct Spans {
 }
 
 impl Spans {
-    /// Sends spans to this collector, from a task of the runtime that this is called in. `on_error` is how
-    /// checks are answered that could not be judged.
-    pub fn start(options: otlp::Options, on_error: OnError, metrics: &Arc<Metrics>) -> Self {
+    /// Sends spans to this collector, from a thread of their own. `on_error` is how checks are answered
+    /// that could not be judged.
+    pub fn start(
+        options: otlp::Options,
+        on_error: OnError,
+        metrics: &Arc<Metrics>,
+    ) -> io::Result<Self> {
         let settings = Settings {
             what: "spans",
             patience: Patience::OneExport,
             bytes: MOST_BYTES,
             tally: Arc::new(SpanTally(Arc::clone(metrics))),
         };
-        Self {
-            batcher: Batcher::start(options, settings),
+        Ok(Self {
+            batcher: Batcher::start(options, settings)?,
             on_error,
-        }
+        })
     }
 }
 

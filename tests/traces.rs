@@ -23,5 +23,7 @@ mod gate;
 mod losses;
 #[path = "traces/parents.rs"]
 mod parents;
+#[path = "traces/threads.rs"]
+mod threads;
 #[path = "traces/ways.rs"]
 mod ways;

@@ -48,7 +48,7 @@ pub(super) fn start(
     consumers.push(Box::new(ProcessLog::new(&told.interest)));
     if let Some(traces) = &config.distributed_tracing {
         let (collector, on_error) = (traces.collector.clone(), config.portcullis.on_error);
-        let spans = Spans::start(collector.of_instance(told.id), on_error, metrics);
+        let spans = Spans::start(collector.of_instance(told.id), on_error, metrics)?;
         consumers.push(Box::new(spans));
     }
     if let Some(log) = log::start(told)? {

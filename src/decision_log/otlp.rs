@@ -1,10 +1,11 @@
 //! The sink that gives entries to a collector of OpenTelemetry, as log records.
 //!
 //! The body of a record is the event as JSON text; what is searched for stands beside it as attributes.
-//! A batch is tried until the collector takes or rejects it; what waits meanwhile is bounded in
-//! records and in bytes, and what finds no room is dropped and counted.
+//! A batch is tried until the collector takes or rejects it, and halved when it is too large; what waits
+//! meanwhile is bounded in records and in bytes, and what finds no room is dropped and counted.
 
 use std::{
+    io,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -34,9 +35,9 @@ use crate::{
 pub struct Otlp(Batcher<LogSignal>);
 
 impl Otlp {
-    /// Sends entries to this collector, from a task of the runtime that this is called in. `clock` tells
-    /// when the collector last took something.
-    pub fn start(options: Options, metrics: &Arc<Metrics>, clock: Clock) -> Self {
+    /// Sends entries to this collector, from a thread of their own. `clock` tells when the collector last
+    /// took something.
+    pub fn start(options: Options, metrics: &Arc<Metrics>, clock: Clock) -> io::Result<Self> {
         let tally = LogTally {
             waiting: metrics.decision_log().buffered(Name::Otlp),
             metrics: Arc::clone(metrics),
@@ -48,7 +49,7 @@ impl Otlp {
             bytes: MOST_BYTES,
             tally: Arc::new(tally),
         };
-        Self(Batcher::start(options, settings))
+        Batcher::start(options, settings).map(Self)
     }
 }
 

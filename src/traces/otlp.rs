@@ -1,8 +1,8 @@
 //! OTLP, over gRPC and HTTP: what a collector of OpenTelemetry is given, from a thread that may not wait.
 //!
 //! Promises that whatever is given away is counted once, as sent or as lost; that what waits is bounded in
-//! items and in bytes; and that nobody waits for the collector but the task that sends, whose patience
-//! ends.
+//! items and in bytes; and that nobody encodes, compresses or waits for the collector but the thread
+//! that sends.
 
 mod batch;
 mod error;
@@ -108,9 +108,9 @@ impl Default for Batch {
 /// A kind of things that collectors take.
 pub trait Signal: fmt::Debug + Send + 'static {
     /// One of them.
-    type Item: prost::Message;
+    type Item: prost::Message + Clone;
     /// Several of them.
-    type Request: prost::Message + Clone + 'static;
+    type Request: prost::Message + 'static;
     /// What the collector answers.
     type Response: prost::Message + Default + 'static;
 

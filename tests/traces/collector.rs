@@ -61,6 +61,10 @@ pub(crate) enum Does {
     FailsFirst(usize),
     /// Never answers.
     Stalls,
+    /// Takes requests of so many items; others are too large.
+    TakesAtMost(usize),
+    /// Takes requests whose items have so many bytes each; others are too large.
+    TakesItemsUpTo(usize),
 }
 
 /// Whom it shows itself as, and whom it lets in.
@@ -192,13 +196,21 @@ pub(crate) fn value(attributes: &[KeyValue], key: &str) -> Option<String> {
 
 impl Got {
     /// Notes a call, and says whether it goes on.
-    async fn called(&self, headers: HeaderMap) -> Result<(), Code> {
+    async fn called(&self, headers: HeaderMap, items: &[usize]) -> Result<(), Code> {
         self.headers.lock().unwrap().push(headers);
         let before = self.calls.fetch_add(1, SeqCst);
         match self.does {
             Does::Refuses => Err(Code::InvalidArgument),
             Does::FailsFirst(times) if before < times => Err(Code::Unavailable),
-            Does::Takes | Does::Rejects(_) | Does::FailsFirst(_) => Ok(()),
+            Does::TakesAtMost(most) if items.len() > most => Err(Code::ResourceExhausted),
+            Does::TakesItemsUpTo(most) if items.iter().any(|bytes| *bytes > most) => {
+                Err(Code::ResourceExhausted)
+            }
+            Does::Takes
+            | Does::Rejects(_)
+            | Does::FailsFirst(_)
+            | Does::TakesAtMost(_)
+            | Does::TakesItemsUpTo(_) => Ok(()),
             Does::Stalls => std::future::pending().await,
         }
     }
@@ -206,7 +218,12 @@ impl Got {
     fn rejected(&self) -> i64 {
         match self.does {
             Does::Rejects(some) => some,
-            Does::Takes | Does::Refuses | Does::FailsFirst(_) | Does::Stalls => 0,
+            Does::Takes
+            | Does::Refuses
+            | Does::FailsFirst(_)
+            | Does::Stalls
+            | Does::TakesAtMost(_)
+            | Does::TakesItemsUpTo(_) => 0,
         }
     }
 
@@ -215,7 +232,10 @@ impl Got {
         headers: HeaderMap,
         request: ExportTraceServiceRequest,
     ) -> Result<ExportTraceServiceResponse, Code> {
-        self.called(headers).await?;
+        let scopes = request.resource_spans.iter().flat_map(|of| &of.scope_spans);
+        let spans = scopes.flat_map(|scope| &scope.spans);
+        let items: Vec<_> = spans.map(Message::encoded_len).collect();
+        self.called(headers, &items).await?;
         for of in request.resource_spans {
             self.resources.lock().unwrap().extend(of.resource);
             let spans = of.scope_spans.into_iter().flat_map(|scope| scope.spans);
@@ -234,7 +254,10 @@ impl Got {
         headers: HeaderMap,
         request: ExportLogsServiceRequest,
     ) -> Result<ExportLogsServiceResponse, Code> {
-        self.called(headers).await?;
+        let scopes = request.resource_logs.iter().flat_map(|of| &of.scope_logs);
+        let records = scopes.flat_map(|scope| &scope.log_records);
+        let items: Vec<_> = records.map(Message::encoded_len).collect();
+        self.called(headers, &items).await?;
         for of in request.resource_logs {
             self.resources.lock().unwrap().extend(of.resource);
             let records = of
@@ -352,6 +375,8 @@ fn decoded<M: Message + Default>(headers: &HeaderMap, body: &[u8]) -> Result<M, 
 fn status(code: Code) -> StatusCode {
     if code == Code::Unavailable {
         StatusCode::SERVICE_UNAVAILABLE
+    } else if code == Code::ResourceExhausted {
+        StatusCode::PAYLOAD_TOO_LARGE
     } else {
         StatusCode::BAD_REQUEST
     }

@@ -44,7 +44,7 @@ impl Log {
     fn new(options: Options) -> Self {
         let metrics = Metrics::new(None).with_decision_log(&[decision_log::Sink::Otlp]);
         let metrics = Arc::new(metrics);
-        let sink = Otlp::start(options, &metrics, Clock::System);
+        let sink = Otlp::start(options, &metrics, Clock::System).unwrap();
         Self { sink, metrics }
     }
 
@@ -70,6 +70,12 @@ fn lost(metrics: &Metrics, cause: &str) -> usize {
     let series =
         format!(r#"portcullis_decision_log_dropped_total{{sink="otlp",cause="{cause}"}} "#);
     count(metrics, &series)
+}
+
+/// The decisions that the collector has, in order.
+fn ids(collector: &Collector) -> Vec<String> {
+    let id = |record: &LogRecord| value(&record.attributes, "portcullis.decision_id").unwrap();
+    collector.records().iter().map(id).collect()
 }
 
 #[tokio::test]
@@ -128,16 +134,11 @@ async fn a_collector_that_comes_back_gets_what_waited_in_order() {
     assert_eq!(sent(&metrics), 5);
     let failures = r#"portcullis_decision_log_failures_total{sink="otlp"} "#;
     assert_eq!(count(&metrics, failures), 2);
-    let got: Vec<_> = collector
-        .records()
-        .iter()
-        .map(|record| value(&record.attributes, "portcullis.decision_id").unwrap())
-        .collect();
     let want: Vec<_> = entries
         .iter()
         .map(|entry| entry.decision_id.as_str())
         .collect();
-    assert_eq!(got, want);
+    assert_eq!(ids(&collector), want);
 }
 
 #[tokio::test]
@@ -165,6 +166,57 @@ async fn every_entry_that_is_lost_is_counted_with_its_cause() {
             lost(&metrics, "shutdown"),
         ];
         assert_eq!(counted, want, "{does:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_too_large_for_a_collector_is_halved_and_arrives_in_order() {
+    for protocol in PROTOCOLS {
+        for (most, sends, calls) in [
+            // At once; as 3 and 4; the 4 halved again; every one alone, taken or not.
+            (7, 7, 1),
+            (4, 7, 3),
+            (3, 7, 5),
+            (1, 7, 13),
+            (0, 0, 13),
+        ] {
+            let collector = Collector::start(protocol, Does::TakesAtMost(most)).await;
+            let mut log = Log::new(collector.options());
+            let entries: Vec<_> = (0..7).map(|_| entry(Answer::Denied, None)).collect();
+            for entry in &entries {
+                log.sink.offer(entry);
+            }
+            let metrics = log.finish(PATIENCE).await;
+            let counted = (sent(&metrics), lost(&metrics, "rejected"));
+            assert_eq!(counted, (sends, 7 - sends), "{protocol:?} {most}");
+            assert_eq!(collector.calls(), calls, "{protocol:?} {most}");
+            let want: Vec<_> = entries
+                .iter()
+                .take(sends)
+                .map(|entry| entry.decision_id.as_str().to_owned())
+                .collect();
+            assert_eq!(ids(&collector), want, "{protocol:?} {most}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_entry_that_is_always_too_large_is_lost_alone_and_holds_up_nobody() {
+    for protocol in PROTOCOLS {
+        let collector = Collector::start(protocol, Does::TakesItemsUpTo(1_000)).await;
+        let mut log = Log::new(collector.options());
+        let large = Entry {
+            json: Bytes::from(vec![b'a'; 1_001]),
+            ..entry(Answer::Allowed, None)
+        };
+        for entry in [&entry(Answer::Denied, None), &large, &large] {
+            log.sink.offer(entry);
+        }
+        log.sink.offer(&entry(Answer::Denied, None));
+        let metrics = log.finish(PATIENCE).await;
+        let counted = (sent(&metrics), lost(&metrics, "rejected"));
+        assert_eq!(counted, (2, 2), "{protocol:?}");
+        assert_eq!(collector.records().len(), 2, "{protocol:?}");
     }
 }
 

@@ -66,7 +66,7 @@ impl Gate {
     pub(crate) fn new(collector: otlp::Options, ratio: f64) -> Self {
         let config = Config::default();
         let metrics = Arc::new(Metrics::new(None));
-        let spans = Spans::start(collector, OnError::default(), &metrics);
+        let spans = Spans::start(collector, OnError::default(), &metrics).unwrap();
         let (recorder, recording) = Recorder::start(
             recorder::Options::default(),
             Interest::default(),

@@ -46,7 +46,7 @@ fn sinks(logs: &DecisionLogs, id: &str, metrics: &Arc<Metrics>) -> io::Result<Ve
     }
     if let Some(collector) = &logs.otlp {
         let collector = collector.clone().of_instance(id);
-        sinks.push(Box::new(Otlp::start(collector, metrics, Clock::System)));
+        sinks.push(Box::new(Otlp::start(collector, metrics, Clock::System)?));
     }
     if let Some(service) = &logs.service {
         let service = ServiceSink::start(service, Handle::current(), Arc::clone(metrics))?;

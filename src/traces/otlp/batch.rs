@@ -1,10 +1,10 @@
 //! Where items wait to be sent together.
 //!
 //! Everything here runs on the thread that has the items and waits for nothing, but for
-//! [`Batcher::finish`]; the collector is the task's.
+//! [`Batcher::finish`]; the collector is another thread's.
 
 use std::{
-    fmt,
+    fmt, io,
     sync::{
         Arc,
         atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
@@ -79,7 +79,7 @@ pub struct Settings {
     pub tally: Arc<dyn Tally>,
 }
 
-/// What waits, in the batcher or in the task.
+/// What waits, in the batcher or at the thread that sends.
 #[derive(Debug, Default)]
 pub(super) struct Room {
     items: AtomicU64,
@@ -105,7 +105,7 @@ impl Room {
     }
 }
 
-/// Collects items and hands them to the task that sends them.
+/// Collects items and hands them to the thread that sends them.
 pub struct Batcher<S: Signal> {
     batch: Batch,
     settings: Settings,
@@ -121,8 +121,8 @@ pub struct Batcher<S: Signal> {
 }
 
 impl<S: Signal> Batcher<S> {
-    /// Starts the task in the runtime that this is called in.
-    pub fn start(options: Options, settings: Settings) -> Self {
+    /// Starts the thread that sends.
+    pub fn start(options: Options, settings: Settings) -> io::Result<Self> {
         let (parcels, receiver) = mpsc::unbounded_channel();
         let (closing, closes) = watch::channel(None);
         let (end, done) = blocking::channel();
@@ -140,12 +140,8 @@ impl<S: Signal> Batcher<S> {
             way: None,
             failures: 0,
         };
-        tokio::spawn(async move {
-            exporter.run().await;
-            // Who waited for it may have gone.
-            let _waited_for = end.send(());
-        });
-        Self {
+        exporter.start(end)?;
+        Ok(Self {
             batch,
             settings,
             room,
@@ -155,7 +151,7 @@ impl<S: Signal> Batcher<S> {
             parcels: Some(parcels),
             closing,
             done,
-        }
+        })
     }
 
     /// Takes an item, or drops and counts it.
@@ -203,7 +199,7 @@ impl<S: Signal> Batcher<S> {
     pub fn finish(&mut self, deadline: Instant) {
         self.close(deadline);
         let left = deadline.saturating_duration_since(Instant::now());
-        // Past the deadline the task has only to count.
+        // Past the deadline the thread has only to count.
         let _done = self.done.recv_timeout(left.saturating_add(TO_COUNT));
     }
 
@@ -219,7 +215,7 @@ impl<S: Signal> Batcher<S> {
             Some(parcels) => parcels.send(parcel).map_err(|unsent| unsent.0),
             None => Err(parcel),
         };
-        // The runtime has ended, and the task with it.
+        // It is closed, or the thread has ended.
         if let Err(Parcel { items, bytes }) = sent {
             let items = u64::try_from(items.len()).unwrap_or(u64::MAX);
             self.room.leave(items, bytes);
@@ -244,5 +240,5 @@ impl<S: Signal> fmt::Debug for Batcher<S> {
 
 /// Most bytes of items in one request: collectors take 4 MiB of gRPC message by default.
 const MOST_BYTES: usize = 3 << 20;
-/// How long the task may take past the deadline.
+/// How long the thread may take past the deadline.
 const TO_COUNT: Duration = Duration::from_secs(1);

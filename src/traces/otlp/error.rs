@@ -1,6 +1,6 @@
 //! Why a collector did not take something; never with a secret in it.
 
-use std::{io, path::PathBuf};
+use std::{error::Error as _, io, path::PathBuf};
 
 use memchr::memmem;
 use reqwest::StatusCode;
@@ -32,6 +32,8 @@ pub enum ExportError {
         message: String,
         /// Whether it says when to come again.
         again: bool,
+        /// Whether the connection failed, and the collector has said nothing.
+        unsaid: bool,
     },
     /// The collector refuses.
     #[error("the collector answered {0}")]
@@ -44,25 +46,47 @@ pub enum ExportError {
     Partial(u64),
 }
 
+/// What may help.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Remedy {
+    /// To try the same later.
+    Later,
+    /// To give less at once.
+    Less,
+    /// Nothing.
+    None,
+}
+
 impl ExportError {
-    /// Whether the same may be taken later (OTLP, "Failures").
-    pub fn may_pass(&self) -> bool {
+    /// What may help against it (OTLP, "Failures").
+    pub(super) fn remedy(&self) -> Remedy {
         match self {
-            Self::File { .. } | Self::Client(_) | Self::Http(_) | Self::TimedOut => true,
-            Self::Partial(_) => false,
-            Self::Status(status) => matches!(status.as_u16(), 429 | 502 | 503 | 504),
-            Self::Grpc { code, again, .. } => match code {
-                // Otherwise it is too large, and always will be.
-                tonic::Code::ResourceExhausted => *again,
+            Self::File { .. } | Self::Client(_) | Self::Http(_) | Self::TimedOut => Remedy::Later,
+            Self::Partial(_) => Remedy::None,
+            Self::Status(status) => match status.as_u16() {
+                429 | 502 | 503 | 504 => Remedy::Later,
+                413 => Remedy::Less,
+                _ => Remedy::None,
+            },
+            Self::Grpc {
+                code,
+                again,
+                unsaid,
+                ..
+            } => match code {
+                // Without that it is too large, and always will be. Collectors made with tonic say so with
+                // `OutOfRange`.
+                tonic::Code::ResourceExhausted | tonic::Code::OutOfRange if *again => Remedy::Later,
+                tonic::Code::ResourceExhausted | tonic::Code::OutOfRange => Remedy::Less,
+                // What tonic says when a connection ends under a call; not what a collector says.
+                tonic::Code::Unknown if *unsaid => Remedy::Later,
                 tonic::Code::Cancelled
                 | tonic::Code::DeadlineExceeded
                 | tonic::Code::Aborted
-                | tonic::Code::OutOfRange
                 | tonic::Code::Unavailable
-                | tonic::Code::DataLoss
-                // What tonic says when a connection ends under a call.
-                | tonic::Code::Unknown => true,
-                tonic::Code::Ok
+                | tonic::Code::DataLoss => Remedy::Later,
+                tonic::Code::Unknown
+                | tonic::Code::Ok
                 | tonic::Code::InvalidArgument
                 | tonic::Code::NotFound
                 | tonic::Code::AlreadyExists
@@ -70,7 +94,7 @@ impl ExportError {
                 | tonic::Code::FailedPrecondition
                 | tonic::Code::Unimplemented
                 | tonic::Code::Internal
-                | tonic::Code::Unauthenticated => false,
+                | tonic::Code::Unauthenticated => Remedy::None,
             },
         }
     }
@@ -82,6 +106,7 @@ impl From<tonic::Status> for ExportError {
             code: status.code(),
             message: status.message().chars().take(MOST_MESSAGE).collect(),
             again: memmem::find(status.details(), RETRY_INFO).is_some(),
+            unsaid: status.source().is_some(),
         }
     }
 }
@@ -98,43 +123,66 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_may_pass_is_what_the_protocol_says() {
-        for (code, passes) in [
-            (Code::Unavailable, true),
-            (Code::Cancelled, true),
-            (Code::DeadlineExceeded, true),
-            (Code::Aborted, true),
-            (Code::OutOfRange, true),
-            (Code::DataLoss, true),
-            (Code::ResourceExhausted, false),
-            (Code::InvalidArgument, false),
-            (Code::Unauthenticated, false),
-            (Code::PermissionDenied, false),
-            (Code::Unimplemented, false),
+    fn what_is_tried_again_is_what_the_protocol_says() {
+        for (code, remedy) in [
+            (Code::Unavailable, Remedy::Later),
+            (Code::Cancelled, Remedy::Later),
+            (Code::DeadlineExceeded, Remedy::Later),
+            (Code::Aborted, Remedy::Later),
+            (Code::DataLoss, Remedy::Later),
+            (Code::OutOfRange, Remedy::Less),
+            (Code::ResourceExhausted, Remedy::Less),
+            (Code::Unknown, Remedy::None),
+            (Code::InvalidArgument, Remedy::None),
+            (Code::Unauthenticated, Remedy::None),
+            (Code::PermissionDenied, Remedy::None),
+            (Code::Unimplemented, Remedy::None),
+            (Code::Internal, Remedy::None),
         ] {
             let error = ExportError::from(Status::new(code, ""));
-            assert_eq!(error.may_pass(), passes, "{code:?}");
+            assert_eq!(error.remedy(), remedy, "{code:?}");
         }
-        let details = [b"\n\x28type.googleapis.com/".as_slice(), RETRY_INFO].concat();
-        let status = Status::with_details(Code::ResourceExhausted, "", details.into());
-        assert!(ExportError::from(status).may_pass());
     }
 
     #[test]
-    fn of_http_those_statuses_pass_that_say_later() {
-        for (status, passes) in [
-            (429, true),
-            (502, true),
-            (503, true),
-            (504, true),
-            (302, false),
-            (400, false),
-            (401, false),
-            (413, false),
-            (500, false),
+    fn what_is_exhausted_is_tried_again_when_it_says_when() {
+        let details = |kind: &[u8]| [b"\n\x28type.googleapis.com/", kind].concat();
+        for (kind, remedy) in [
+            (RETRY_INFO, Remedy::Later),
+            (b"google.rpc.ErrorInfo", Remedy::Less),
+        ] {
+            for code in [Code::ResourceExhausted, Code::OutOfRange] {
+                let status = Status::with_details(code, "", details(kind).into());
+                assert_eq!(ExportError::from(status).remedy(), remedy, "{code:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_unknown_failure_is_tried_again_when_it_is_of_the_connection() {
+        let broken = io::Error::from(io::ErrorKind::BrokenPipe);
+        let status = Status::from_error(Box::new(broken));
+        assert_eq!(status.code(), Code::Unknown);
+        assert_eq!(ExportError::from(status).remedy(), Remedy::Later);
+        let said = Status::unknown("broken pipe");
+        assert_eq!(ExportError::from(said).remedy(), Remedy::None);
+    }
+
+    #[test]
+    fn of_http_those_statuses_are_tried_again_that_say_so() {
+        for (status, remedy) in [
+            (429, Remedy::Later),
+            (502, Remedy::Later),
+            (503, Remedy::Later),
+            (504, Remedy::Later),
+            (413, Remedy::Less),
+            (302, Remedy::None),
+            (400, Remedy::None),
+            (401, Remedy::None),
+            (500, Remedy::None),
         ] {
             let status = StatusCode::from_u16(status).unwrap();
-            assert_eq!(ExportError::Status(status).may_pass(), passes, "{status}");
+            assert_eq!(ExportError::Status(status).remedy(), remedy, "{status}");
         }
     }
 

@@ -1,11 +1,17 @@
-//! The task that gives batches to the collector, one after the other.
+//! The thread that gives batches to the collector, one after the other.
+//!
+//! What the collector finds too large is halved until it is taken; an item that is so alone is lost. Nothing
+//! that can never be taken stands in the way of what comes after it.
 
 use std::{
-    sync::Arc,
+    io,
+    sync::{Arc, mpsc as blocking},
+    thread,
     time::{Duration, Instant},
 };
 
 use tokio::{
+    runtime,
     sync::{mpsc, watch},
     task::spawn_blocking,
     time::{sleep, sleep_until, timeout},
@@ -14,6 +20,7 @@ use tokio::{
 use super::{
     ExportError, Options, Origin, Signal,
     batch::{Loss, Patience, Room, Tally},
+    error::Remedy,
     tls::Material,
     transport::Transport,
 };
@@ -46,71 +53,133 @@ pub(super) struct Exporter<S: Signal> {
     pub(super) failures: u32,
 }
 
+/// What became of an attempt.
+#[derive(Debug)]
+enum Outcome {
+    /// The collector took it, but for so many.
+    Taken(u64),
+    /// It is several, and more than the collector takes at once.
+    TooLarge,
+    /// It is lost.
+    Lost(Loss),
+}
+
+impl<T: prost::Message> Parcel<T> {
+    /// Two of it, the earlier items first.
+    fn halves(mut self) -> [Self; 2] {
+        let items = self.items.split_off(self.items.len() / 2);
+        let bytes = items.iter().map(T::encoded_len).sum();
+        self.bytes = self.bytes.saturating_sub(bytes);
+        [self, Self { items, bytes }]
+    }
+}
+
 impl<S: Signal> Exporter<S> {
-    pub(super) async fn run(mut self) {
+    /// Starts a thread that sends, and says when it has `done`: what is sent is encoded and compressed on no
+    /// thread that checks are made on.
+    pub(super) fn start(self, done: blocking::Sender<()>) -> io::Result<()> {
+        let runtime = runtime::Builder::new_current_thread()
+            .enable_all()
+            .max_blocking_threads(BLOCKING_THREADS)
+            .build()?;
+        let thread = thread::Builder::new().name(format!("otlp-{}", self.what));
+        thread.spawn(move || {
+            runtime.block_on(self.run());
+            // Who waited for it may have gone.
+            let _waited_for = done.send(());
+            // Somebody who is stuck with a file is not waited for.
+            runtime.shutdown_background();
+        })?;
+        Ok(())
+    }
+
+    async fn run(mut self) {
         while let Some(parcel) = self.parcels.recv().await {
-            let (items, bytes) = (parcel.items.len(), parcel.bytes);
-            let request = S::request(&self.origin, parcel.items);
-            let mut closing = self.closing.clone();
-            let exported = tokio::select! {
-                biased;
-                exported = self.export(&request) => exported,
-                () = ended(&mut closing) => Err(Loss::Shutdown),
-            };
-            let items = u64::try_from(items).unwrap_or(u64::MAX);
-            let rejected = match exported {
-                Ok(rejected) => rejected.min(items),
-                Err(_) => 0,
-            };
-            match exported {
-                Ok(_) => self.tally.sent(items.saturating_sub(rejected)),
-                Err(why) => self.tally.lost(why, items),
+            let began = Instant::now();
+            // Halves of halves, the earliest last.
+            let mut waiting = vec![parcel];
+            while let Some(parcel) = waiting.pop() {
+                let mut closing = self.closing.clone();
+                let outcome = tokio::select! {
+                    biased;
+                    outcome = self.export(&parcel.items, began) => outcome,
+                    () = ended(&mut closing) => Outcome::Lost(Loss::Shutdown),
+                };
+                match outcome {
+                    Outcome::Taken(rejected) => self.count(&parcel, rejected, Loss::Rejected),
+                    Outcome::Lost(why) => self.count(&parcel, u64::MAX, why),
+                    Outcome::TooLarge => {
+                        let [first, second] = parcel.halves();
+                        waiting.extend([second, first]);
+                    }
+                }
             }
-            if rejected > 0 {
-                self.tally.lost(Loss::Rejected, rejected);
-            }
-            self.tally.gone(items, bytes);
-            self.room.leave(items, bytes);
         }
     }
 
-    /// How many items were not taken of those that the collector took.
-    async fn export(&mut self, request: &S::Request) -> Result<u64, Loss> {
-        let longest = self.options.batch.timeout;
+    /// Counts a parcel of which so many are lost.
+    fn count(&self, parcel: &Parcel<S::Item>, lost: u64, why: Loss) {
+        let items = u64::try_from(parcel.items.len()).unwrap_or(u64::MAX);
+        let lost = lost.min(items);
+        let sent = items.saturating_sub(lost);
+        if sent > 0 {
+            self.tally.sent(sent);
+        }
+        if lost > 0 {
+            self.tally.lost(why, lost);
+        }
+        self.tally.gone(items, parcel.bytes);
+        self.room.leave(items, parcel.bytes);
+    }
+
+    /// Tries for as long as its patience has it; all parts of a parcel share the time of one export.
+    async fn export(&mut self, items: &[S::Item], began: Instant) -> Outcome {
         match self.patience {
-            Patience::Forever => self.persist(request).await,
+            Patience::Forever => self.persist(items).await,
             Patience::OneExport => {
-                if let Ok(exported) = timeout(longest, self.persist(request)).await {
-                    return exported;
+                let left = self.options.batch.timeout.saturating_sub(began.elapsed());
+                if let Ok(outcome) = timeout(left, self.persist(items)).await {
+                    return outcome;
                 }
                 self.failed(&ExportError::TimedOut);
-                Err(Loss::Failed)
+                Outcome::Lost(Loss::Failed)
             }
         }
     }
 
     /// Tries until the collector has taken it, or has said that it never will.
-    async fn persist(&mut self, request: &S::Request) -> Result<u64, Loss> {
+    async fn persist(&mut self, items: &[S::Item]) -> Outcome {
         let mut pause = FIRST_PAUSE;
         loop {
-            let once = timeout(self.options.batch.timeout, self.once(request.clone()));
+            let once = timeout(self.options.batch.timeout, self.once(items));
             let error = match once.await {
-                Ok(Ok(response)) => return Ok(self.taken(S::rejected(&response))),
+                Ok(Ok(response)) => return Outcome::Taken(self.taken(S::rejected(&response))),
                 Ok(Err(error)) => error,
                 Err(_) => ExportError::TimedOut,
             };
-            self.failed(&error);
-            if !error.may_pass() {
-                return Err(Loss::Rejected);
+            match error.remedy() {
+                // Nothing is lost, and nobody need hear of it.
+                Remedy::Less if items.len() > 1 => {
+                    self.tally.failed();
+                    return Outcome::TooLarge;
+                }
+                Remedy::Less | Remedy::None => {
+                    self.failed(&error);
+                    return Outcome::Lost(Loss::Rejected);
+                }
+                Remedy::Later => {
+                    self.failed(&error);
+                    self.tally.failed();
+                }
             }
-            self.tally.failed();
             sleep(pause.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
             pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
         }
     }
 
-    async fn once(&mut self, request: S::Request) -> Result<S::Response, ExportError> {
+    async fn once(&mut self, items: &[S::Item]) -> Result<S::Response, ExportError> {
         let way = self.way().await?;
+        let request = S::request(&self.origin, items.to_vec());
         way.send::<S>(request, &self.options).await
     }
 
@@ -178,3 +247,5 @@ async fn ended(closing: &mut watch::Receiver<Option<Instant>>) {
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 /// The longest pause before a repetition.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// Threads that read certificates and resolve names: one that is stuck leaves room for others.
+const BLOCKING_THREADS: usize = 4;
