@@ -87,10 +87,9 @@ impl Directives {
         let mut any = false;
         for value in headers.get_all(CACHE_CONTROL) {
             any = true;
-            let Ok(value) = value.to_str() else {
-                said.invalid = true;
-                continue;
-            };
+            // A byte that does not belong there takes away none of the words beside it.
+            said.invalid |= value.to_str().is_err();
+            let value = String::from_utf8_lossy(value.as_bytes());
             for directive in value.split(',') {
                 said.add(directive);
             }

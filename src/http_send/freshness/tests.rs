@@ -128,6 +128,24 @@ fn a_304_replaces_what_is_not_about_the_body() {
     assert_eq!(confirmed(old, &newer), want);
 }
 
+#[test]
+fn a_word_counts_beside_what_cannot_be_read() {
+    let now = now();
+    let of = |control: &[u8]| {
+        let control = HeaderValue::from_bytes(control).unwrap();
+        let given = HeaderMap::from_iter([(CACHE_CONTROL, control)]);
+        Life::of(
+            StatusCode::OK,
+            &given,
+            now,
+            None,
+            Some(Duration::from_secs(1)),
+        )
+    };
+    assert!(of(b"\xc3\xa4,no-store").is_none());
+    assert!(of(b"\xc3\xa4,max-age=5").is_some());
+}
+
 fn value() -> impl Strategy<Value = HeaderValue> {
     let words = prop::sample::select(vec![
         "max-age=",
