@@ -23,8 +23,6 @@ mod answers;
 mod body;
 #[path = "line/bundles.rs"]
 mod bundles;
-#[path = "line/cardinality.rs"]
-mod cardinality;
 #[path = "line/clocks.rs"]
 mod clocks;
 #[path = "line/exhaustion.rs"]

@@ -1,4 +1,21 @@
-//! 100,000 checks over the line itself, with whatever callers may send, and not one series more.
+//! 100,000 checks over the line itself, with whatever callers may send, and not one series more. Alone in its process: it keeps every core
+//! busy, and other tests look at the time.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+#[path = "support/jwks.rs"]
+#[expect(dead_code, reason = "other tests use the rest")]
+mod key_server;
+#[path = "line/requests.rs"]
+#[expect(dead_code, reason = "other tests use the rest")]
+mod requests;
+#[expect(dead_code, reason = "other tests use the rest")]
+mod support;
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -10,6 +27,7 @@ use portcullis::{
     app::build::check_options,
     check::{Active, Call, Callers, CheckService, Knowledge, Tokens},
     clock::Clock,
+    config::Config,
     identity::{
         Xfcc,
         jwt::{CacheOptions, KeySet, Options, Provider, ProviderKeys, SeveralTokens},
@@ -26,8 +44,7 @@ use tracing::{instrument::WithSubscriber as _, subscriber::NoSubscriber};
 
 use crate::{
     key_server::keys::{Signer, key_set},
-    requests,
-    server::{config, knowledge},
+    support::knowledge,
 };
 
 const CHECKS: u32 = 100_000;
@@ -180,7 +197,7 @@ fn service(signer: &Signer, metrics: &Arc<Metrics>) -> CheckService {
         usable_until: None,
     };
     tokens.keys().set(0, keys);
-    let config = config(&[]);
+    let config = Config::default();
     let file = PolicyFile {
         name: "policy.rego".to_owned(),
         data_path: Vec::new(),
