@@ -3,7 +3,7 @@
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
-    clippy::arithmetic_side_effects,
+    clippy::expect_used,
     clippy::indexing_slicing,
     reason = "a test fails by panicking"
 )]
