@@ -10,6 +10,7 @@
 mod address;
 mod bundles;
 mod decision_logs;
+mod delays;
 mod discovery;
 mod distributed_tracing;
 mod document;

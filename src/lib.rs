@@ -25,6 +25,7 @@
 //! [`app`], [`admin`] and [`cli`]. A module imports only what stands above it in the list below;
 //! `tests/architecture.rs` holds that.
 
+mod backoff;
 pub mod chain;
 pub mod clock;
 pub mod descriptors;
@@ -33,6 +34,7 @@ mod median;
 pub mod ready;
 pub mod redact;
 pub mod shutdown;
+pub mod small_file;
 pub mod snapshot;
 pub mod version;
 

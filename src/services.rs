@@ -10,7 +10,6 @@ mod answer;
 mod aws;
 mod client;
 mod error;
-mod files;
 mod oauth2;
 mod proof;
 mod raw;

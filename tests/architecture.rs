@@ -17,6 +17,7 @@ use std::{
 /// in its own group).
 const ORDER: &[&[&str]] = &[
     &[
+        "backoff",
         "chain",
         "clock",
         "descriptors",
@@ -25,6 +26,7 @@ const ORDER: &[&[&str]] = &[
         "redact",
         "snapshot",
         "shutdown",
+        "small_file",
         "ready",
         "version",
     ],

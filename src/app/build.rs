@@ -101,7 +101,9 @@ pub async fn build(config: &Config, files: Files) -> Result<Running, BuildError>
     policy::limit_process_memory(memory::limit(config.portcullis.limits.process_memory));
     let clock = Clock::System;
     let metrics = Arc::new(metrics(config));
-    let publisher = Arc::new(publisher(config, &files, &metrics, clock)?);
+    let input = input_options(config)?;
+    let publisher = publisher(config, &files, input.clone(), &metrics, clock);
+    let publisher = Arc::new(publisher);
     let ready = Ready::new();
     let policy = ready.register("policy");
     let id = Uuid::new_v4().to_string();
@@ -141,7 +143,7 @@ pub async fn build(config: &Config, files: Files) -> Result<Running, BuildError>
     let told = Told {
         config,
         id: &instance,
-        input: &input_options(config)?,
+        input: &input,
         active: &knowledge.active,
         metrics: &metrics,
         interest,
@@ -312,10 +314,10 @@ fn follow(files: Files, digest: Digest, publisher: Arc<Publisher>) -> AbortOnDro
 fn publisher(
     config: &Config,
     files: &Files,
+    input: input::Options,
     metrics: &Arc<Metrics>,
     clock: Clock,
-) -> Result<Publisher, BuildError> {
-    let input = input_options(config)?;
+) -> Publisher {
     let source = if !files.is_empty() {
         files.to_string()
     } else if has_bundles(config) {
@@ -326,11 +328,11 @@ fn publisher(
     let metrics = Arc::clone(metrics);
     let publisher = Publisher::new(config.load_options(), input, source, metrics, clock)
         .verifying_files(Arc::clone(files.verification()));
-    Ok(if has_files(config, files) {
+    if has_files(config, files) {
         publisher.expecting_files()
     } else {
         publisher
-    })
+    }
 }
 
 /// How the configuration wants the input document, with the descriptors it names.

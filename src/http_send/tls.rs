@@ -4,8 +4,6 @@
 //! uses no proxy: a proxy would resolve names by itself.
 
 use std::{
-    fs::File,
-    io::Read as _,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -23,6 +21,7 @@ use super::{
 };
 use crate::{
     digest::{self, Digest},
+    small_file::{self, SmallFileError},
     version::VERSION,
 };
 
@@ -234,22 +233,14 @@ fn read_file(path: &Path, files: &[PathBuf]) -> Result<Vec<u8>, SendError> {
             "the file `{shown}` is not allowed: name it in `portcullis.http_send.tls_files`"
         )));
     }
-    let unreadable = |error: std::io::Error| {
-        SendError::Certificates(format!("the file `{shown}` cannot be read: {error}"))
-    };
-    // Asked before it is opened: to open a pipe is to wait for somebody who writes.
-    let kind = path.metadata().map_err(unreadable)?;
-    if !kind.is_file() || kind.len() > MOST_PEM {
-        return Err(refused(format!(
-            "`{shown}` is no file of at most {MOST_PEM} bytes"
-        )));
-    }
-    let mut bytes = Vec::new();
-    let file = File::open(path).map_err(unreadable)?;
-    file.take(MOST_PEM)
-        .read_to_end(&mut bytes)
-        .map_err(unreadable)?;
-    Ok(bytes)
+    small_file::read(path, MOST_PEM).map_err(|error| match error {
+        SmallFileError::Unreadable { source, .. } => {
+            SendError::Certificates(format!("the file `{shown}` cannot be read: {source}"))
+        }
+        SmallFileError::NotRegular(_) | SmallFileError::TooLarge { .. } => {
+            refused(format!("`{shown}` is no file of at most {MOST_PEM} bytes"))
+        }
+    })
 }
 
 /// Most sets of certificates that have a client at once.

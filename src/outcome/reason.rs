@@ -91,6 +91,16 @@ pub enum Answer {
     Error,
 }
 
+impl Reason {
+    /// Why this outcome is what it is.
+    pub fn of(outcome: &Outcome) -> Self {
+        match outcome {
+            Ok(_) => Self::Policy,
+            Err(error) => error.reason(),
+        }
+    }
+}
+
 impl Answer {
     /// How this outcome is answered.
     pub fn of(outcome: &Outcome) -> Self {

@@ -80,6 +80,22 @@ impl Index {
         index
     }
 
+    /// A name that begins with `prefix`, and that begins no name in any module.
+    pub(super) fn fresh_prefix(&self, prefix: &str) -> String {
+        let mut prefix = prefix.to_owned();
+        let is_used = |prefix: &str| {
+            let mut modules = self.modules.iter();
+            modules.any(|info| {
+                let source = &info.module.package.span.source;
+                source.get_contents().contains(prefix)
+            })
+        };
+        while is_used(&prefix) {
+            prefix.push('_');
+        }
+        prefix
+    }
+
     /// The syntax tree of `id`.
     pub(super) fn rule(&self, id: RuleId) -> Option<&Ref<Rule>> {
         self.modules.get(id.module)?.module.policy.get(id.rule)

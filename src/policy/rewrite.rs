@@ -38,14 +38,15 @@ struct Edit {
 /// Where an edit stands. The span of a string ends before its quote and starts behind it: what is
 /// inserted there would be inserted into the string.
 #[derive(Clone, Copy, Debug)]
-enum Side {
+pub(super) enum Side {
     Before,
     Behind,
     InPlaceOf,
 }
 
 impl Side {
-    fn outside_quote(self, text: &str, at: usize) -> usize {
+    /// `at`, or the place on the other side of the quote there.
+    pub(super) fn outside_quote(self, text: &str, at: usize) -> usize {
         let quote_at = |at: usize| matches!(text.as_bytes().get(at), Some(b'"' | b'`'));
         match self {
             Self::Behind if quote_at(at) => at.saturating_add(1),

@@ -1,6 +1,8 @@
 //! Why a service did not answer; never with a secret in it.
 
-use std::{io, path::PathBuf, time::Duration};
+use std::{path::PathBuf, time::Duration};
+
+use crate::small_file::SmallFileError;
 
 /// Why there is no answer of a service. An answer with a status of failure is an answer.
 #[derive(Debug, thiserror::Error)]
@@ -16,26 +18,9 @@ pub enum ServiceError {
     /// A header cannot be sent.
     #[error("the header `{0}` holds characters that no header may")]
     Header(String),
-    /// A file cannot be read.
-    #[error("cannot read `{}`", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        #[source]
-        source: io::Error,
-    },
-    /// A folder, a pipe or a device.
-    #[error("`{}` is not a regular file", .0.display())]
-    NotAFile(PathBuf),
-    /// A file is longer than anything of its kind.
-    #[error("`{}` is longer than {most} bytes", path.display())]
-    FileTooLarge {
-        /// The file.
-        path: PathBuf,
-        /// The most bytes it may have.
-        most: u64,
-    },
+    /// A certificate, a key or a token.
+    #[error(transparent)]
+    File(SmallFileError),
     /// A PEM file does not hold what it should.
     #[error("`{}` holds no usable certificates or keys", path.display())]
     Pem {
@@ -143,9 +128,7 @@ impl ServiceError {
         match self {
             Self::Resource { .. }
             | Self::Header(_)
-            | Self::File { .. }
-            | Self::NotAFile(_)
-            | Self::FileTooLarge { .. }
+            | Self::File(_)
             | Self::Pem { .. }
             | Self::NoAuthority(_)
             | Self::Client(_)

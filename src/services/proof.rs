@@ -10,10 +10,9 @@ use reqwest::{
 use tokio::task::spawn_blocking;
 
 use super::{
-    Credentials, Service, Token, aws::Signer, error::ServiceError, files, oauth2::Tokens,
-    tls::Clients,
+    Credentials, Service, Token, aws::Signer, error::ServiceError, oauth2::Tokens, tls::Clients,
 };
-use crate::{clock::Clock, redact::Secret};
+use crate::{clock::Clock, redact::Secret, small_file};
 
 /// What is added to each request.
 #[derive(Debug)]
@@ -94,8 +93,9 @@ pub(super) async fn text_of(token: &Token) -> Result<String, ServiceError> {
         Token::Given(text) => text.expose().clone(),
         Token::File(path) => {
             let path = path.clone();
-            let bytes = spawn_blocking(move || files::read(&path, MOST_TOKEN));
-            let bytes = bytes.await.map_err(ServiceError::Internal)??;
+            let bytes = spawn_blocking(move || small_file::read(&path, MOST_TOKEN));
+            let bytes = bytes.await.map_err(ServiceError::Internal)?;
+            let bytes = bytes.map_err(ServiceError::File)?;
             String::from_utf8(bytes).map_err(|_| unusable(token))?
         }
     };

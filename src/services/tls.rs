@@ -5,9 +5,10 @@ use std::path::Path;
 use reqwest::{Certificate, ClientBuilder, Identity, redirect, retry};
 use tokio::{sync::Mutex, task::spawn_blocking};
 
-use super::{ClientTls, Credentials, Service, Tls, error::ServiceError, files};
+use super::{ClientTls, Credentials, Service, Tls, error::ServiceError};
 use crate::{
     digest::{self, Digest},
+    small_file,
     version::VERSION,
 };
 
@@ -88,7 +89,7 @@ impl Clients {
 
 impl Material {
     fn read(tls: &Tls, identity: Option<&ClientTls>) -> Result<Self, ServiceError> {
-        let pem = |path: &Path| files::read(path, MOST_PEM);
+        let pem = |path: &Path| small_file::read(path, MOST_PEM).map_err(ServiceError::File);
         Ok(Self {
             authorities: tls.ca_cert.as_deref().map(pem).transpose()?,
             identity: identity

@@ -9,6 +9,7 @@ use tokio::time::{sleep, timeout};
 
 use super::About;
 use crate::{
+    backoff,
     services::{Client, Post, Service, ServiceError},
     telemetry::{Metrics, ReportFailed, ReportSent},
 };
@@ -98,10 +99,7 @@ pub(super) async fn run(receiver: Receiver, about: About, metrics: Arc<Metrics>)
 
 /// Twice as long after each failure; `jitter`, up to 1, takes up to half of it away.
 fn pause(failures: u32, jitter: f64) -> Duration {
-    let longest = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(failures));
-    longest
-        .min(LONGEST_PAUSE)
-        .mul_f64(1.0 - jitter.clamp(0.0, 1.0) / 2.0)
+    backoff::pause(failures, FIRST_PAUSE, LONGEST_PAUSE, jitter)
 }
 
 /// The longest time for one report.

@@ -122,10 +122,7 @@ impl CheckDecided<'_> {
     }
 
     pub(super) fn reason(&self) -> Reason {
-        match self.outcome {
-            Ok(_) => Reason::Policy,
-            Err(error) => error.reason(),
-        }
+        Reason::of(self.outcome)
     }
 
     pub(super) fn budget_stage(&self) -> Option<Stage> {

@@ -82,23 +82,19 @@ impl Consumer for ProcessLog {
     }
 
     fn consume(&mut self, recorded: &Recorded<'_>) {
-        match recorded.record.answer() {
-            // When there are many that are shed, few are told.
-            Answer::Error if recorded.record.shed.is_some_and(is_one_of_many) => {
-                if tracing::enabled!(target: TARGET, Level::DEBUG) {
-                    write_line!(Level::DEBUG, Line::of(recorded));
-                }
+        let record = recorded.record;
+        // When there are many that are shed, few are told.
+        let is_quiet = match record.answer() {
+            Answer::Allowed => true,
+            Answer::Error => record.shed.is_some_and(is_one_of_many),
+            Answer::Denied => false,
+        };
+        if is_quiet {
+            if tracing::enabled!(target: TARGET, Level::DEBUG) {
+                write_line!(Level::DEBUG, Line::of(recorded));
             }
-            Answer::Allowed => {
-                if tracing::enabled!(target: TARGET, Level::DEBUG) {
-                    write_line!(Level::DEBUG, Line::of(recorded));
-                }
-            }
-            Answer::Denied | Answer::Error => {
-                if tracing::enabled!(target: TARGET, Level::INFO) {
-                    write_line!(Level::INFO, Line::of(recorded));
-                }
-            }
+        } else if tracing::enabled!(target: TARGET, Level::INFO) {
+            write_line!(Level::INFO, Line::of(recorded));
         }
     }
 }

@@ -91,10 +91,7 @@ impl Record {
 
     /// Why.
     pub fn reason(&self) -> Reason {
-        match &self.outcome {
-            Ok(_) => Reason::Policy,
-            Err(error) => error.reason(),
-        }
+        Reason::of(&self.outcome)
     }
 
     /// The stage that used up the time budget, when that is what happened.

@@ -3,6 +3,7 @@
 use std::{ops::RangeInclusive, path::PathBuf, sync::Arc, time::Duration};
 
 use super::super::{
+    delays,
     discovery::NAME as DISCOVERY,
     problem::Complaint,
     section::Section,
@@ -91,27 +92,11 @@ pub(super) fn name_complaint(name: &str, discovery: bool) -> Option<Complaint> {
 pub(in crate::config) fn polling(section: &mut Section<'_>) -> Polling {
     let default = Polling::default();
     section.section("polling", |section| {
-        let min = section.value("min_delay_seconds", integer(DELAY));
-        let max = section.value("max_delay_seconds", integer(DELAY));
-        let given = section.given(&["min_delay_seconds", "max_delay_seconds"]);
-        if let [one] = given.as_slice() {
-            let other = match *one {
-                "min_delay_seconds" => "max_delay_seconds",
-                _ => "min_delay_seconds",
-            };
-            let message = format!("is missing beside `{one}`");
-            section.problem(other, Complaint::new(message));
-        }
-        if let (Some(min), Some(max)) = (min, max)
-            && min > max
-        {
-            let message = format!("`{max}` must not be less than `min_delay_seconds`");
-            section.problem("max_delay_seconds", Complaint::new(message));
-        }
+        let (min, max) = delays::read(section, DELAY);
         let wait = section.value("long_polling_timeout_seconds", integer(LONG_POLL));
         Polling {
-            min_delay: min.map_or(default.min_delay, Duration::from_secs),
-            max_delay: max.map_or(default.max_delay, Duration::from_secs),
+            min_delay: min.unwrap_or(default.min_delay),
+            max_delay: max.unwrap_or(default.max_delay),
             long_polling_timeout: wait.map(Duration::from_secs),
         }
     })

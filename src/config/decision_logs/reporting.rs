@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::{
     super::{
+        delays,
         problem::Complaint,
         section::Section,
         value::{choice, integer, shown, text},
@@ -161,28 +162,12 @@ fn upload_bytes(section: &mut Section<'_>) -> usize {
     used
 }
 
-/// Both are given or none.
+/// The pause between two uploads is between these.
 fn delays(section: &mut Section<'_>) -> (Duration, Duration) {
-    let min = section.value("min_delay_seconds", integer(DELAY));
-    let max = section.value("max_delay_seconds", integer(DELAY));
-    let given = section.given(&["min_delay_seconds", "max_delay_seconds"]);
-    if let [one] = given.as_slice() {
-        let other = match *one {
-            "min_delay_seconds" => "max_delay_seconds",
-            _ => "min_delay_seconds",
-        };
-        let message = format!("is missing beside `{one}`");
-        section.problem(other, Complaint::new(message));
-    }
-    if let (Some(min), Some(max)) = (min, max)
-        && min > max
-    {
-        let message = format!("`{max}` must not be less than `min_delay_seconds`");
-        section.problem("max_delay_seconds", Complaint::new(message));
-    }
+    let (min, max) = delays::read(section, DELAY);
     (
-        min.map_or(DEFAULT_MIN_DELAY, Duration::from_secs),
-        max.map_or(DEFAULT_MAX_DELAY, Duration::from_secs),
+        min.unwrap_or(DEFAULT_MIN_DELAY),
+        max.unwrap_or(DEFAULT_MAX_DELAY),
     )
 }
 

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::backoff;
+
 /// Anything between the two, but never so little that nothing would be collected.
 pub(super) fn delay((min, max): (Duration, Duration)) -> Duration {
     let between = max.saturating_sub(min).mul_f64(fastrand::f64());
@@ -11,10 +13,7 @@ pub(super) fn delay((min, max): (Duration, Duration)) -> Duration {
 /// Twice as long after each failure, up to a minute; `jitter`, up to 1, takes up to half of it away.
 pub(super) fn pause(failures: u32, longest: Duration, jitter: f64) -> Duration {
     let longest = longest.clamp(SHORTEST_LONGEST_PAUSE, LONGEST_PAUSE);
-    FIRST_PAUSE
-        .saturating_mul(2_u32.saturating_pow(failures))
-        .min(longest)
-        .mul_f64(1.0 - jitter.clamp(0.0, 1.0) / 2.0)
+    backoff::pause(failures, FIRST_PAUSE, longest, jitter)
 }
 
 /// A clock that stands at its end leaves no time.

@@ -3,8 +3,13 @@
 
 use regorus::unstable::{Expr, ExprRef, Module, Rule, Span};
 
-use crate::policy::index::Index;
 use crate::policy::load::ModuleSource;
+use crate::policy::rewrite::Side;
+
+/// What the names of added rules begin with, made fresh by [`Index::fresh_prefix`].
+///
+/// [`Index::fresh_prefix`]: crate::policy::index::Index::fresh_prefix
+pub(super) const PREFIX: &str = "explained_";
 
 /// A module to be, beside another one.
 #[derive(Clone, Debug)]
@@ -73,26 +78,10 @@ impl Addition {
     }
 }
 
-/// A name that begins no name in any module.
-pub(super) fn fresh_prefix(index: &Index) -> String {
-    let mut prefix = String::from("explained_");
-    let is_used = |prefix: &str| {
-        let mut modules = index.modules.iter();
-        modules.any(|info| {
-            let source = &info.module.package.span.source;
-            source.get_contents().contains(prefix)
-        })
-    };
-    while is_used(&prefix) {
-        prefix.push('_');
-    }
-    prefix
-}
-
 /// The text between two places of a source. A string's own place leaves its quotes out.
 pub(super) fn text_between(from: &Span, to: &Span) -> Option<String> {
     let text = from.source.get_contents();
-    let start = outside_quote(text, usize::try_from(from.start).ok()?);
+    let start = Side::Before.outside_quote(text, usize::try_from(from.start).ok()?);
     text.get(start..end(to)?).map(str::to_owned)
 }
 
@@ -107,7 +96,7 @@ pub(super) fn text_of(expr: &ExprRef) -> Option<String> {
 pub(super) fn start(expr: &ExprRef) -> Option<usize> {
     let span = expr.span();
     let text = span.source.get_contents();
-    let start = outside_quote(text, usize::try_from(span.start).ok()?);
+    let start = Side::Before.outside_quote(text, usize::try_from(span.start).ok()?);
     if !begins_with_object(expr) || text.get(start..)?.starts_with('{') {
         return Some(start);
     }
@@ -116,17 +105,7 @@ pub(super) fn start(expr: &ExprRef) -> Option<usize> {
 
 fn end(span: &Span) -> Option<usize> {
     let end = usize::try_from(span.end).ok()?;
-    let behind = is_quote(span.source.get_contents(), Some(end));
-    Some(end.saturating_add(usize::from(behind)))
-}
-
-fn outside_quote(text: &str, start: usize) -> usize {
-    let before = is_quote(text, start.checked_sub(1));
-    start.saturating_sub(usize::from(before))
-}
-
-fn is_quote(text: &str, at: Option<usize>) -> bool {
-    at.is_some_and(|at| matches!(text.as_bytes().get(at), Some(b'"' | b'`')))
+    Some(Side::Behind.outside_quote(span.source.get_contents(), end))
 }
 
 fn begins_with_object(expr: &ExprRef) -> bool {

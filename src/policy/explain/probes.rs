@@ -10,7 +10,7 @@ mod write;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::addition::fresh_prefix;
+use super::addition::PREFIX;
 use super::plan::{Adjusted, Plans};
 use crate::input::Value;
 use crate::policy::check::analysis;
@@ -61,7 +61,7 @@ impl Probes {
         options: &LoadOptions,
     ) -> Result<Self, LoadError> {
         let reachable = target.reachable(index);
-        let prefix = fresh_prefix(index);
+        let prefix = index.fresh_prefix(PREFIX);
         let given = Arc::new(Mutex::new(Vec::new()));
         let mut adjusted = Adjusted::default();
         let mut problems = Vec::new();

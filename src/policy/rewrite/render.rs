@@ -25,21 +25,10 @@ pub(super) struct Renderer<'r> {
 
 impl<'r> Renderer<'r> {
     pub(super) fn new(index: &'r Index, module: Option<usize>) -> Self {
-        let mut prefix = String::from("hoisted_");
-        let is_used = |prefix: &str| {
-            let mut modules = index.modules.iter();
-            modules.any(|info| {
-                let source = &info.module.package.span.source;
-                source.get_contents().contains(prefix)
-            })
-        };
-        while is_used(&prefix) {
-            prefix.push('_');
-        }
         Self {
             index,
             module,
-            prefix,
+            prefix: index.fresh_prefix("hoisted_"),
             count: 0,
             outputs: 0,
             line: 0,

@@ -1,22 +1,18 @@
 //! Why a collector did not take something; never with a secret in it.
 
-use std::{error::Error as _, io, path::PathBuf};
+use std::error::Error as _;
 
 use memchr::memmem;
 use reqwest::StatusCode;
+
+use crate::small_file::SmallFileError;
 
 /// Why an export failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
     /// A certificate or a key.
-    #[error("cannot read `{}`", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        #[source]
-        source: io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] SmallFileError),
     /// No client can be made of the address and the certificates.
     #[error("no connection can be made with this address and these certificates")]
     Client(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -61,7 +57,7 @@ impl ExportError {
     /// What may help against it (OTLP, "Failures").
     pub(super) fn remedy(&self) -> Remedy {
         match self {
-            Self::File { .. } | Self::Client(_) | Self::Http(_) | Self::TimedOut => Remedy::Later,
+            Self::File(_) | Self::Client(_) | Self::Http(_) | Self::TimedOut => Remedy::Later,
             Self::Partial(_) => Remedy::None,
             Self::Status(status) => match status.as_u16() {
                 429 | 502 | 503 | 504 => Remedy::Later,
@@ -118,6 +114,8 @@ const RETRY_INFO: &[u8] = b"google.rpc.RetryInfo";
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+
     use tonic::{Code, Status};
 
     use super::*;

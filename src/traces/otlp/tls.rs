@@ -1,11 +1,6 @@
 //! The certificates that a collector is asked with, from files that may be replaced.
 
-use std::{
-    fs::File,
-    io::{self, Read as _},
-    path::Path,
-    sync::Arc,
-};
+use std::{path::Path, sync::Arc};
 
 use rustls::{
     DigitallySignedStruct, SignatureScheme,
@@ -17,7 +12,10 @@ use rustls::{
 };
 
 use super::{ExportError, Tls};
-use crate::digest::{self, Digest};
+use crate::{
+    digest::{self, Digest},
+    small_file,
+};
 
 /// What the files hold.
 #[derive(Debug, Default)]
@@ -29,6 +27,7 @@ pub(super) struct Material {
 impl Material {
     /// Reads the files. Blocks.
     pub(super) fn read(tls: &Tls) -> Result<Self, ExportError> {
+        let read = |path: &Path| small_file::read(path, MOST_PEM);
         let authorities = tls.authorities.as_deref().map(read).transpose()?;
         let identity = match &tls.identity {
             None => None,
@@ -49,23 +48,6 @@ impl Material {
         let authorities = self.authorities.as_deref().unwrap_or_default();
         digest::of_parts([authorities, certificate, key])
     }
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, ExportError> {
-    let unreadable = |source| ExportError::File {
-        path: path.to_owned(),
-        source,
-    };
-    // Asked before it is opened: to open a pipe is to wait for somebody who writes.
-    if !path.metadata().map_err(unreadable)?.is_file() {
-        return Err(unreadable(io::Error::other("not a regular file")));
-    }
-    let mut bytes = Vec::new();
-    let file = File::open(path).map_err(unreadable)?;
-    file.take(MOST_PEM)
-        .read_to_end(&mut bytes)
-        .map_err(unreadable)?;
-    Ok(bytes)
 }
 
 /// Believes whoever answers, as `allow_insecure_tls` has it; that it has the key of its certificate is

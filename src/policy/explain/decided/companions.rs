@@ -8,7 +8,7 @@ use regorus::unstable::{Expr, ExprRef, Literal, Rule, RuleAssign, RuleBody, Rule
 
 use super::Location;
 use crate::input::Value;
-use crate::policy::explain::addition::{Addition, fresh_prefix, row, text_between};
+use crate::policy::explain::addition::{Addition, PREFIX, row, text_between};
 use crate::policy::index::{Index, Meaning, RuleId};
 use crate::policy::refs::{Chain, Segment, data_path};
 
@@ -44,7 +44,7 @@ impl<'i> Writer<'i> {
     pub(super) fn new(index: &'i Index) -> Self {
         Self {
             index,
-            prefix: fresh_prefix(index),
+            prefix: index.fresh_prefix(PREFIX),
             additions: Vec::new(),
             companions: Vec::new(),
             asked: String::new(),
