@@ -31,6 +31,7 @@ pub mod clock;
 pub mod descriptors;
 pub mod digest;
 mod median;
+mod priority;
 pub mod ready;
 pub mod redact;
 pub mod shutdown;

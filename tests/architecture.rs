@@ -23,6 +23,7 @@ const ORDER: &[&[&str]] = &[
         "descriptors",
         "digest",
         "median",
+        "priority",
         "redact",
         "snapshot",
         "shutdown",

@@ -17,6 +17,8 @@ use std::{
 
 use tokio::sync::oneshot;
 
+use crate::priority::Priority;
+
 /// How decisions that take long are kept away from the others.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
@@ -186,8 +188,7 @@ impl Shared {
 
     /// One thread.
     fn work(&self) {
-        // Where this is not allowed the threads are as good as any.
-        let _unchanged = rustix::process::setpriority_process(None, NICE);
+        Priority::Lane.take();
         while let Some(job) = self.next() {
             // Jobs answer for their own panics; a thread must not be lost with one.
             drop(catch_unwind(AssertUnwindSafe(job.work)));
@@ -220,8 +221,6 @@ const LARGE: usize = 64 * 1024;
 const PATIENCE: u32 = 4;
 /// A slice is so many times as long as an evaluation usually is.
 const USUALS: u32 = 8;
-/// The priority of the threads, below that of all others (`setpriority(2)`).
-const NICE: i32 = 19;
 
 #[cfg(test)]
 mod tests {

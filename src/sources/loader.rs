@@ -16,6 +16,8 @@ use std::{
 
 use tokio::sync::oneshot;
 
+use crate::priority::Priority;
+
 /// Runs jobs one after the other, off the line of checks. The thread begins with the first job and
 /// ends with the last copy of this.
 #[derive(Clone, Debug, Default)]
@@ -58,8 +60,7 @@ impl Loader {
 }
 
 fn work(jobs: &Receiver<Job>) {
-    // Where this is not allowed the thread is as good as any.
-    let _unchanged = rustix::process::setpriority_process(None, NICE);
+    Priority::Loading.take();
     while let Ok(first) = jobs.recv() {
         let mut next = Ok(first);
         while let Ok(job) = next {
@@ -82,10 +83,6 @@ const QUIET: Duration = Duration::from_millis(500);
 
 /// A block that is a region of its own to mimalloc; nothing is written to it.
 const LARGE_BYTES: usize = 64 << 20;
-
-/// The priority of the thread, below that of those that answer checks (`setpriority(2)`): it gets a
-/// tenth of a core that is busy with checks, so that a load comes to its end under overload too.
-const NICE: i32 = 10;
 
 #[cfg(test)]
 mod tests {

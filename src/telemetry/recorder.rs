@@ -25,7 +25,7 @@ use super::{
     metrics::QueueFull,
     record::{Record, Recorded},
 };
-use crate::{identity::Xfcc, outcome::Answer, request::RequestView};
+use crate::{identity::Xfcc, outcome::Answer, priority::Priority, request::RequestView};
 
 /// How much may wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -165,6 +165,7 @@ impl Recorder {
         let (at_end, ended) = mpsc::channel();
         let builder = thread::Builder::new().name("recorder".to_owned());
         let running = builder.spawn(move || {
+            Priority::Telling.take();
             desk.run();
             drop(at_end);
         })?;
