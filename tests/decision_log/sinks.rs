@@ -39,7 +39,10 @@ struct Counts {
     decisions: u64,
     sent: u64,
     dropped: u64,
+    /// With the sink.
     waiting: u64,
+    /// On the way to every sink.
+    queued: u64,
 }
 
 impl Counts {
@@ -55,17 +58,18 @@ impl Counts {
             dropped: log("dropped_total", &of_sink).await
                 + log("dropped_total", &["sink=\"all\""]).await
                 + log("skipped_total", &[]).await,
-            waiting: log("buffered_records", &of_sink).await + log("queue_records", &[]).await,
+            waiting: log("buffered_records", &of_sink).await,
+            queued: log("queue_records", &[]).await,
         }
     }
 
     /// The counts once nothing is on its way between two of them.
     async fn settled(gate: &Gate, sink: &str, decisions: u64) -> Self {
         gate.until("the counts add up", async |gate| {
-            let queue = gate.sum("decision_log_queue_records", &[]).await;
             let counts = Self::of(gate, sink).await;
             let sum = counts.sent + counts.dropped + counts.waiting;
-            (queue == 0 && counts.decisions == decisions && sum == decisions).then_some(counts)
+            let settled = counts.queued == 0 && counts.decisions == decisions && sum == decisions;
+            settled.then_some(counts)
         })
         .await
     }
@@ -74,7 +78,9 @@ impl Counts {
     async fn done(gate: &Gate, sink: &str, decisions: u64) -> Self {
         gate.until("nothing waits", async |gate| {
             let counts = Self::of(gate, sink).await;
-            let done = counts.waiting == 0 && counts.sent + counts.dropped == decisions;
+            let done = counts.waiting == 0
+                && counts.queued == 0
+                && counts.sent + counts.dropped == decisions;
             done.then_some(counts)
         })
         .await
