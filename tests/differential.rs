@@ -26,6 +26,8 @@ mod generate;
 mod masks;
 #[path = "differential/opa.rs"]
 mod opa;
+#[path = "differential/order.rs"]
+mod order;
 #[path = "differential/tables.rs"]
 mod tables;
 #[path = "differential/tokens.rs"]
@@ -322,8 +324,8 @@ fn every_policy_with_tokens_loads_and_comes_to_more_than_one_decision() {
 }
 
 #[test]
-fn what_differs_from_opa_about_tokens_is_as_written_down() {
-    for row in tokens::differences() {
+fn what_differs_from_opa_is_as_written_down() {
+    for row in [tokens::differences(), order::differences()].concat() {
         let policy = load(&row.case.policy, &row.case.data, &options()).expect("it loads");
         assert_eq!(
             outcome(&policy, &row.case.inputs[0]),
@@ -333,6 +335,12 @@ fn what_differs_from_opa_about_tokens_is_as_written_down() {
             row.case.inputs[0]
         );
     }
+}
+
+#[test]
+#[ignore = "needs PORTCULLIS_OPA"]
+fn what_opa_is_said_to_answer_differently_is_what_it_answers() {
+    opa::compare_differences();
 }
 
 #[test]

@@ -17,6 +17,14 @@ pub(crate) struct Case {
     pub(crate) inputs: Vec<String>,
 }
 
+/// A question with both answers, where we answer differently from OPA.
+#[derive(Clone, Debug)]
+pub(crate) struct Difference {
+    pub(crate) case: Case,
+    pub(crate) ours: &'static str,
+    pub(crate) theirs: &'static str,
+}
+
 /// Builds a case whose decision is `data.t.decision`.
 pub(crate) fn case(choices: &[u8]) -> Case {
     let mut generator = Generator {
@@ -343,9 +351,17 @@ impl Generator<'_> {
 
     fn condition(&mut self, scope: &[String], depth: usize) -> String {
         let left = led(self.term(scope, depth));
-        let operator = self.one_of(&["==", "!=", "<", "<=", ">", ">="]);
-        let right = self.term(scope, 1);
-        format!("{left} {operator} {right}")
+        if self.pick(3) == 0 {
+            let operator = self.one_of(&["==", "!="]);
+            return format!("{left} {operator} {}", self.term(scope, 1));
+        }
+        // Whatever is on the left, the right is never an object or a set: `order` has how these differ.
+        let operator = self.one_of(&["<", "<=", ">", ">="]);
+        let (first, second) = (self.scalar(), self.scalar());
+        match self.pick(3) {
+            0 => format!("{left} {operator} [{first}, {second}]"),
+            _ => format!("{left} {operator} {first}"),
+        }
     }
 
     // === Terms ===

@@ -9,7 +9,7 @@ use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, TestRunner};
 
 use crate::generate::{self, Case};
-use crate::{builtins, load, options, outcome, tokens};
+use crate::{builtins, load, options, order, outcome, tokens};
 
 /// The binary that `PORTCULLIS_OPA` names.
 pub(crate) fn binary() -> String {
@@ -79,21 +79,24 @@ pub(crate) fn compare_tokens() {
             }
         }
     }
-    let rows = tokens::differences();
+    assert!(differences.is_empty(), "{differences}");
+}
+
+/// Asks OPA what it is said to answer where we differ.
+pub(crate) fn compare_differences() {
+    let opa = binary();
+    let rows = [tokens::differences(), order::differences()].concat();
     let cases: Vec<Case> = rows.iter().map(|row| row.case.clone()).collect();
     let answers = ask(&opa, &cases);
+    let mut wrong = String::new();
     for (at, row) in rows.iter().enumerate() {
         let theirs = answers.get(&(at, 0)).expect("OPA compiles it");
         if !same(row.theirs, theirs) {
             let input = &row.case.inputs[0];
-            let _ = writeln!(
-                differences,
-                "OPA says {theirs}, not {}: {input}",
-                row.theirs
-            );
+            let _ = writeln!(wrong, "OPA says {theirs}, not {}: {input}", row.theirs);
         }
     }
-    assert!(differences.is_empty(), "{differences}");
+    assert!(wrong.is_empty(), "{wrong}");
 }
 
 /// Compares built-ins below their caps with OPA.

@@ -3,14 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Keys, VERIFIED, case, claims, set, unsigned};
-use crate::generate::Case;
-
-/// A question with both answers.
-pub(crate) struct Difference {
-    pub(crate) case: Case,
-    pub(crate) ours: &'static str,
-    pub(crate) theirs: &'static str,
-}
+use crate::generate::Difference;
 
 #[expect(clippy::too_many_lines, reason = "one row for each case")]
 pub(crate) fn differences() -> Vec<Difference> {
