@@ -1,5 +1,11 @@
 //! Which threads come after those that answer checks, and how far after.
 
+use std::{
+    cell::Cell,
+    thread,
+    time::{Duration, Instant},
+};
+
 /// What a thread does that answers no checks. The order is that of what may wait the longest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Priority {
@@ -29,10 +35,65 @@ impl Priority {
     }
 }
 
+/// To be called between two pieces of work: whoever waits for this core goes first. A low priority alone
+/// does not do that: a thread that runs keeps its core to the end of its slice, which is longer than many
+/// checks. Once a thread has waited for [`SHARE`] times as long as it has worked it waits no more for a
+/// while: where the core is never free it falls behind by its priority, and not for ever.
+pub(crate) fn give_way() {
+    let mut turn = TURN.get().unwrap_or_else(Turn::begin);
+    if turn.may_wait(Instant::now()) {
+        thread::yield_now();
+        turn.waited_until(Instant::now());
+    }
+    TURN.set(Some(turn));
+}
+
+/// How long this thread has worked and waited, of late.
+#[derive(Clone, Copy, Debug)]
+struct Turn {
+    since: Instant,
+    worked: Duration,
+    waited: Duration,
+}
+
+impl Turn {
+    fn begin() -> Self {
+        Self {
+            since: Instant::now(),
+            worked: Duration::ZERO,
+            waited: Duration::ZERO,
+        }
+    }
+
+    /// Whether it should let others go first, after it has worked until `now`.
+    fn may_wait(&mut self, now: Instant) -> bool {
+        self.worked = self.worked.saturating_add(now.duration_since(self.since));
+        self.since = now;
+        if self.worked.saturating_add(self.waited) > OF_LATE {
+            self.worked = self.worked.mul_f64(0.5);
+            self.waited = self.waited.mul_f64(0.5);
+        }
+        self.waited <= self.worked.saturating_mul(SHARE)
+    }
+
+    fn waited_until(&mut self, now: Instant) {
+        self.waited = self.waited.saturating_add(now.duration_since(self.since));
+        self.since = now;
+    }
+}
+
+thread_local! {
+    static TURN: Cell<Option<Turn>> = const { Cell::new(None) };
+}
+
+/// Who has waited for so many times what it has worked has done its part: the quarter of a core that
+/// [`Priority::Telling`] has.
+const SHARE: u32 = 3;
+/// What was longer ago counts less and less.
+const OF_LATE: Duration = Duration::from_millis(100);
+
 #[cfg(test)]
 mod tests {
-    use std::thread;
-
     use super::*;
 
     #[test]
@@ -46,5 +107,35 @@ mod tests {
         let want = Priority::Telling.nice().max(before);
         assert_eq!(lowered.join().unwrap(), (want, want));
         assert_eq!(nice(), before);
+    }
+
+    #[test]
+    fn who_was_kept_waiting_for_three_quarters_of_the_time_waits_no_more() {
+        let start = Instant::now();
+        let at = |ms| start.checked_add(Duration::from_millis(ms)).unwrap();
+        let mut turn = Turn {
+            since: start,
+            worked: Duration::ZERO,
+            waited: Duration::ZERO,
+        };
+        assert!(turn.may_wait(at(1)));
+        turn.waited_until(at(4));
+        assert!(turn.may_wait(at(4)), "three for one");
+        turn.waited_until(at(5));
+        assert!(!turn.may_wait(at(5)), "four for one");
+        assert!(turn.may_wait(at(6)), "four for two");
+    }
+
+    #[test]
+    fn what_was_long_ago_counts_less() {
+        let start = Instant::now();
+        let mut turn = Turn {
+            since: start,
+            worked: Duration::from_millis(1),
+            waited: Duration::from_secs(1),
+        };
+        let now = start.checked_add(Duration::from_millis(5)).unwrap();
+        let rounds = (0..20).take_while(|_| !turn.may_wait(now)).count();
+        assert!((1..20).contains(&rounds), "{rounds}");
     }
 }

@@ -15,6 +15,8 @@ use bytes::Bytes;
 use flate2::{Compression, bufread::GzDecoder, write::GzEncoder};
 use serde_json::value::RawValue;
 
+use crate::priority::give_way;
+
 /// Where a chunk stands among the others: first by its number, then by which half it is of which half.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Place {
@@ -289,6 +291,7 @@ fn gzip(records: &[Bytes]) -> io::Result<Vec<u8>> {
     for record in records {
         out.write_all(before)?;
         out.write_all(record)?;
+        give_way();
         before = b",";
     }
     out.write_all(b"]")?;

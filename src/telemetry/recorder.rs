@@ -25,7 +25,12 @@ use super::{
     metrics::QueueFull,
     record::{Record, Recorded},
 };
-use crate::{identity::Xfcc, outcome::Answer, priority::Priority, request::RequestView};
+use crate::{
+    identity::Xfcc,
+    outcome::Answer,
+    priority::{Priority, give_way},
+    request::RequestView,
+};
 
 /// How much may wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -295,6 +300,7 @@ impl Desk {
                 continue;
             }
             self.tell(&record);
+            give_way();
             told = told.wrapping_add(1);
             if told.is_multiple_of(SHOWN_EVERY) {
                 self.shared.show_waiting();
