@@ -29,7 +29,7 @@ REGO := $(filter-out $(VERBATIM),$(wildcard policies/*/*.rego))
 PATTERNS := $(filter-out policies/quickstart,$(patsubst %/,%,$(wildcard policies/*/)))
 QUICKSTART := $(addprefix policies/,$(shell cat policies/quickstart/files.txt))
 
-.PHONY: help build test envoy fmt lint doc policies alerts opa-diff deny bench ci
+.PHONY: help build test envoy fmt lint doc policies alerts rolling opa-diff deny bench ci
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -67,6 +67,9 @@ policies: $(OPA) ## Check and test the policy library with OPA
 alerts: $(PROMTOOL) ## Check and test the alert rules
 	"$(PROMTOOL)" check rules --lint=all --lint-fatal charts/portcullis/files/alerts.yaml
 	"$(PROMTOOL)" test rules charts/portcullis/files/alerts_test.yaml
+
+rolling: envoy ## Restart gates behind a real Envoy ten times each way, three minutes
+	$(CARGO) test --locked --all-features --test e2e -- --ignored --nocapture --test-threads 1 ten_restarts
 
 opa-diff: $(OPA) ## Compare our evaluation with OPA's
 	PORTCULLIS_OPA="$(OPA)" $(CARGO) test --locked --all-features --test differential --test http_send --test commands --test registry --test services --test decision_log -- --ignored
