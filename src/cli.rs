@@ -3,7 +3,7 @@
 //! | exit code | meaning |
 //! |---|---|
 //! | 0 | done; for `decide` with `--expect`: every verdict was the expected one |
-//! | 1 | a start or an operation failed, a verdict was not the expected one, a bundle not verified, a test failed |
+//! | 1 | a start or an operation failed, a verdict was not the expected one, a bundle not verified, a test failed, a gate does not serve |
 //! | 64 | the arguments, the configuration or the policy are wrong (`EX_USAGE`) |
 
 mod archive;
@@ -12,6 +12,8 @@ mod check_config;
 mod decide;
 mod demo;
 mod explain;
+mod gate;
+mod health;
 mod inspect;
 mod load;
 mod observe;
@@ -50,6 +52,7 @@ pub fn main() -> ExitCode {
         Command::Decide(decide) => decide::run(&decide),
         Command::Demo(demo) => demo::run(&demo),
         Command::Explain(explain) => explain::run(&explain),
+        Command::Health(health) => health::run(&health),
         Command::Inspect(inspect) => inspect::run(&inspect),
         Command::Observe(observe) => observe::run(&observe),
         Command::Sign(sign) => sign::run(&sign),
@@ -87,6 +90,8 @@ enum Command {
     Demo(demo::Demo),
     /// Tell why a decision log record or a saved CheckRequest was allowed or denied
     Explain(explain::Explain),
+    /// Ask a running gate whether it serves
+    Health(health::Health),
     /// Show what a policy is made of: packages, rules, evaluator, what of the input it reads
     Inspect(inspect::Inspect),
     /// Show the decisions of a running gate, those just made and those to come
@@ -170,5 +175,5 @@ const EXIT_CODES: &str = "\
 Exit codes:
   0   done; `decide --expect`: every verdict was the expected one
   1   a start or an operation failed, a verdict was not the expected one, a bundle is not verified,
-      a test failed
+      a test failed, a gate does not serve
   64  the arguments, the configuration or the policy are wrong";

@@ -1,5 +1,5 @@
 //! What operators are given: the alerts, their runbook and the dashboard name nothing that the code does not
-//! have. Whether the alerts fire when they should is for `make alerts`.
+//! have, and the image is what it has to be. Whether the alerts fire when they should is for `make alerts`.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
@@ -12,6 +12,8 @@
 mod dashboard;
 #[path = "operations/exposed.rs"]
 mod exposed;
+#[path = "operations/image.rs"]
+mod image;
 #[path = "operations/query.rs"]
 mod query;
 #[path = "operations/rules.rs"]

@@ -26,6 +26,9 @@ mod floods;
 #[path = "server/gone.rs"]
 mod gone;
 #[cfg(test)]
+#[path = "server/health.rs"]
+mod health;
+#[cfg(test)]
 #[path = "server/places.rs"]
 mod places;
 #[cfg(test)]

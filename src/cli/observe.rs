@@ -5,7 +5,6 @@
 //! as anything but text.
 
 mod line;
-mod server;
 mod since;
 
 use std::{
@@ -21,15 +20,22 @@ use tonic::{Code, Status, Streaming};
 
 use self::{
     line::{Lines, Output},
-    server::Server,
     since::Since,
 };
-use super::{Usage, complain, load};
+use super::{
+    Usage, complain,
+    gate::{Gate, TlsArguments},
+    load,
+};
 use crate::{
     clock::Clock,
+    config::ListenAddr,
     observe::{
         DEFAULT_ADDRESS,
-        proto::{Filter, ObserveRequest, ObserveResponse, observe_response::Event},
+        proto::{
+            Filter, ObserveRequest, ObserveResponse, observe_response::Event,
+            observer_client::ObserverClient,
+        },
     },
     outcome::{Answer, Reason},
 };
@@ -42,7 +48,7 @@ pub(super) struct Observe {
     #[arg(long, value_name = "ADDR")]
     server: Option<String>,
     #[command(flatten)]
-    tls: server::TlsArguments,
+    tls: TlsArguments,
     #[command(flatten)]
     filter: FilterArguments,
     /// Only what was decided since then: so long ago, as in `5m`, or a time, as in
@@ -100,27 +106,33 @@ fn reasons() -> PossibleValuesParser {
 
 /// Asks, and shows what comes until it ends.
 pub(super) fn run(arguments: &Observe) -> Result<ExitCode> {
-    let server = server(arguments)?;
+    let gate = gate(arguments)?;
     let request = request(arguments);
     let runtime = Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         tokio::select! {
-            shown = observe(&server, request, arguments.output) => shown?,
+            shown = observe(&gate, request, arguments.output) => shown?,
             () = interrupted() => (),
         }
         Ok(ExitCode::SUCCESS)
     })
 }
 
-fn server(arguments: &Observe) -> Result<Server> {
+fn gate(arguments: &Observe) -> Result<Gate> {
     let given = arguments.server.clone();
     let address = given
         .or_else(|| load::environment(VARIABLE))
         .filter(|address| !address.is_empty());
-    Server::new(
-        address.as_deref().unwrap_or(DEFAULT_ADDRESS),
-        &arguments.tls,
-    )
+    let address = address.as_deref().unwrap_or(DEFAULT_ADDRESS);
+    match address.parse().map_err(load::usage)? {
+        ListenAddr::Abstract(_) => {
+            let text = format!("decisions are never shown at an abstract name as `{address}`");
+            Err(Usage(text).into())
+        }
+        listens @ (ListenAddr::Tcp { .. } | ListenAddr::Unix(_)) => {
+            Gate::new(listens, &arguments.tls)
+        }
+    }
 }
 
 fn request(arguments: &Observe) -> ObserveRequest {
@@ -163,17 +175,17 @@ impl FilterArguments {
     }
 }
 
-async fn observe(server: &Server, request: ObserveRequest, output: Output) -> Result<()> {
+async fn observe(gate: &Gate, request: ObserveRequest, output: Output) -> Result<()> {
     let follows = request.follow;
-    let mut client = server.connect().await?;
+    let mut client = ObserverClient::new(gate.connect().await?);
     let answer = client.observe(request).await;
-    let stream = answer.map_err(|status| refused(server, &status))?;
+    let stream = answer.map_err(|status| refused(gate, &status))?;
     let colours = io::stdout().is_terminal() && load::environment("NO_COLOR").is_none();
     let lines = Lines::new(output, colours);
     let shown = if follows {
-        show(server, stream.into_inner(), lines).await
+        show(gate, stream.into_inner(), lines).await
     } else {
-        show_all(server, stream.into_inner(), lines).await
+        show_all(gate, stream.into_inner(), lines).await
     };
     match shown {
         // Whoever read has seen enough.
@@ -184,12 +196,12 @@ async fn observe(server: &Server, request: ObserveRequest, output: Output) -> Re
 
 /// Shows everything at once, in columns that fit it.
 async fn show_all(
-    server: &Server,
+    gate: &Gate,
     mut stream: Streaming<ObserveResponse>,
     mut lines: Lines,
 ) -> Result<()> {
     let mut decisions = Vec::new();
-    while let Some(response) = next(server, &mut stream).await? {
+    while let Some(response) = next(gate, &mut stream).await? {
         if let Some(Event::Decision(decision)) = response.event {
             lines.fit(&decision);
             decisions.push(decision);
@@ -205,15 +217,11 @@ async fn show_all(
 }
 
 /// Shows each when it comes.
-async fn show(
-    server: &Server,
-    mut stream: Streaming<ObserveResponse>,
-    mut lines: Lines,
-) -> Result<()> {
+async fn show(gate: &Gate, mut stream: Streaming<ObserveResponse>, mut lines: Lines) -> Result<()> {
     if let Some(header) = lines.header() {
         write(&header)?;
     }
-    while let Some(response) = next(server, &mut stream).await? {
+    while let Some(response) = next(gate, &mut stream).await? {
         match response.event {
             Some(Event::Decision(decision)) => write(&lines.decision(&decision)?)?,
             Some(Event::Lost(count)) => match lines.lost(count) {
@@ -230,13 +238,10 @@ async fn show(
 }
 
 async fn next(
-    server: &Server,
+    gate: &Gate,
     stream: &mut Streaming<ObserveResponse>,
 ) -> Result<Option<ObserveResponse>> {
-    stream
-        .message()
-        .await
-        .map_err(|status| gone(server, &status))
+    stream.message().await.map_err(|status| gone(gate, &status))
 }
 
 fn write(line: &str) -> io::Result<()> {
@@ -249,22 +254,22 @@ fn is_closed(error: &anyhow::Error) -> bool {
 }
 
 /// The gate does not begin.
-fn refused(server: &Server, status: &Status) -> anyhow::Error {
+fn refused(gate: &Gate, status: &Status) -> anyhow::Error {
     let said = line::plain(status.message());
     let code = status.code();
     if code == Code::InvalidArgument {
         Usage(said.into_owned()).into()
     } else if code == Code::Unimplemented {
-        anyhow::anyhow!("`{server}` is not where a gate shows decisions")
+        anyhow::anyhow!("`{gate}` is not where a gate shows decisions")
     } else {
-        anyhow::anyhow!("the gate at `{server}` does not answer: {said}")
+        anyhow::anyhow!("the gate at `{gate}` does not answer: {said}")
     }
 }
 
 /// The gate has begun, and does not go on.
-fn gone(server: &Server, status: &Status) -> anyhow::Error {
+fn gone(gate: &Gate, status: &Status) -> anyhow::Error {
     let said = line::plain(status.message());
-    anyhow::anyhow!("the gate at `{server}` is gone: {said}")
+    anyhow::anyhow!("the gate at `{gate}` is gone: {said}")
 }
 
 /// Waits for Ctrl-C; for ever where that cannot be waited for, and then it ends the process.

@@ -16,6 +16,7 @@
 #[expect(dead_code, unused_imports, reason = "other tests use the rest")]
 mod bundle_server;
 mod bundles;
+mod callers;
 #[path = "../support/certificates.rs"]
 #[expect(dead_code, reason = "other tests use the rest")]
 mod certificates;
@@ -46,6 +47,7 @@ mod pki;
 mod policy;
 mod refusals;
 mod reload;
+mod rolling;
 mod rotation;
 mod shutdown;
 mod stripping;
