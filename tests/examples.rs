@@ -21,6 +21,8 @@ mod envoy;
 #[path = "e2e/gate.rs"]
 #[expect(dead_code, reason = "other tests use the rest")]
 mod gate;
+#[path = "examples/istiod.rs"]
+mod istiod;
 #[path = "e2e/lines.rs"]
 #[expect(dead_code, reason = "other tests use the rest")]
 mod lines;
