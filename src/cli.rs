@@ -17,6 +17,7 @@ mod health;
 mod inspect;
 mod load;
 mod observe;
+mod opa;
 mod pull;
 mod push;
 mod registry;
@@ -133,8 +134,8 @@ struct PolicyArguments {
     /// Load this path as a bundle
     #[arg(short, long, value_name = "PATH")]
     bundle: Vec<String>,
-    /// Leave out files and folders whose name matches
-    #[arg(long, value_name = "GLOB")]
+    /// Leave out files and folders whose name matches; several are divided by commas
+    #[arg(long, value_name = "GLOB", value_delimiter = ',')]
     ignore: Vec<String>,
     /// Read modules without `import rego.v1` as Rego v0
     #[arg(long)]

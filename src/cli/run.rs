@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use tokio::runtime::Builder;
 
-use super::{ConfigArguments, PolicyArguments, Usage, load};
+use super::{ConfigArguments, PolicyArguments, Usage, load, opa::OpaArguments};
 use crate::{
     app::{
         Stopped,
@@ -37,24 +37,18 @@ pub(super) struct Run {
     /// Log format, as `portcullis.log.format`: json, json-pretty or text
     #[arg(long, value_name = "FORMAT")]
     log_format: Option<log::Format>,
-    /// Accepted for `opa run` command lines: this is always a server
-    #[arg(short, long, hide = true)]
-    server: bool,
-    /// Accepted for `opa run` command lines: OPA's REST API is not served
-    #[arg(short, long, value_name = "ADDR", hide = true)]
-    addr: Option<String>,
+    #[command(flatten)]
+    opa: OpaArguments,
 }
 
 /// Loads everything, serves, and ends with success when every check was answered.
 pub(super) fn run(arguments: &Run) -> Result<ExitCode> {
+    arguments.opa.check()?;
     let config = config(arguments)?;
     let files = load::files(&arguments.policy, &config)?;
     let _log = log::init(config.portcullis.log.level, config.portcullis.log.format)
         .context("logging cannot be set up")?;
-    if arguments.addr.is_some() {
-        tracing::warn!("`--addr` has no effect: OPA's REST API is not served");
-    }
-    for warning in &config.warnings {
+    for warning in arguments.opa.warnings().iter().chain(&config.warnings) {
         tracing::warn!("{warning}");
     }
     if files.is_empty() && config.bundles.is_empty() && config.discovery.is_none() {
@@ -98,6 +92,7 @@ fn started(error: BuildError) -> anyhow::Error {
 /// The configuration with the arguments that override it.
 fn config(arguments: &Run) -> Result<Config> {
     let mut config_arguments = arguments.config.clone();
+    config_arguments.set.extend_from_slice(&arguments.opa.set);
     if let Some(address) = &arguments.diagnostic_addr {
         if address.contains([',', '=']) {
             return Err(Usage(format!("`{address}` is not an address")).into());

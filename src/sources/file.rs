@@ -72,7 +72,7 @@ pub enum SourceError {
     #[error("`{}` is not a policy file: `.rego`, `.json`, `.yaml`, `.yml`, `.tar.gz` and `.tgz` are read", .0.display())]
     UnknownKind(PathBuf),
     /// A path on the command line is a URL.
-    #[error("`{0}` is a URL; policies cannot be fetched over the network yet")]
+    #[error("`{0}` is a URL: name its server in `services` and its path in `bundles`")]
     Url(String),
     /// A folder contains itself by a symbolic link, or is nested too deeply.
     #[error("`{}` is more than {} folders deep, or a link that leads back", .0.display(), walk::MAX_DEPTH)]

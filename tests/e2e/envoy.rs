@@ -61,7 +61,8 @@ impl Envoy {
         Self::configured(&value).await
     }
 
-    async fn configured(configuration: &Value) -> Self {
+    /// The same with this configuration.
+    pub(crate) async fn configured(configuration: &Value) -> Self {
         let folder = TempDir::new().unwrap();
         let config = folder.path().join("envoy.json");
         fs::write(&config, configuration.to_string()).unwrap();
