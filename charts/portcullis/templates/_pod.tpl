@@ -101,7 +101,10 @@
 {{- end }}
 {{- if include "portcullis.persists" . }}
 - name: portcullis-state
-  {{- toYaml .Values.persistence.volume | nindent 2 }}
+  {{- /* Helm merges maps: a volume of the user's comes beside the default. */}}
+  {{- $volume := .Values.persistence.volume }}
+  {{- if gt (len $volume) 1 }}{{ $volume = omit $volume "emptyDir" }}{{ end }}
+  {{- toYaml $volume | nindent 2 }}
 {{- end }}
 {{- if include "portcullis.socketFolder" . }}
 - name: portcullis-socket
