@@ -27,9 +27,6 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/part-of: portcullis
 app.kubernetes.io/managed-by: {{ .Release.Service }}
-{{- with .Values.commonLabels }}
-{{ toYaml . }}
-{{- end }}
 {{- end -}}
 
 {{- define "portcullis.serviceAccountName" -}}
@@ -102,10 +99,7 @@ The metadata of an object. `root`; optionally `name` or `suffix` (of the full na
 name: {{ default $name .name }}
 namespace: {{ default .root.Release.Namespace .namespace }}
 labels:
-  {{- include "portcullis.labels" .root | nindent 2 }}
-  {{- with .labels }}
-  {{- toYaml . | nindent 2 }}
-  {{- end }}
+  {{- mustMergeOverwrite (include "portcullis.labels" .root | fromYaml) .root.Values.commonLabels (default dict .labels) | toYaml | nindent 2 }}
 {{- with .annotations }}
 annotations:
   {{- toYaml . | nindent 2 }}

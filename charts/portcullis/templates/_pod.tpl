@@ -202,16 +202,9 @@ only when it can reach its sources.
 {{- define "portcullis.podTemplate" -}}
 metadata:
   labels:
-    {{- include "portcullis.selectorLabels" . | nindent 4 }}
-    {{- with .Values.commonLabels }}
-    {{- toYaml . | nindent 4 }}
-    {{- end }}
-    {{- with include "portcullis.dataplaneLabels" . | trim }}
-    {{- . | nindent 4 }}
-    {{- end }}
-    {{- with .Values.podLabels }}
-    {{- toYaml . | nindent 4 }}
-    {{- end }}
+    {{- $selector := include "portcullis.selectorLabels" . | fromYaml }}
+    {{- $dataplane := include "portcullis.dataplaneLabels" . | fromYaml }}
+    {{- mustMergeOverwrite dict .Values.commonLabels $dataplane .Values.podLabels $selector | toYaml | nindent 4 }}
   annotations:
     {{- include "portcullis.podAnnotations" . | nindent 4 }}
 spec:
