@@ -32,10 +32,9 @@ class Renderings(unittest.TestCase):
         for name in chart.GOLDEN:
             with self.subTest(name):
                 path = chart.HERE / "golden" / f"{name}.yaml"
-                diff = difflib.unified_diff(
-                    path.read_text().splitlines(), chart.golden(name).splitlines(), str(path), "rendered", lineterm=""
-                )
-                self.assertEqual(list(diff), [], "look at it, then: make chart-golden")
+                reviewed, made = path.read_text().splitlines(), chart.golden(name).splitlines()
+                diff = "\n".join(difflib.unified_diff(reviewed, made, "reviewed", "rendered", lineterm=""))
+                self.assertFalse(diff, f"look at this, then run `make chart-golden`:\n{diff}")
 
     def test_every_mode_is_reviewed(self):
         said = [chart.documents(path.read_text()) for path in chart.VALUES]

@@ -22,6 +22,9 @@
 {{- fail (printf "tls.enabled is for a gate that others reach over the network; `mode: %s` has none here" $mode) -}}
 {{- end -}}
 {{- end -}}
+{{- if and (eq $mode "sidecar") (has .Values.istio.dataplane (list "ambient" "none")) -}}
+{{- fail (printf "`mode: sidecar` beside `istio.dataplane: %s`: there is no proxy in the pods that could ask" .Values.istio.dataplane) -}}
+{{- end -}}
 {{- if and (eq $mode "external") (not .Values.external.host) -}}
 {{- fail "`mode: external` needs external.host" -}}
 {{- end -}}

@@ -261,3 +261,14 @@ spec:
   {{- end }}
   {{- end }}
 {{- end -}}
+
+{{/*
+What the proxy in a pod has to know of the gate beside it: leave its port for probes and metrics alone, whatever mutual TLS
+is asked for, and mount the folder of its socket.
+*/}}
+{{- define "portcullis.carrierAnnotations" -}}
+traffic.sidecar.istio.io/excludeInboundPorts: {{ .Values.ports.http | toString | quote }}
+{{- with include "portcullis.socketFolder" . }}
+sidecar.istio.io/userVolumeMount: {{ dict "portcullis-socket" (dict "mountPath" .) | toJson | quote }}
+{{- end }}
+{{- end -}}
