@@ -18,7 +18,9 @@ from schemas import Loader
 HERE = pathlib.Path(__file__).parent
 ROOT = HERE.parent.parent
 CHART = ROOT / "charts/portcullis"
-VALUES = sorted((HERE / "values").glob("*.yaml"))
+# Files of values by name: those here, and those of the kind run.
+VALUES = {path.stem: path for path in sorted((HERE / "values").glob("*.yaml"))}
+VALUES |= {"kind": path for path in (ROOT / "tests/kind").glob("values.yaml")}
 REFUSED = sorted((HERE / "refused").glob("*.yaml"))
 # One a mode.
 GOLDEN = ["deployment", "daemonset", "sidecar", "external"]
@@ -44,8 +46,8 @@ def template(values, *arguments, chart=CHART):
 
 @functools.cache
 def rendered(name):
-    """The same for one of `values/`."""
-    return template(HERE / "values" / f"{name}.yaml")
+    """The same for one of `VALUES`."""
+    return template(VALUES[name])
 
 
 def documents(text):
@@ -53,7 +55,7 @@ def documents(text):
 
 
 def objects(name, kind=None):
-    """The objects that one of `values/` gives, of one kind if it is told."""
+    """The objects that one of `VALUES` gives, of one kind if it is told."""
     return [one for one in documents(rendered(name)) if kind in (None, one["kind"])]
 
 
@@ -85,9 +87,9 @@ def _chart_with_notes():
 
 @functools.cache
 def notes(name):
-    """What an installation with one of `values/` is told."""
+    """What an installation with one of `VALUES` is told."""
     chart = _chart_with_notes()
-    text = template(HERE / "values" / f"{name}.yaml", "--show-only", "templates/shown-notes.yaml", chart=chart)
+    text = template(VALUES[name], "--show-only", "templates/shown-notes.yaml", chart=chart)
     return documents(text)[0]["text"]
 
 

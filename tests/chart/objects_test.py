@@ -16,12 +16,12 @@ def seconds(span):
 
 def pods():
     """The pods of every workload and test, by the name of their values."""
-    for values in chart.VALUES:
-        for one in chart.objects(values.stem):
+    for name in chart.VALUES:
+        for one in chart.objects(name):
             if one["kind"] in WORKLOADS:
-                yield values.stem, one["spec"]["template"]
+                yield name, one["spec"]["template"]
             elif one["kind"] == "Pod":
-                yield f"{values.stem}, test", one
+                yield f"{name}, test", one
 
 
 def workload(name):
@@ -163,8 +163,8 @@ class Policies(unittest.TestCase):
         self.assertNotIn("persistence_directory", configuration("defaults"))
 
     def test_no_secret_is_rendered(self):
-        for values in chart.VALUES:
-            self.assertEqual(chart.objects(values.stem, "Secret"), [])
+        for name in chart.VALUES:
+            self.assertEqual(chart.objects(name, "Secret"), [])
 
     def test_large_integers_stay_integers(self):
         config = chart.the("everything-extra", "ConfigMap", "gate")["data"]["portcullis.yaml"]

@@ -28,12 +28,14 @@
 {{- if has (include "portcullis.source" .) (list "bundle" "oci") }}true{{ end -}}
 {{- end -}}
 
-{{/* Whether there is something to keep over restarts: bundles, or keys of token issuers. */}}
+{{/* Whether there is something to keep over restarts: bundles with `persist`, or fetched keys of token issuers. */}}
 {{- define "portcullis.persists" -}}
-{{- $jwt := dig "portcullis" "jwt" dict .Values.config -}}
-{{- if and .Values.persistence.enabled (or (include "portcullis.policyRemote" .) .Values.config.bundles .Values.config.discovery $jwt.providers $jwt.request_authentication) -}}
-true
-{{- end -}}
+{{- $config := .Values.config -}}
+{{- $jwt := dig "portcullis" "jwt" dict $config -}}
+{{- $kept := or (include "portcullis.policyRemote" .) (dig "discovery" "persist" false $config) $jwt.request_authentication -}}
+{{- range default dict $config.bundles }}{{ $kept = or $kept .persist }}{{ end -}}
+{{- range $jwt.providers }}{{ $kept = or $kept .jwks_uri .discovery }}{{ end -}}
+{{- if and .Values.persistence.enabled $kept }}true{{ end -}}
 {{- end -}}
 
 {{/* Where checks are answered. */}}
