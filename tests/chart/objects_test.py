@@ -94,7 +94,8 @@ class Pods(unittest.TestCase):
         asked = {kind: container[f"{kind}Probe"]["httpGet"] for kind in ("startup", "liveness", "readiness")}
         self.assertEqual(asked["liveness"], {"path": "/livez", "port": "http-metrics"})
         self.assertEqual(asked["readiness"], {"path": "/readyz", "port": "http-metrics"})
-        self.assertEqual(asked["startup"], asked["readiness"])
+        # A gate that waits for its first bundle is not restarted.
+        self.assertEqual(asked["startup"], asked["liveness"])
         self.assertEqual(configuration("defaults")["portcullis"]["admin"]["addr"], f":{ports['http-metrics']}")
         plugin = configuration("defaults")["plugins"]["envoy_ext_authz_grpc"]
         self.assertEqual(plugin["addr"], f":{ports['grpc-authz']}")
@@ -303,6 +304,14 @@ class Sidecar(unittest.TestCase):
         self.assertEqual(json.loads(annotations[key]), {"portcullis-socket": {"mountPath": "/var/run/portcullis"}})
         self.assertIn(key, chart.notes("sidecar-socket-file"))
         self.assertNotIn(key, self.patch("sidecar")["spec"]["template"]["metadata"]["annotations"])
+
+    def test_the_proxy_may_open_the_socket_file(self):
+        def group(name):
+            container = self.patch(name)["spec"]["template"]["spec"]["initContainers"][0]
+            return container["securityContext"]["runAsGroup"]
+
+        self.assertEqual(group("sidecar-socket-file"), 1337)
+        self.assertEqual(group("sidecar"), 65532)
 
     def test_probes_reach_the_gate_whatever_the_proxy_asks_for(self):
         template = self.patch("sidecar")["spec"]["template"]

@@ -142,7 +142,7 @@ ports:
   {{- end }}
   - {name: http-metrics, containerPort: {{ .Values.ports.http }}, protocol: TCP}
 startupProbe:
-  httpGet: {path: /readyz, port: http-metrics}
+  httpGet: {path: /livez, port: http-metrics}
   {{- toYaml .Values.probes.startup | nindent 2 }}
 livenessProbe:
   httpGet: {path: /livez, port: http-metrics}
@@ -158,6 +158,7 @@ resources:
 {{- if eq .Values.mode "sidecar" }}
 {{- /* The pod is somebody else's, and so is its security context. */}}
 {{- $security = merge (deepCopy $security) (pick .Values.podSecurityContext "runAsUser" "runAsGroup" "runAsNonRoot" "seccompProfile") }}
+{{- if include "portcullis.socketFolder" . }}{{ $_ := set $security "runAsGroup" .Values.sidecar.proxyGroup }}{{ end }}
 {{- end }}
 {{- with $security }}
 securityContext:
