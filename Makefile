@@ -12,6 +12,19 @@ DENY_VERSION := 0.20.2
 PROMTOOL_VERSION := v0.316.0
 ACTIONLINT_VERSION := v1.7.12
 HADOLINT_VERSION := 2.15.1
+HELM_VERSION := v3.22.0
+KUBECONFORM_VERSION := v0.8.0
+PYYAML_VERSION := 6.0.3
+# The version that charts are rendered for; its minor is that of the schemas below.
+KUBERNETES_MINOR := 36
+# Where the schemas of what is rendered, or written in the examples, come from; after a colon the CustomResourceDefinitions.
+SCHEMA_MODULES := k8s.io/kubernetes@v1.$(KUBERNETES_MINOR).3 \
+  istio.io/api@v1.31.1:kubernetes/customresourcedefinitions.gen.yaml \
+  github.com/prometheus-operator/prometheus-operator@v0.85.0:example/prometheus-operator-crd \
+  github.com/cert-manager/cert-manager@v1.21.2:deploy/crds \
+  sigs.k8s.io/gateway-api@v1.6.1:config/crd/standard \
+  github.com/envoyproxy/gateway@v1.9.1:charts/gateway-helm/charts/crds/crds/generated \
+  github.com/projectcontour/contour@v1.33.8:examples/contour/01-crds.yaml
 
 CARGO ?= cargo
 PYTHON ?= python3
@@ -24,6 +37,14 @@ OPA ?= $(or $(shell command -v opa),$(TOOLS)/opa-$(OPA_VERSION)/opa)
 ENVOY_STAMP := $(TOOLS)/envoy-$(ENVOY_VERSION).stamp
 DENY := $(TOOLS)/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
 PROMTOOL ?= $(or $(shell command -v promtool),$(TOOLS)/promtool-$(PROMTOOL_VERSION)/promtool)
+# Our own helm, because what it renders depends on the version that it is built for.
+HELM := $(TOOLS)/helm-$(HELM_VERSION)-k8s-1.$(KUBERNETES_MINOR)/helm
+KUBECONFORM := $(TOOLS)/kubeconform-$(KUBECONFORM_VERSION)/kubeconform
+PYYAML_STAMP := $(VENV)/pyyaml-$(PYYAML_VERSION).stamp
+SCHEMAS := $(TOOLS)/schemas-$(firstword $(shell echo $(SCHEMA_MODULES) | cksum))
+# The server that is given what the chart renders.
+PORTCULLIS ?= $(CURDIR)/target/debug/portcullis
+CHART_ENV := HELM="$(HELM)" KUBECONFORM="$(KUBECONFORM)" SCHEMAS="$(SCHEMAS)" PORTCULLIS="$(PORTCULLIS)" PYTHONDONTWRITEBYTECODE=1
 
 ACTIONLINT := $(TOOLS)/actionlint-$(ACTIONLINT_VERSION)/actionlint
 HADOLINT := $(VENV)/bin/hadolint
@@ -40,7 +61,7 @@ REGO := $(filter-out $(VERBATIM),$(wildcard policies/*/*.rego))
 PATTERNS := $(filter-out policies/quickstart,$(patsubst %/,%,$(wildcard policies/*/)))
 QUICKSTART := $(addprefix policies/,$(shell cat policies/quickstart/files.txt))
 
-.PHONY: help build test envoy fmt lint doc policies alerts image image-check image-lint sizing rolling opa-diff deny bench ci
+.PHONY: help build test envoy fmt lint doc policies alerts image image-check image-lint sizing rolling helm chart-test chart-golden opa-diff deny bench ci
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -100,6 +121,15 @@ sizing: build ## Measure what a gate takes, five minutes; wants an idle machine 
 rolling: envoy ## Restart gates behind a real Envoy ten times each way, three minutes
 	$(CARGO) test --locked --all-features --test e2e -- --ignored --nocapture --test-threads 1 ten_restarts
 
+helm: $(HELM) ## Build Helm
+
+chart-test: $(HELM) $(KUBECONFORM) $(PYYAML_STAMP) $(SCHEMAS)/.made $(PORTCULLIS) ## Test the chart: renderings, schemas, the server on them
+	$(CHART_ENV) "$(VENV)/bin/python" -m unittest discover -s tests/chart -p '*_test.py'
+
+chart-golden: $(HELM) $(PYYAML_STAMP) ## Write the chart's reviewed renderings and table of values anew
+	$(CHART_ENV) "$(VENV)/bin/python" tests/chart/chart.py
+	$(CHART_ENV) "$(VENV)/bin/python" tests/chart/values_table.py
+
 opa-diff: $(OPA) ## Compare our evaluation with OPA's
 	PORTCULLIS_OPA="$(OPA)" $(CARGO) test --locked --all-features --test differential --test http_send --test commands --test registry --test services --test decision_log -- --ignored
 
@@ -137,6 +167,25 @@ $(HADOLINT): | $(VENV)/bin/python
 $(ZIG): packaging/zig.txt | $(VENV)/bin/python
 	$(PIP) --require-hashes -r packaging/zig.txt
 	touch "$@"
+
+# As Helm's own releases: built for one version of Kubernetes, which is otherwise taken to be 1.20.
+KUBERNETES_FLAGS := $(foreach package,chartutil lint/rules,-X helm.sh/helm/v3/pkg/$(package).k8sVersionMajor=1 -X helm.sh/helm/v3/pkg/$(package).k8sVersionMinor=$(KUBERNETES_MINOR))
+$(HELM):
+	GOBIN="$(@D)" CGO_ENABLED=0 go install -trimpath -ldflags "-s -w $(KUBERNETES_FLAGS)" helm.sh/helm/v3/cmd/helm@$(HELM_VERSION)
+
+$(KUBECONFORM):
+	GOBIN="$(@D)" CGO_ENABLED=0 go install -trimpath github.com/yannh/kubeconform/cmd/kubeconform@$(KUBECONFORM_VERSION)
+
+$(PYYAML_STAMP): | $(VENV)/bin/python
+	$(PIP) pyyaml==$(PYYAML_VERSION)
+	touch "$@"
+
+$(SCHEMAS)/.made: tests/chart/schemas.py $(PYYAML_STAMP)
+	"$(VENV)/bin/python" tests/chart/schemas.py "$(SCHEMAS)" $(SCHEMA_MODULES)
+	touch "$@"
+
+$(PORTCULLIS):
+	$(CARGO) build --locked
 
 # The prebuilt one where there is one for this platform; building it takes minutes.
 $(DENY): | $(VENV)/bin/python
