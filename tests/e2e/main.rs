@@ -88,11 +88,7 @@ impl Mesh {
 
     /// The same with further arguments for `portcullis run`.
     async fn start_with(policy: &str, arguments: &[&str]) -> Self {
-        Self::start_from(PolicyFolder::with_file(policy), arguments).await
-    }
-
-    /// The same with a folder of policies.
-    async fn start_from(policy: PolicyFolder, arguments: &[&str]) -> Self {
+        let policy = PolicyFolder::with_file(policy);
         Self::assemble(policy, |_| json!({}), arguments).await
     }
 

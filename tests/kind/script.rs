@@ -37,6 +37,7 @@ fn run(more: impl FnOnce(&Path)) -> Output {
     more(folder.path());
     let mut script = Command::new(bash);
     script.arg(file("kind/run")).env("PATH", folder.path());
+    script.env_remove("KIND");
     script.output().unwrap()
 }
 

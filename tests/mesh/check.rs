@@ -124,6 +124,7 @@ pub(crate) async fn a_tcp_connection_is_let_through_for_the_named_workload_only(
     // What the connection carries shows that it is open; the gate sees nothing of it.
     let request = Request::get("/admin/users");
     let before = mesh.arrived().await;
+    let checks = mesh.metric("portcullis_checks_total").await;
     for caller in [STRANGER, OUTSIDER] {
         assert_eq!(mesh.send(caller, Target::Tcp, &request).await, None);
     }
@@ -131,6 +132,8 @@ pub(crate) async fn a_tcp_connection_is_let_through_for_the_named_workload_only(
     let told = answer(mesh, SLEEP, Target::Tcp, request).await;
     assert_eq!(told.seen()["x-caller"], Value::Null);
     assert_eq!(mesh.arrived().await, before + 1);
+    // One for each connection, and the gate's answers: nothing else closed them.
+    assert_eq!(mesh.metric("portcullis_checks_total").await, checks + 3.0);
 }
 
 pub(crate) async fn a_body_over_the_limit_reaches_neither_gate_nor_application(

@@ -46,7 +46,6 @@ fn forged(path: &str) -> Request {
 /// Who the gate says called through a waypoint.
 async fn caller_at(mesh: &impl Mesh, caller: Caller, target: Target) -> serde_json::Value {
     let told = answer(mesh, caller, target, forged("/public")).await;
-    println!("DEBUG {}", told.seen());
     told.seen()["x-caller"].clone()
 }
 
