@@ -75,11 +75,12 @@ impl Sidecar {
         self.endpoints.change(&ports, &self.envoy).await;
     }
 
-    /// Takes a gate out, and ends it when nobody asks it any more: what a `preStop` hook waits for.
+    /// Tells a gate to stop, and Envoy after that: Kubernetes begins both at once, and the gate's grace is for
+    /// the time between them.
     async fn retire(&mut self, index: usize) {
         let mut gate = self.gates.remove(index);
-        self.announce().await;
         gate.terminate().await;
+        self.announce().await;
         assert!(soon(gate.ended()).await.success());
     }
 
@@ -314,9 +315,9 @@ async fn start_gate(policy: &PolicyFolder, bundles: &BundleServer) -> Gate {
         file.to_str().unwrap(),
         "--set",
         &service,
-        // Nobody asks a gate any more when it is told to stop.
+        // Longer than Envoy takes to read a file, shorter than the default.
         "--set",
-        "portcullis.shutdown.grace=100ms",
+        "portcullis.shutdown.grace=2s",
     ];
     Gate::start(policy.argument(), &arguments).await
 }

@@ -25,8 +25,9 @@ impl Driver {
     /// The cluster that the environment names, with one gate that answers: the item before may have failed.
     pub(crate) async fn of_cluster() -> Self {
         let mut driver = Self::with(Commands::of_environment());
+        // Those that are held would never be ready; there may be none at all.
+        driver.commands.signal_gates("-CONT").await;
         driver.scale_gates(1).await;
-        driver.release_gates().await;
         driver.publish(0).await;
         driver.release(0).await;
         driver
@@ -159,11 +160,11 @@ impl Mesh for Driver {
     }
 
     async fn hold_gates(&mut self) {
-        self.commands.signal_gates("-STOP").await;
+        assert!(self.commands.signal_gates("-STOP").await);
     }
 
     async fn release_gates(&mut self) {
-        self.commands.signal_gates("-CONT").await;
+        assert!(self.commands.signal_gates("-CONT").await);
     }
 
     async fn publish(&mut self, version: usize) {

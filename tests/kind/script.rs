@@ -98,6 +98,9 @@ fn the_gate_of_the_cluster_is_configured_as_the_one_of_the_library() {
         panic!("one document");
     };
     assert_eq!(&values["config"], gate);
+    // Helm reads YAML 1.1, where a bare `n` is a boolean: nobody's key.
+    let text = fs::read_to_string(file("kind/values.yaml")).unwrap();
+    assert!(text.contains("\"n\": "), "{text}");
 }
 
 #[test]
