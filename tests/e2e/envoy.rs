@@ -109,13 +109,18 @@ impl Envoy {
 
     /// A counter or gauge of the admin endpoint, which must exist.
     pub(crate) async fn stat(&self, name: &str) -> u64 {
-        let url = format!("http://{}/stats?format=json", self.admin);
-        let all: Value = get(&url).await.unwrap().json().await.unwrap();
+        let all = self.ask("stats?format=json").await;
         let mut stats = all["stats"].as_array().unwrap().iter();
         let stat = stats.find(|stat| stat["name"] == name);
         stat.unwrap_or_else(|| panic!("Envoy has no `{name}`"))["value"]
             .as_u64()
             .unwrap()
+    }
+
+    /// What the admin endpoint answers at `path`.
+    pub(crate) async fn ask(&self, path: &str) -> Value {
+        let url = format!("http://{}/{path}", self.admin);
+        get(&url).await.unwrap().json().await.unwrap()
     }
 }
 
@@ -144,6 +149,8 @@ async fn running(admin_file: &Path) -> Option<(String, HashMap<String, u16>)> {
     let ports = listeners["listener_statuses"]
         .as_array()?
         .iter()
+        // The internal ones have none.
+        .filter(|listener| !listener["local_address"]["socket_address"].is_null())
         .map(|listener| {
             let name = listener["name"].as_str()?.to_owned();
             let port = listener["local_address"]["socket_address"]["port_value"].as_u64()?;

@@ -100,22 +100,6 @@ async fn statuses(mesh: &Mesh, path: &str) -> (u16, u16) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_killed_gate_closes_or_opens_as_the_mesh_configured_it() {
-    let mut mesh = Mesh::start(POLICY).await;
-    assert_eq!(statuses(&mesh, "/open").await, (200, 200));
-    assert_eq!(statuses(&mesh, "/closed").await, (403, 403));
-    mesh.gate.kill().await;
-    assert_eq!(statuses(&mesh, "/open").await, (503, 200));
-    assert_eq!(statuses(&mesh, "/closed").await, (503, 200));
-    let url = mesh.url(&Caller::Plaintext, "tcp", "/open");
-    mesh.client(&Caller::Plaintext)
-        .get(url)
-        .send()
-        .await
-        .unwrap_err();
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn no_failure_of_a_check_opens_the_door_even_with_fail_open() {
     let mesh = Mesh::start_with(POLICY, &SHORT_BUDGET).await;
     let budget = ("/slow", 503, "budget");

@@ -74,8 +74,22 @@ impl Gate {
 
     /// SIGTERM: asks it to stop.
     pub(crate) async fn terminate(&self) {
+        self.signal("-TERM").await;
+    }
+
+    /// SIGSTOP: the kernel takes connections for it, and nobody answers.
+    pub(crate) async fn hold(&self) {
+        self.signal("-STOP").await;
+    }
+
+    /// SIGCONT: it goes on.
+    pub(crate) async fn release(&self) {
+        self.signal("-CONT").await;
+    }
+
+    async fn signal(&self, signal: &str) {
         let process = self.child.id().unwrap().to_string();
-        let sent = Command::new("kill").args(["-TERM", &process]).status();
+        let sent = Command::new("kill").args([signal, &process]).status();
         assert!(sent.await.unwrap().success());
     }
 

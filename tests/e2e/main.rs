@@ -28,6 +28,7 @@ mod configuration;
 mod decision_log;
 mod demo;
 mod dry_run;
+mod endpoints;
 mod envoy;
 mod failure;
 mod gate;
@@ -40,6 +41,8 @@ mod jwt;
 mod key_server;
 mod lines;
 mod load;
+#[path = "../mesh/mesh.rs"]
+mod mesh;
 mod metadata;
 mod mutations;
 mod outage;
@@ -50,6 +53,7 @@ mod reload;
 mod rolling;
 mod rotation;
 mod shutdown;
+mod sidecar;
 mod stripping;
 mod tcp;
 mod tokens;
@@ -86,11 +90,7 @@ impl Mesh {
 
     /// The same with further arguments for `portcullis run`.
     async fn start_with(policy: &str, arguments: &[&str]) -> Self {
-        Self::start_from(PolicyFolder::with_file(policy), arguments).await
-    }
-
-    /// The same with a folder of policies.
-    async fn start_from(policy: PolicyFolder, arguments: &[&str]) -> Self {
+        let policy = PolicyFolder::with_file(policy);
         Self::assemble(policy, |_| json!({}), arguments).await
     }
 

@@ -38,6 +38,12 @@ impl Pki {
         self.folder.path()
     }
 
+    /// The workload that has this name in its certificate.
+    pub(crate) fn named(id: &str) -> &'static str {
+        let workload = WORKLOADS.iter().find(|workload| workload.1 == id);
+        workload.unwrap().0
+    }
+
     /// Certificate and key of a workload, one PEM after the other.
     pub(crate) fn identity(&self, workload: &str) -> Vec<u8> {
         let mut pem = fs::read(self.path().join(workload).with_extension("crt")).unwrap();
@@ -72,4 +78,6 @@ const WORKLOADS: &[(&str, &str)] = &[
         "orders-api",
         "spiffe://cluster.local/ns/commerce/sa/orders-api",
     ),
+    ("ambient-sleep", "spiffe://cluster.local/ns/wave/sa/sleep"),
+    ("ambient-other", "spiffe://cluster.local/ns/wave/sa/default"),
 ];

@@ -1,8 +1,8 @@
-//! Policies that change while traffic flows.
+//! Policy files that change while traffic flows. ConfigMaps are in `tests/mesh`.
 
 use serde_json::Value;
 
-use crate::{Mesh, client::Caller, load::Load, policy::PolicyFolder};
+use crate::{Mesh, client::Caller, load::Load};
 
 /// Allows what is not below `/{denied}` and tells its version.
 fn policy(version: usize, denied: &str) -> String {
@@ -16,22 +16,6 @@ allow := {{"allowed": true, "response_headers_to_add": {{"x-policy": "{version}"
 }}
 "#
     )
-}
-
-/// The files of a ConfigMap: a policy and the data it needs, of one version.
-fn config_map(version: usize) -> [(&'static str, String); 2] {
-    let rego = format!(
-        r#"package envoy.authz
-
-default allow := false
-
-allow := {{"allowed": true, "response_headers_to_add": {{"x-policy": "{version}", "x-data": data.version}}}} if {{
-	input.parsed_path[0] != "closed"
-}}
-"#
-    );
-    let data = format!(r#"{{"version": "{version}"}}"#);
-    [("policy.rego", rego), ("data.json", data)]
 }
 
 pub(crate) fn activated(line: &Value) -> bool {
@@ -86,20 +70,4 @@ async fn a_broken_change_keeps_the_last_good_policy_and_says_so() {
     );
     let other = mesh.get(Caller::Workload("sleep"), "/closed").await;
     assert_eq!(other.status(), 200);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_link_swaps_of_a_config_map_are_followed_without_a_failed_or_mixed_answer() {
-    let [rego, data] = config_map(0);
-    let folder = PolicyFolder::as_config_map(&[(rego.0, &rego.1), (data.0, &data.1)]);
-    let mesh = Mesh::start_from(folder, &[]).await;
-    let load = Load::on(&mesh);
-    for swap in 1..=5 {
-        let [rego, data] = config_map(swap);
-        let files = [(rego.0, rego.1.as_str()), (data.0, data.1.as_str())];
-        mesh.policy.swap(&format!("..2026_01_{swap}"), &files);
-        mesh.gate.log.nth(swap + 1, activated).await;
-        assert_eq!(version(&mesh).await, swap.to_string());
-    }
-    load.end().await;
 }
