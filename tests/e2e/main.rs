@@ -28,6 +28,7 @@ mod configuration;
 mod decision_log;
 mod demo;
 mod dry_run;
+mod endpoints;
 mod envoy;
 mod failure;
 mod gate;
