@@ -14,8 +14,12 @@ RUN apt-get update \
  && rm -rf /var/lib/apt/lists/*
 COPY packaging/zig.txt /packaging/zig.txt
 RUN python3 -m venv /zig && /zig/bin/pip install --no-cache-dir --require-hashes -r /packaging/zig.txt
-# Zig refuses `__DATE__`, which mimalloc has in a message.
-ENV PATH=/zig/bin:$PATH TARGET_CFLAGS=-Wno-date-time
+# Zig refuses `__DATE__`, which mimalloc has in a message. Rust's own linker makes the program position-independent,
+# Zig's does not.
+ENV PATH=/zig/bin:$PATH \
+    TARGET_CFLAGS=-Wno-date-time \
+    CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_LINKER=rust-lld \
+    CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_LINKER=rust-lld
 RUN rustup target add x86_64-unknown-linux-musl aarch64-unknown-linux-musl \
  && cargo install --locked cargo-chef@0.1.78
 WORKDIR /source
@@ -46,6 +50,8 @@ LABEL org.opencontainers.image.title="portcullis" \
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY LICENSE /licenses/LICENSE
 COPY --from=build /out/portcullis /portcullis
+# `portcullis run` asks for small pages itself, but the allocator has begun by then.
+ENV MIMALLOC_ALLOW_THP=0
 # Numbers: Kubernetes' `runAsNonRoot` cannot look up names, and there is no file to look in.
 USER 65532:65532
 # Checks, and metrics and health.

@@ -57,6 +57,9 @@ ZIG := $(VENV)/bin/cargo-zigbuild
 # The image of this commit; IMAGE_TARGET is what a check without a container engine builds.
 IMAGE ?= portcullis:dev
 IMAGE_TARGET := $(shell uname -m)-unknown-linux-musl
+# As the Dockerfile has it.
+IMAGE_BUILD := PATH="$(VENV)/bin:$$PATH" TARGET_CFLAGS=-Wno-date-time \
+  CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_LINKER=rust-lld CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_LINKER=rust-lld
 COMMIT := $(shell git rev-parse --short=12 HEAD 2>/dev/null)
 KIND := $(TOOLS)/kind-$(KIND_VERSION)/kind
 SHELLCHECK := $(VENV)/bin/shellcheck
@@ -113,7 +116,7 @@ image: ## Build the image of this machine's architecture with Docker, as IMAGE
 image-check: $(ZIG) ## Hold what the image promises, without Docker: it is built, measured and run; needs root
 	rustup target add "$(IMAGE_TARGET)"
 	$(PYTHON) -B tests/image/context.py target/image-context
-	cd target/image-context && PATH="$(VENV)/bin:$$PATH" TARGET_CFLAGS=-Wno-date-time PORTCULLIS_COMMIT="$(COMMIT)" \
+	cd target/image-context && $(IMAGE_BUILD) PORTCULLIS_COMMIT="$(COMMIT)" \
 	  $(CARGO) zigbuild --locked --target-dir "$(CURDIR)/target" --profile dist --target "$(IMAGE_TARGET)" --bin portcullis
 	$(PYTHON) -B tests/image/check.py "target/$(IMAGE_TARGET)/dist/portcullis"
 

@@ -43,6 +43,7 @@ pub(super) struct Run {
 
 /// Loads everything, serves, and ends with success when every check was answered.
 pub(super) fn run(arguments: &Run) -> Result<ExitCode> {
+    use_small_pages();
     arguments.opa.check()?;
     let config = config(arguments)?;
     let files = load::files(&arguments.policy, &config)?;
@@ -55,6 +56,13 @@ pub(super) fn run(arguments: &Run) -> Result<ExitCode> {
         tracing::warn!("no policy given: serving the embedded default policy");
     }
     serve(&config, files)
+}
+
+/// The allocator asks for huge pages, of which every thread then holds some that it needs little of: 18 MiB
+/// when nothing is asked, and limits of containers count them.
+fn use_small_pages() {
+    // A kernel that has none, or denies this, changes nothing else.
+    let _unchanged = rustix::thread::disable_transparent_huge_pages(true);
 }
 
 fn serve(config: &Config, files: Files) -> Result<ExitCode> {

@@ -34,8 +34,15 @@ impl Envoy {
     /// The same with several gates in the cluster, whose health Envoy asks for.
     pub(crate) async fn balancing(pki: &Pki, gates: &[u16], app: u16) -> Self {
         let mut value = configuration(pki, gates[0], app);
-        let gate = gate_cluster(&mut value);
-        gate["load_assignment"] = load_assignment(gates);
+        let clusters = value["static_resources"]["clusters"].as_array_mut();
+        let mut clusters = clusters.unwrap().iter_mut();
+        let gate = clusters.find(|cluster| cluster["name"] == "gate").unwrap();
+        let endpoint = |port: &u16| {
+            let address = json!({"address": "127.0.0.1", "port_value": port});
+            json!({"endpoint": {"address": {"socket_address": address}}})
+        };
+        let endpoints: Vec<_> = gates.iter().map(endpoint).collect();
+        gate["load_assignment"]["endpoints"] = json!([{"lb_endpoints": endpoints}]);
         gate["health_checks"] = json!([{
             "timeout": "5s",
             "interval": "0.1s",
@@ -47,17 +54,17 @@ impl Envoy {
         Self::configured(&value).await
     }
 
-    /// The same with the gates that `endpoints` lists, as a [`load_assignment`] in a discovery response,
-    /// whenever another file is moved there: what a control plane pushes.
-    pub(crate) async fn following(pki: &Pki, endpoints: &Path, app: u16) -> Self {
+    /// The same with gates that this file of endpoints names, as a control plane would.
+    pub(crate) async fn discovering(pki: &Pki, endpoints: &Path, app: u16) -> Self {
         let mut value = configuration(pki, 0, app);
-        let gate = gate_cluster(&mut value);
+        let clusters = value["static_resources"]["clusters"].as_array_mut();
+        let mut clusters = clusters.unwrap().iter_mut();
+        let gate = clusters.find(|cluster| cluster["name"] == "gate").unwrap();
         gate.as_object_mut().unwrap().remove("load_assignment");
-        gate["type"] = json!("EDS");
-        gate["eds_cluster_config"] = json!({"eds_config": {
-            "resource_api_version": "V3",
-            "path_config_source": {"path": endpoints},
-        }});
+        gate["type"] = "EDS".into();
+        let source =
+            json!({"path_config_source": {"path": endpoints}, "resource_api_version": "V3"});
+        gate["eds_cluster_config"] = json!({"eds_config": source});
         Self::configured(&value).await
     }
 
@@ -175,22 +182,6 @@ fn configuration(pki: &Pki, gate: u16, app: u16) -> Value {
     let mut value: yaml_serde::Value = yaml_serde::from_str(&text).unwrap();
     value.apply_merge().unwrap();
     serde_json::to_value(&value).unwrap()
-}
-
-fn gate_cluster(configuration: &mut Value) -> &mut Value {
-    let clusters = configuration["static_resources"]["clusters"].as_array_mut();
-    let mut clusters = clusters.unwrap().iter_mut();
-    clusters.find(|cluster| cluster["name"] == "gate").unwrap()
-}
-
-/// The endpoints of the gates' cluster: these ports of this machine.
-pub(crate) fn load_assignment(gates: &[u16]) -> Value {
-    let endpoint = |port: &u16| {
-        let address = json!({"address": "127.0.0.1", "port_value": port});
-        json!({"endpoint": {"address": {"socket_address": address}}})
-    };
-    let endpoints: Vec<_> = gates.iter().map(endpoint).collect();
-    json!({"cluster_name": "gate", "endpoints": [{"lb_endpoints": endpoints}]})
 }
 
 /// The Envoy that `make envoy` installs.

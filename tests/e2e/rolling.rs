@@ -5,14 +5,8 @@
 //! it is ready; then the old one gets its SIGTERM, and the mesh hears of that when it hears of it. The
 //! gates keep the timings they have by default, which are the chart's.
 
-use std::{
-    fs,
-    path::PathBuf,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-use serde_json::json;
-use tempfile::TempDir;
 use tokio::sync::SemaphorePermit;
 use tonic::transport::Endpoint;
 use tonic_health::pb::{
@@ -22,7 +16,8 @@ use tonic_health::pb::{
 use crate::{
     TURNS,
     callers::{Callers, POLICY},
-    envoy::{Envoy, load_assignment},
+    endpoints::Endpoints,
+    envoy::Envoy,
     gate::Gate,
     issuer::Issuer,
     pki::Pki,
@@ -40,32 +35,6 @@ enum Heard {
     After(Duration),
     /// Only when it has gone.
     TooLate,
-}
-
-/// The endpoints that Envoy follows; a new list is moved over the old one.
-struct Endpoints {
-    folder: TempDir,
-}
-
-impl Endpoints {
-    fn new() -> Self {
-        let folder = TempDir::new().unwrap();
-        Self { folder }
-    }
-
-    fn path(&self) -> PathBuf {
-        self.folder.path().join("endpoints.json")
-    }
-
-    fn list(&self, gates: &[Gate]) {
-        let ports: Vec<u16> = gates.iter().map(Gate::port).collect();
-        let mut resource = load_assignment(&ports);
-        resource["@type"] =
-            json!("type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment");
-        let next = self.folder.path().join("next.json");
-        fs::write(&next, json!({"resources": [resource]}).to_string()).unwrap();
-        fs::rename(next, self.path()).unwrap();
-    }
 }
 
 /// Gates that are replaced one after the other, and Envoy in front of them.
@@ -92,10 +61,9 @@ impl Fleet {
         for _ in 0..GATES {
             gates.push(Gate::start(Some(policy.path()), arguments).await);
         }
-        let endpoints = Endpoints::new();
-        endpoints.list(&gates);
-        let envoy = Envoy::following(&pki, &endpoints.path(), upstream.port()).await;
-        let fleet = Self {
+        let endpoints = Endpoints::of(&ports(&gates));
+        let envoy = Envoy::discovering(&pki, &endpoints.path(), upstream.port()).await;
+        Self {
             gates,
             arguments,
             endpoints,
@@ -105,9 +73,7 @@ impl Fleet {
             _pki: pki,
             _issuer: issuer,
             _turn: turn,
-        };
-        fleet.follows().await;
-        fleet
+        }
     }
 
     /// A counter of Envoy's filter for checks.
@@ -118,13 +84,8 @@ impl Fleet {
 
     /// Lists the gates there are and waits until Envoy knows.
     async fn list(&self) {
-        self.endpoints.list(&self.gates);
-        self.follows().await;
-    }
-
-    async fn follows(&self) {
-        let listed = u64::try_from(self.gates.len()).unwrap();
-        soon(async { while self.envoy.stat("cluster.gate.membership_total").await != listed {} })
+        self.endpoints
+            .change(&ports(&self.gates), &self.envoy)
             .await;
     }
 
@@ -158,6 +119,10 @@ impl Fleet {
         assert!(old.ended().await.success());
         callers.goes_on(50).await;
     }
+}
+
+fn ports(gates: &[Gate]) -> Vec<u16> {
+    gates.iter().map(Gate::port).collect()
 }
 
 /// What a readiness probe would see.

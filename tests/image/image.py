@@ -65,6 +65,7 @@ class Image:
         exposed = {f"{port}/tcp": {} for port in self.one("EXPOSE").split()}
         config = {
             "User": self.one("USER"),
+            "Env": self.all("ENV"),
             "ExposedPorts": exposed,
             "Entrypoint": self.command("ENTRYPOINT"),
             "Cmd": self.command("CMD"),

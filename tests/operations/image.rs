@@ -51,6 +51,7 @@ fn complaints(dockerfile: &str) -> Vec<String> {
     };
     let allowed = [
         "ARG",
+        "ENV",
         "LABEL",
         "COPY",
         "USER",
