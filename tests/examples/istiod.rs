@@ -156,13 +156,20 @@ async fn what_istiod_makes_of_the_provider_closes_when_the_gate_is_gone() {
 async fn the_envoy_filter_brings_the_name_of_the_custom_policy_which_is_missing_without_it() {
     let enriched = generated("enriched.json");
     let filter = ext_authz(&enriched);
-    for key in ["include_peer_certificate", "include_tls_session", "encode_raw_headers"] {
+    for key in [
+        "include_peer_certificate",
+        "include_tls_session",
+        "encode_raw_headers",
+    ] {
         assert_eq!(filter[key], true, "{key}");
     }
     assert_eq!(filter["bootstrap_metadata_labels_key"], "LABELS");
     // The patch is merged: what istiod says of failures is still there.
     assert_eq!(filter["status_on_error"]["code"], "ServiceUnavailable");
-    assert_eq!(Sidecar::start(&enriched).await.status("/by-policy").await, 200);
+    assert_eq!(
+        Sidecar::start(&enriched).await.status("/by-policy").await,
+        200
+    );
     let plain = Sidecar::start(&generated("workload.json")).await;
     assert_eq!(plain.status("/by-policy").await, 403);
 }
@@ -176,7 +183,11 @@ async fn a_provider_that_istiod_cannot_find_denies_everything_that_is_selected()
     assert!(!mesh.tcp(Ipv4Addr::LOCALHOST).await);
     assert_eq!(mesh.status("/healthz").await, 200);
     assert_eq!(mesh.upstream.requests(), 1);
-    assert!(generated.to_string().contains("deny-due-to-bad-CUSTOM-action"));
+    assert!(
+        generated
+            .to_string()
+            .contains("deny-due-to-bad-CUSTOM-action")
+    );
 }
 
 /// What stands around the filters.
