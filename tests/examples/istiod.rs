@@ -190,6 +190,26 @@ async fn a_provider_that_istiod_cannot_find_denies_everything_that_is_selected()
     );
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gate_that_a_sidecar_object_hides_is_one_that_is_gone() {
+    let mut generated = generated("hidden_gate.json");
+    assert!(generated["cluster"].is_null());
+    let mesh = Sidecar::start(&generated).await;
+    assert_eq!(mesh.status("/orders").await, 503);
+    assert!(!mesh.tcp(Ipv4Addr::LOCALHOST).await);
+    assert_eq!(mesh.status("/healthz").await, 200);
+    assert_eq!(mesh.upstream.requests(), 1);
+    // `failOpen` is what it would be let through by.
+    let filters = generated["http_filters"].as_array_mut().unwrap();
+    let is_asking = |filter: &&mut Value| filter["name"] == "envoy.filters.http.ext_authz";
+    let filter = filters.iter_mut().find(is_asking).unwrap();
+    filter["typed_config"]["failure_mode_allow"] = true.into();
+    assert_eq!(
+        Sidecar::start(&generated).await.status("/orders").await,
+        200
+    );
+}
+
 /// What stands around the filters.
 const SKELETON: &str = r#"
 admin: {address: {socket_address: {address: 127.0.0.1, port_value: 0}}}
