@@ -18,13 +18,14 @@ mod bundle_server;
 #[path = "e2e/envoy.rs"]
 #[expect(dead_code, reason = "other tests use the rest")]
 mod envoy;
+#[path = "examples/envoy_gateway.rs"]
+mod envoy_gateway;
 #[path = "e2e/gate.rs"]
 #[expect(dead_code, reason = "other tests use the rest")]
 mod gate;
 #[path = "examples/istiod.rs"]
 mod istiod;
 #[path = "e2e/lines.rs"]
-#[expect(dead_code, reason = "other tests use the rest")]
 mod lines;
 #[path = "examples/opa.rs"]
 mod opa;

@@ -156,13 +156,20 @@ async fn what_istiod_makes_of_the_provider_closes_when_the_gate_is_gone() {
 async fn the_envoy_filter_brings_the_name_of_the_custom_policy_which_is_missing_without_it() {
     let enriched = generated("enriched.json");
     let filter = ext_authz(&enriched);
-    for key in ["include_peer_certificate", "include_tls_session", "encode_raw_headers"] {
+    for key in [
+        "include_peer_certificate",
+        "include_tls_session",
+        "encode_raw_headers",
+    ] {
         assert_eq!(filter[key], true, "{key}");
     }
     assert_eq!(filter["bootstrap_metadata_labels_key"], "LABELS");
     // The patch is merged: what istiod says of failures is still there.
     assert_eq!(filter["status_on_error"]["code"], "ServiceUnavailable");
-    assert_eq!(Sidecar::start(&enriched).await.status("/by-policy").await, 200);
+    assert_eq!(
+        Sidecar::start(&enriched).await.status("/by-policy").await,
+        200
+    );
     let plain = Sidecar::start(&generated("workload.json")).await;
     assert_eq!(plain.status("/by-policy").await, 403);
 }
@@ -176,7 +183,31 @@ async fn a_provider_that_istiod_cannot_find_denies_everything_that_is_selected()
     assert!(!mesh.tcp(Ipv4Addr::LOCALHOST).await);
     assert_eq!(mesh.status("/healthz").await, 200);
     assert_eq!(mesh.upstream.requests(), 1);
-    assert!(generated.to_string().contains("deny-due-to-bad-CUSTOM-action"));
+    assert!(
+        generated
+            .to_string()
+            .contains("deny-due-to-bad-CUSTOM-action")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gate_that_a_sidecar_object_hides_is_one_that_is_gone() {
+    let mut generated = generated("hidden_gate.json");
+    assert!(generated["cluster"].is_null());
+    let mesh = Sidecar::start(&generated).await;
+    assert_eq!(mesh.status("/orders").await, 503);
+    assert!(!mesh.tcp(Ipv4Addr::LOCALHOST).await);
+    assert_eq!(mesh.status("/healthz").await, 200);
+    assert_eq!(mesh.upstream.requests(), 1);
+    // `failOpen` is what it would be let through by.
+    let filters = generated["http_filters"].as_array_mut().unwrap();
+    let is_asking = |filter: &&mut Value| filter["name"] == "envoy.filters.http.ext_authz";
+    let filter = filters.iter_mut().find(is_asking).unwrap();
+    filter["typed_config"]["failure_mode_allow"] = true.into();
+    assert_eq!(
+        Sidecar::start(&generated).await.status("/orders").await,
+        200
+    );
 }
 
 /// What stands around the filters.

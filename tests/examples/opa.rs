@@ -147,10 +147,10 @@ fn find<'a>(list: &'a Value, name: &Value) -> &'a Value {
 /// The ID that a response carries to Envoy.
 fn id(response: &CheckResponse) -> String {
     let metadata = response.dynamic_metadata.as_ref().unwrap();
-    match metadata.fields["decision_id"].kind.as_ref().unwrap() {
-        Kind::StringValue(id) => id.clone(),
-        other => panic!("`{other:?}` is no text"),
-    }
+    let Some(Kind::StringValue(id)) = &metadata.fields["decision_id"].kind else {
+        panic!("the decision has no ID");
+    };
+    id.clone()
 }
 
 #[tokio::test(flavor = "multi_thread")]
