@@ -6,7 +6,7 @@
 use std::{
     fmt, io, iter,
     net::SocketAddr,
-    os::unix::fs::FileTypeExt as _,
+    os::unix::fs::{FileTypeExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
 };
 
@@ -86,10 +86,13 @@ impl Listener {
             }
             ListenAddr::Unix(path) => {
                 remove_stale(path).await?;
+                let socket = UnixListener::bind(path).map_err(refused)?;
+                let file = SocketFile(path.clone());
+                open_to_group(path).map_err(refused)?;
                 Ok(Self {
-                    socket: Either::Right(UnixListener::bind(path).map_err(refused)?),
+                    socket: Either::Right(socket),
                     bound: Bound::Unix(path.clone()),
-                    _file: Some(SocketFile(path.clone())),
+                    _file: Some(file),
                 })
             }
             ListenAddr::Abstract(name) => Ok(Self {
@@ -189,6 +192,14 @@ async fn bind_tcp(host: &str, port: u16) -> io::Result<TcpListener> {
         }
         bound => bound,
     }
+}
+
+/// Whoever connects needs to write to the file, which the usual umask keeps from everybody else: a proxy
+/// that runs as a user of its own shares a group with us.
+fn open_to_group(path: &Path) -> io::Result<()> {
+    let mut permissions = std::fs::metadata(path)?.permissions();
+    permissions.set_mode(permissions.mode() | 0o060);
+    std::fs::set_permissions(path, permissions)
 }
 
 fn bind_abstract(name: &str) -> io::Result<UnixListener> {

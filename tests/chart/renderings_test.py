@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import difflib
+import json
 import os
 import pathlib
 import subprocess
@@ -62,6 +63,28 @@ class Schemas(unittest.TestCase):
             told = kubeconform(*files)
         self.assertEqual(told.returncode, 0, told.stdout + told.stderr)
         self.assertIn("Skipped: 0", told.stdout)
+
+    def test_kubernetes_knows_every_field_of_the_patch_for_pods(self):
+        carriers = [name for name in chart.VALUES if "sidecar" in name]
+        self.assertEqual(len(carriers), 3)
+        with tempfile.TemporaryDirectory() as folder:
+            files = []
+            for name in carriers:
+                data = chart.the(name, "ConfigMap", "portcullis-sidecar")["data"]
+                template = chart.documents(data["patch.yaml"])[0]["spec"]["template"]
+                template["metadata"]["labels"] = {"app": "orders"}
+                template["spec"]["containers"] = [{"name": "orders", "image": "orders"}]
+                carrier = {
+                    "apiVersion": "apps/v1",
+                    "kind": "Deployment",
+                    "metadata": {"name": "orders"},
+                    "spec": {"selector": {"matchLabels": {"app": "orders"}}, "template": template},
+                }
+                file = pathlib.Path(folder, f"{name}.json")
+                file.write_text(json.dumps(carrier))
+                files.append(file)
+            told = kubeconform(*files)
+        self.assertEqual(told.returncode, 0, told.stdout + told.stderr)
 
     def test_manifests_of_the_project_are_known_too(self):
         files = sorted((chart.HERE / "golden").glob("*.yaml"))

@@ -1,6 +1,6 @@
 //! Addresses and framing.
 
-use std::error::Error as _;
+use std::{error::Error as _, os::unix::fs::PermissionsExt as _, path::Path};
 
 use envoy_types::pb::envoy::service::auth::v3::{
     CheckRequest, CheckResponse, authorization_client::AuthorizationClient,
@@ -47,6 +47,18 @@ async fn a_port_in_use_is_a_clear_error() {
         let kernel = cause.source().unwrap().to_string();
         assert!(kernel.contains("in use"), "{kernel}");
     }
+}
+
+#[tokio::test]
+async fn a_socket_file_is_open_to_its_group_and_to_nobody_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode();
+    let usual = folder.path().join("usual.sock");
+    let _usual = std::os::unix::net::UnixListener::bind(&usual).unwrap();
+    let path = folder.path().join("gate.sock");
+    let _server =
+        Running::start(|config| config.plugin.addr = ListenAddr::Unix(path.clone())).await;
+    assert_eq!(mode(&path), mode(&usual) | 0o060);
 }
 
 #[tokio::test]

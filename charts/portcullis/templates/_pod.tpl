@@ -123,6 +123,8 @@
 {{- end -}}
 
 {{- define "portcullis.container" -}}
+{{- /* Names of ports are unique in a pod, and a sidecar's pod has others'. */}}
+{{- $http := ternary "http-portcullis" "http-metrics" (eq .Values.mode "sidecar") -}}
 name: portcullis
 image: {{ include "portcullis.image" . | quote }}
 imagePullPolicy: {{ .Values.image.pullPolicy }}
@@ -140,15 +142,15 @@ ports:
   {{- if ne .Values.mode "sidecar" }}
   - {name: grpc-authz, containerPort: {{ .Values.ports.grpc }}, protocol: TCP}
   {{- end }}
-  - {name: http-metrics, containerPort: {{ .Values.ports.http }}, protocol: TCP}
+  - {name: {{ $http }}, containerPort: {{ .Values.ports.http }}, protocol: TCP}
 startupProbe:
-  httpGet: {path: /livez, port: http-metrics}
+  httpGet: {path: /livez, port: {{ $http }}}
   {{- toYaml .Values.probes.startup | nindent 2 }}
 livenessProbe:
-  httpGet: {path: /livez, port: http-metrics}
+  httpGet: {path: /livez, port: {{ $http }}}
   {{- toYaml .Values.probes.liveness | nindent 2 }}
 readinessProbe:
-  httpGet: {path: /readyz, port: http-metrics}
+  httpGet: {path: /readyz, port: {{ $http }}}
   {{- toYaml .Values.probes.readiness | nindent 2 }}
 {{- with .Values.resources }}
 resources:
