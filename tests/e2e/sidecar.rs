@@ -15,7 +15,6 @@ use crate::{
     endpoints::Endpoints,
     envoy::Envoy,
     gate::Gate,
-    issuer::Issuer,
     mesh::{
         LOADED, Load, Mesh, Told, bundle,
         catalogue::every_item,
@@ -38,14 +37,12 @@ struct Sidecar {
     gates: Vec<Gate>,
     endpoints: Endpoints,
     envoy: Envoy,
-    _issuer: Issuer,
     _turn: SemaphorePermit<'static>,
 }
 
 impl Sidecar {
     async fn start() -> Self {
         let turn = TURNS.acquire().await.unwrap();
-        let issuer = Issuer::start().await;
         // What jwt_authn behind the gate trusts; gates trust the same.
         let keys = include_str!("../../docs/examples/tokens/jwks.json");
         let pki = Pki::create(&serde_json::from_str(keys).unwrap());
@@ -64,7 +61,6 @@ impl Sidecar {
             gates: vec![gate],
             endpoints,
             envoy,
-            _issuer: issuer,
             _turn: turn,
         }
     }
