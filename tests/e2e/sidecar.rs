@@ -163,8 +163,8 @@ impl Mesh for Sidecar {
         self.upstream.requests()
     }
 
-    async fn metric(&self, name: &str) -> f64 {
-        let mut sum = 0.0;
+    async fn metric(&self, name: &str) -> u64 {
+        let mut sum = 0;
         for gate in &self.gates {
             let url = format!("http://{}/metrics", gate.admin);
             let client = Client::builder().no_proxy().build().unwrap();
