@@ -1,13 +1,13 @@
 //! The mesh of one Envoy: every item of `tests/mesh` that needs no cluster, each in a mesh of its own.
 
-use std::{path::Path, sync::Arc};
+mod load;
 
+use std::path::Path;
+
+use load::Callers;
 use reqwest::{Certificate, Client, Identity, Method, Version};
 use serde_json::Value;
-use tokio::{
-    sync::{SemaphorePermit, watch},
-    task::JoinHandle,
-};
+use tokio::sync::SemaphorePermit;
 
 use crate::{
     TURNS,
@@ -16,7 +16,7 @@ use crate::{
     envoy::Envoy,
     gate::Gate,
     mesh::{
-        LOADED, Load, Mesh, Told, bundle,
+        LOADED, Mesh, bundle,
         catalogue::every_item,
         check, failing, filters, policy, proxy, reloading, sum_of,
         wire::{Answer, Caller, Protocol, Request, SLEEP, Target},
@@ -231,76 +231,9 @@ impl Mesh for Sidecar {
     }
 
     async fn load(&self) -> Callers {
-        let (over, ends) = watch::channel(false);
-        let answered = Arc::new(watch::Sender::new(0));
         let urls = LOADED.map(|(path, _)| self.url(SLEEP, Target::Closed, path));
-        let callers = (0..4).map(|_| {
-            let client = self.client(SLEEP, Protocol::Http1);
-            tokio::spawn(call(
-                client,
-                urls.clone(),
-                ends.clone(),
-                Arc::clone(&answered),
-            ))
-        });
-        Callers {
-            callers: callers.collect(),
-            over,
-            answered,
-        }
+        Callers::begin(&urls, || self.client(SLEEP, Protocol::Http1))
     }
-}
-
-/// Callers as tasks, each with a connection of its own.
-struct Callers {
-    over: watch::Sender<bool>,
-    answered: Arc<watch::Sender<usize>>,
-    callers: Vec<JoinHandle<Vec<Told>>>,
-}
-
-impl Load for Callers {
-    async fn goes_on(&mut self, more: usize) {
-        let mut answered = self.answered.subscribe();
-        let until = *answered.borrow() + more;
-        soon(answered.wait_for(|answered| *answered >= until))
-            .await
-            .unwrap();
-    }
-
-    async fn end(self) -> Vec<Vec<Told>> {
-        self.over.send_replace(true);
-        let mut told = Vec::new();
-        for caller in self.callers {
-            told.push(soon(caller).await.unwrap());
-        }
-        told
-    }
-}
-
-async fn call(
-    client: Client,
-    urls: [String; LOADED.len()],
-    over: watch::Receiver<bool>,
-    answered: Arc<watch::Sender<usize>>,
-) -> Vec<Told> {
-    let mut all = Vec::new();
-    while !*over.borrow() {
-        for url in &urls {
-            let answer = soon(client.get(url).send()).await.unwrap();
-            let number = |name| answer.headers().get(name)?.to_str().ok()?.parse().ok();
-            all.push(Told {
-                path: answer.url().path().to_owned(),
-                status: answer.status().as_u16(),
-                policy: number("x-policy"),
-                data: number("x-data"),
-                release: number("x-release"),
-            });
-            // Read to its end, so that the connection goes on.
-            answer.bytes().await.unwrap();
-            answered.send_modify(|answered| *answered += 1);
-        }
-    }
-    all
 }
 
 async fn start_gate(policy: &PolicyFolder, bundles: &BundleServer) -> Gate {

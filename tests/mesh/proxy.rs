@@ -13,7 +13,7 @@ const RBAC: &str = "RBAC: access denied";
 
 pub(crate) async fn istios_own_policies_beat_what_the_gate_allows(mesh: &mut impl Mesh) {
     let before = mesh.arrived().await;
-    let allowed = mesh.metric("portcullis_checks_total").await;
+    let checks = mesh.metric("portcullis_checks_total").await;
     // A DENY policy names the one; no ALLOW policy names the other.
     for path in ["/denied/x", "/unlisted/x"] {
         let told = answer(mesh, SLEEP, Target::Closed, Request::get(path)).await;
@@ -21,7 +21,7 @@ pub(crate) async fn istios_own_policies_beat_what_the_gate_allows(mesh: &mut imp
     }
     assert_eq!(mesh.arrived().await, before);
     // The gate was asked first, and let both pass.
-    assert_eq!(mesh.metric("portcullis_checks_total").await, allowed + 2);
+    assert_eq!(mesh.metric("portcullis_checks_total").await, checks + 2);
     assert_eq!(status(mesh, SLEEP, Target::Closed, "/orders").await, 200);
 }
 
