@@ -1,13 +1,13 @@
 //! The mesh of one Envoy: every item of `tests/mesh` that needs no cluster, each in a mesh of its own.
 
-use std::{path::Path, sync::Arc};
+mod load;
 
+use std::path::Path;
+
+use load::Callers;
 use reqwest::{Certificate, Client, Identity, Method, Version};
 use serde_json::Value;
-use tokio::{
-    sync::{SemaphorePermit, watch},
-    task::JoinHandle,
-};
+use tokio::sync::SemaphorePermit;
 
 use crate::{
     TURNS,
@@ -15,9 +15,8 @@ use crate::{
     endpoints::Endpoints,
     envoy::Envoy,
     gate::Gate,
-    issuer::Issuer,
     mesh::{
-        LOADED, Load, Mesh, Told, bundle,
+        LOADED, Mesh, bundle,
         catalogue::every_item,
         check, failing, filters, policy, proxy, reloading, sum_of,
         wire::{Answer, Caller, Protocol, Request, SLEEP, Target},
@@ -38,14 +37,12 @@ struct Sidecar {
     gates: Vec<Gate>,
     endpoints: Endpoints,
     envoy: Envoy,
-    _issuer: Issuer,
     _turn: SemaphorePermit<'static>,
 }
 
 impl Sidecar {
     async fn start() -> Self {
         let turn = TURNS.acquire().await.unwrap();
-        let issuer = Issuer::start().await;
         // What jwt_authn behind the gate trusts; gates trust the same.
         let keys = include_str!("../../docs/examples/tokens/jwks.json");
         let pki = Pki::create(&serde_json::from_str(keys).unwrap());
@@ -64,7 +61,6 @@ impl Sidecar {
             gates: vec![gate],
             endpoints,
             envoy,
-            _issuer: issuer,
             _turn: turn,
         }
     }
@@ -167,8 +163,8 @@ impl Mesh for Sidecar {
         self.upstream.requests()
     }
 
-    async fn metric(&self, name: &str) -> f64 {
-        let mut sum = 0.0;
+    async fn metric(&self, name: &str) -> u64 {
+        let mut sum = 0;
         for gate in &self.gates {
             let url = format!("http://{}/metrics", gate.admin);
             let client = Client::builder().no_proxy().build().unwrap();
@@ -235,76 +231,9 @@ impl Mesh for Sidecar {
     }
 
     async fn load(&self) -> Callers {
-        let (over, ends) = watch::channel(false);
-        let answered = Arc::new(watch::Sender::new(0));
         let urls = LOADED.map(|(path, _)| self.url(SLEEP, Target::Closed, path));
-        let callers = (0..4).map(|_| {
-            let client = self.client(SLEEP, Protocol::Http1);
-            tokio::spawn(call(
-                client,
-                urls.clone(),
-                ends.clone(),
-                Arc::clone(&answered),
-            ))
-        });
-        Callers {
-            callers: callers.collect(),
-            over,
-            answered,
-        }
+        Callers::begin(&urls, || self.client(SLEEP, Protocol::Http1))
     }
-}
-
-/// Callers as tasks, each with a connection of its own.
-struct Callers {
-    over: watch::Sender<bool>,
-    answered: Arc<watch::Sender<usize>>,
-    callers: Vec<JoinHandle<Vec<Told>>>,
-}
-
-impl Load for Callers {
-    async fn goes_on(&mut self, more: usize) {
-        let mut answered = self.answered.subscribe();
-        let until = *answered.borrow() + more;
-        soon(answered.wait_for(|answered| *answered >= until))
-            .await
-            .unwrap();
-    }
-
-    async fn end(self) -> Vec<Vec<Told>> {
-        self.over.send_replace(true);
-        let mut told = Vec::new();
-        for caller in self.callers {
-            told.push(soon(caller).await.unwrap());
-        }
-        told
-    }
-}
-
-async fn call(
-    client: Client,
-    urls: [String; LOADED.len()],
-    over: watch::Receiver<bool>,
-    answered: Arc<watch::Sender<usize>>,
-) -> Vec<Told> {
-    let mut all = Vec::new();
-    while !*over.borrow() {
-        for url in &urls {
-            let answer = soon(client.get(url).send()).await.unwrap();
-            let number = |name| answer.headers().get(name)?.to_str().ok()?.parse().ok();
-            all.push(Told {
-                path: answer.url().path().to_owned(),
-                status: answer.status().as_u16(),
-                policy: number("x-policy"),
-                data: number("x-data"),
-                release: number("x-release"),
-            });
-            // Read to its end, so that the connection goes on.
-            answer.bytes().await.unwrap();
-            answered.send_modify(|answered| *answered += 1);
-        }
-    }
-    all
 }
 
 async fn start_gate(policy: &PolicyFolder, bundles: &BundleServer) -> Gate {

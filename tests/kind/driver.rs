@@ -116,8 +116,8 @@ impl Mesh for Driver {
         arrived
     }
 
-    async fn metric(&self, name: &str) -> f64 {
-        let mut sum = 0.0;
+    async fn metric(&self, name: &str) -> u64 {
+        let mut sum = 0;
         for pod in self.pods().await {
             let path = format!("/api/v1/namespaces/authz/pods/{pod}:8282/proxy/metrics");
             let metrics = self.commands.kubectl(&["get", "--raw", &path]).await;

@@ -25,8 +25,8 @@ pub(crate) trait Mesh {
     /// Requests that have reached the applications behind the proxies so far.
     async fn arrived(&self) -> usize;
 
-    /// The sum of all series of a metric, over all gates that run.
-    async fn metric(&self, name: &str) -> f64;
+    /// The sum of all series of a counter, over all gates that run.
+    async fn metric(&self, name: &str) -> u64;
 
     /// Kills every gate, without a goodbye.
     async fn kill_gates(&mut self);
@@ -97,12 +97,12 @@ pub(crate) fn bundle(number: usize) -> [(&'static str, String); 2] {
     [(".manifest", manifest), ("data.json", data)]
 }
 
-/// The sum of all series of the metric `name` in what `/metrics` says.
-pub(crate) fn sum_of(metrics: &str, name: &str) -> f64 {
+/// The sum of all series of the counter `name` in what `/metrics` says.
+pub(crate) fn sum_of(metrics: &str, name: &str) -> u64 {
     let of_name = |line: &&str| {
         let rest = line.strip_prefix(name);
         rest.is_some_and(|rest| rest.starts_with(['{', ' ']))
     };
-    let value = |line: &str| -> f64 { line.rsplit(' ').next().unwrap().parse().unwrap() };
+    let value = |line: &str| -> u64 { line.rsplit(' ').next().unwrap().parse().unwrap() };
     metrics.lines().filter(of_name).map(value).sum()
 }
