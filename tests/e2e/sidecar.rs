@@ -52,7 +52,7 @@ impl Sidecar {
         bundles.set(BUNDLE, release(0));
         let gate = start_gate(&policy, &bundles).await;
         let endpoints = Endpoints::of(&[gate.port()]);
-        let envoy = Envoy::following(&pki, &endpoints.path(), upstream.port()).await;
+        let envoy = Envoy::discovering(&pki, &endpoints.path(), upstream.port()).await;
         Self {
             pki,
             policy,
