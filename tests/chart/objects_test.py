@@ -392,6 +392,12 @@ class Notes(unittest.TestCase):
         self.assertIn("bundles are not signed", chart.notes("bundle"))
         self.assertNotIn("bundles are not signed", chart.notes("deployment"))
 
+    def test_waypoints_are_spoken_of_where_there_are_some(self):
+        annotation = "ambient.istio.io/xfcc-include-client-identity"
+        self.assertIn(annotation, chart.notes("ambient"))
+        self.assertNotIn("does not read it", chart.notes("ambient"))
+        self.assertNotIn(annotation, chart.notes("deployment"))
+
     def test_one_pod_is_warned_of(self):
         self.assertIn("WARNING: one pod", chart.notes("everything-extra"))
         self.assertNotIn("WARNING: one pod", chart.notes("defaults"))

@@ -12,7 +12,7 @@ import unittest
 import chart
 
 # Manifests of the project that no chart renders.
-MANIFESTS = ["docs/examples", "tests/kind"]
+MANIFESTS = ["docs/examples", "tests/kind/manifests"]
 MARK = "# refused: "
 
 
