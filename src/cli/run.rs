@@ -44,7 +44,6 @@ pub(super) struct Run {
 /// Loads everything, serves, and ends with success when every check was answered.
 pub(super) fn run(arguments: &Run) -> Result<ExitCode> {
     use_small_pages();
-    arguments.opa.check()?;
     let config = config(arguments)?;
     let files = load::files(&arguments.policy, &config)?;
     let _log = log::init(config.portcullis.log.level, config.portcullis.log.format)
@@ -99,6 +98,7 @@ fn started(error: BuildError) -> anyhow::Error {
 
 /// The configuration with the arguments that override it.
 fn config(arguments: &Run) -> Result<Config> {
+    arguments.opa.check()?;
     let mut config_arguments = arguments.config.clone();
     config_arguments.set.extend_from_slice(&arguments.opa.set);
     if let Some(address) = &arguments.diagnostic_addr {

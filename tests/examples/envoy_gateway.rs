@@ -44,7 +44,12 @@ fn resources(dumps: &Value, list: &str, path: &str, name: &str) -> Map<String, V
     let mut dumps = dumps.as_array().unwrap().iter();
     let dump = dumps.find(|dump| dump.get(list).is_some()).unwrap();
     let items = dump[list].as_array().unwrap().iter();
-    let resources = items.map(|item| item.pointer(path).unwrap().clone());
+    let resources = items.map(|item| {
+        let mut resource = item.pointer(path).unwrap().clone();
+        // It says which message an Any holds, and these do not stand in one here.
+        resource.as_object_mut().unwrap().remove("@type").unwrap();
+        resource
+    });
     let named = resources.map(|resource| (resource[name].as_str().unwrap().to_owned(), resource));
     named.collect()
 }
@@ -72,16 +77,16 @@ fn configuration(gate: u16, application: u16) -> Value {
             other => panic!("who listens on {other}?"),
         };
         *address = json!({"address": "127.0.0.1", "portValue": port});
-        let cluster_fields = cluster.as_object_mut().unwrap();
-        cluster_fields.remove("edsClusterConfig").unwrap();
-        cluster_fields.remove("@type").unwrap();
-        load_assignment.as_object_mut().unwrap().remove("@type");
+        cluster
+            .as_object_mut()
+            .unwrap()
+            .remove("edsClusterConfig")
+            .unwrap();
         cluster["type"] = "STATIC".into();
         cluster["loadAssignment"] = load_assignment;
         cluster
     };
     let mut listener = listeners[LISTENER].clone();
-    listener.as_object_mut().unwrap().remove("@type");
     listener["address"] = json!({"socketAddress": {"address": "127.0.0.1", "portValue": 0}});
     let manager = listener
         .pointer_mut("/defaultFilterChain/filters/0/typedConfig")
