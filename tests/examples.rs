@@ -30,6 +30,7 @@ mod lines;
 #[path = "examples/opa.rs"]
 mod opa;
 #[path = "e2e/pki.rs"]
+#[expect(dead_code, reason = "other tests use the rest")]
 mod pki;
 #[path = "examples/plain_envoy.rs"]
 mod plain_envoy;
