@@ -260,10 +260,11 @@ class Istio(unittest.TestCase):
         self.assertEqual([patch["applyTo"] for patch in input_filter], ["HTTP_FILTER", "NETWORK_FILTER"])
         http, tcp = (patch["patch"]["value"]["typed_config"] for patch in input_filter)
         self.assertTrue(http.pop("encode_raw_headers"))
+        self.assertEqual(http.pop("metadata_context_namespaces"), ["envoy.filters.http.rbac"])
         for config in (http, tcp):
             config.pop("@type")
         self.assertEqual(http, tcp)
-        self.assertEqual(http["metadata_context_namespaces"], ["envoy.filters.http.rbac"])
+        self.assertEqual(set(tcp), {"include_peer_certificate", "include_tls_session", "bootstrap_metadata_labels_key"})
         edge = chart.the("enriched", "EnvoyFilter", "portcullis-edge")["spec"]["configPatches"]
         self.assertEqual(len(edge), 1)
         self.assertNotIn("include_peer_certificate", edge[0]["patch"]["value"]["typed_config"])
