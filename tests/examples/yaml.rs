@@ -145,6 +145,26 @@ fn an_object_that_names_the_gate_names_the_service_of_the_chart() {
 }
 
 #[test]
+fn what_was_generated_from_the_examples_is_not_older_than_they_are() {
+    for folder in ["istiod", "envoy_gateway"] {
+        let path = repository("tests/fixtures")
+            .join(folder)
+            .join("made_of.json");
+        let made_of: Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+        let made_of = made_of.as_object().unwrap();
+        assert!(made_of.len() > 1, "{folder}");
+        for (file, then) in made_of {
+            let now = documents(&fs::read_to_string(repository(file)).unwrap());
+            let same = then.as_array() == Some(&now);
+            assert!(
+                same,
+                "`{file}` has changed: tests/fixtures/{folder}/README.md"
+            );
+        }
+    }
+}
+
+#[test]
 fn every_example_that_a_page_links_to_is_there() {
     for page in ["istio.md", "migrating-from-opa-envoy.md"] {
         let text = fs::read_to_string(repository("docs").join(page)).unwrap();
