@@ -1,4 +1,4 @@
-//! Policy files that change while traffic flows. ConfigMaps are in `tests/mesh`.
+//! Policy files that change while traffic flows. `ConfigMap`s are in `tests/mesh`.
 
 use serde_json::Value;
 

@@ -14,7 +14,7 @@ use crate::{
 pub(super) struct Callers {
     over: watch::Sender<bool>,
     answered: Arc<watch::Sender<usize>>,
-    callers: Vec<JoinHandle<Vec<Told>>>,
+    tasks: Vec<JoinHandle<Vec<Told>>>,
 }
 
 impl Callers {
@@ -22,12 +22,12 @@ impl Callers {
     pub(super) fn begin(urls: &[String; LOADED.len()], client: impl Fn() -> Client) -> Self {
         let (over, ends) = watch::channel(false);
         let answered = Arc::new(watch::Sender::new(0));
-        let callers = (0..4).map(|_| {
+        let tasks = (0..4).map(|_| {
             let answered = Arc::clone(&answered);
             tokio::spawn(call(client(), urls.clone(), ends.clone(), answered))
         });
         Self {
-            callers: callers.collect(),
+            tasks: tasks.collect(),
             over,
             answered,
         }
@@ -46,8 +46,8 @@ impl Load for Callers {
     async fn end(self) -> Vec<Vec<Told>> {
         self.over.send_replace(true);
         let mut told = Vec::new();
-        for caller in self.callers {
-            told.push(soon(caller).await.unwrap());
+        for task in self.tasks {
+            told.push(soon(task).await.unwrap());
         }
         told
     }
