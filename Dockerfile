@@ -36,7 +36,9 @@ COPY --from=recipe /recipe.json /recipe.json
 RUN cargo chef cook --locked --zigbuild --profile dist --target "$(target)" --bin portcullis --recipe-path /recipe.json
 COPY . .
 ARG COMMIT
-RUN PORTCULLIS_COMMIT="$COMMIT" cargo zigbuild --locked --profile dist --target "$(target)" --bin portcullis \
+# A megabyte and a half of relocations packs into a few pages.
+RUN PORTCULLIS_COMMIT="$COMMIT" cargo-zigbuild rustc --locked --profile dist --target "$(target)" --bin portcullis \
+    -- -C link-arg=-zpack-relative-relocs \
  && install -D -m 0555 "target/$(target)/dist/portcullis" /out/portcullis
 
 FROM scratch

@@ -117,14 +117,15 @@ image-check: $(ZIG) ## Hold what the image promises, without Docker: it is built
 	rustup target add "$(IMAGE_TARGET)"
 	$(PYTHON) -B tests/image/context.py target/image-context
 	cd target/image-context && $(IMAGE_BUILD) PORTCULLIS_COMMIT="$(COMMIT)" \
-	  $(CARGO) zigbuild --locked --target-dir "$(CURDIR)/target" --profile dist --target "$(IMAGE_TARGET)" --bin portcullis
+	  cargo-zigbuild rustc --locked --target-dir "$(CURDIR)/target" --profile dist --target "$(IMAGE_TARGET)" --bin portcullis \
+	  -- -C link-arg=-zpack-relative-relocs
 	$(PYTHON) -B tests/image/check.py "target/$(IMAGE_TARGET)/dist/portcullis"
 
 image-lint: $(HADOLINT) $(ACTIONLINT) ## Lint the Dockerfile and the workflows
 	"$(HADOLINT)" Dockerfile
 	"$(ACTIONLINT)"
 
-sizing: build ## Measure what a gate takes, five minutes; wants an idle machine with two cores
+sizing: build ## Measure what a gate takes, two minutes; wants an idle machine with two cores
 	$(CARGO) bench --locked --bench load --no-run
 	$(PYTHON) -B benches/sizing.py target/release/portcullis "$$(ls -t target/release/deps/load-* | grep -v '\.d$$' | head -1)"
 

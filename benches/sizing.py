@@ -76,6 +76,11 @@ class Gate:
         kibibytes = {name: int(value) for name, value in re.findall(r"^(\w+):\s+(\d+) kB$", text, re.M)}
         return kibibytes["VmRSS"] / 1024, kibibytes["RssAnon"] / 1024
 
+    def peak(self):
+        """The most that was ever resident, in MiB."""
+        text = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(re.search(r"^VmHWM:\s+(\d+) kB$", text, re.M).group(1)) / 1024
+
     def cpu(self):
         """Seconds on a CPU, of all threads."""
         tasks = Path(f"/proc/{self.process.pid}/task").iterdir()
@@ -154,9 +159,9 @@ def load(generator, gate, rate, seconds):
 
 
 def sizes(program, policy):
-    print("\n| policy and data | size | ready after | resident, idle |")
-    print("|---|---|---|---|")
-    for count in [100, 1_000, 5_000]:
+    print("\n| policy and data | size | ready after | resident, idle | most while loading |")
+    print("|---|---|---|---|---|")
+    for count in [100, 1_000, 3_000]:
         row(program, [], f"{count:,} rules", "rules.rego", rules(count))
     for count in [1_000, 10_000, 100_000]:
         text = json.dumps({"users": {f"user-{n:07}": user(n) for n in range(count)}})
@@ -170,7 +175,7 @@ def row(program, arguments, name, file, text):
     gate = Gate(program, arguments)
     time.sleep(IDLE)
     whole, _ = gate.resident()
-    print(f"| {name} | {len(text) / 1e6:.2f} MB | {gate.ready_after:.0f} ms | {whole:.1f} MiB |")
+    print(f"| {name} | {len(text) / 1e6:.2f} MB | {gate.ready_after:.0f} ms | {whole:.1f} MiB | {gate.peak():.1f} MiB |")
     gate.stop()
     path.unlink()
 

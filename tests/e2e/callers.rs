@@ -37,7 +37,7 @@ enum Phase {
 pub(crate) struct Callers {
     phase: watch::Sender<Phase>,
     answered: Arc<AtomicUsize>,
-    callers: Vec<JoinHandle<Told>>,
+    tasks: Vec<JoinHandle<Told>>,
 }
 
 /// What callers were told.
@@ -54,13 +54,13 @@ impl Callers {
         let (phase, now) = watch::channel(Phase::Sound);
         let answered = Arc::default();
         let url = format!("http://127.0.0.1:{port}");
-        let callers = (0..CALLERS)
+        let tasks = (0..CALLERS)
             .map(|_| tokio::spawn(call(url.clone(), now.clone(), Arc::clone(&answered))))
             .collect();
         Self {
             phase,
             answered,
-            callers,
+            tasks,
         }
     }
 
@@ -79,7 +79,7 @@ impl Callers {
         let until = self.answered.load(Ordering::SeqCst) + more;
         let enough = async {
             while self.answered.load(Ordering::SeqCst) < until {
-                assert!(self.callers.iter().all(|caller| !caller.is_finished()));
+                assert!(self.tasks.iter().all(|caller| !caller.is_finished()));
                 tokio::task::yield_now().await;
             }
         };
@@ -90,7 +90,7 @@ impl Callers {
     pub(crate) async fn end(self) -> Told {
         self.phase.send_replace(Phase::Over);
         let mut told = Told::default();
-        for caller in self.callers {
+        for caller in self.tasks {
             let of_caller = soon(caller).await.unwrap();
             told.allowed += of_caller.allowed;
             told.denied += of_caller.denied;

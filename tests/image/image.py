@@ -8,6 +8,7 @@ import gzip
 import hashlib
 import io
 import json
+import platform
 import shlex
 import shutil
 import tarfile
@@ -72,7 +73,8 @@ class Image:
             "Labels": self.labels(),
         }
         rootfs = {"type": "layers", "diff_ids": [digest(layer)]}
-        return {"architecture": "amd64", "os": "linux", "config": config, "rootfs": rootfs}
+        machine = {"x86_64": "amd64", "aarch64": "arm64"}[platform.machine()]
+        return {"architecture": machine, "os": "linux", "config": config, "rootfs": rootfs}
 
     def layout(self, root, folder):
         """Writes an OCI image layout; the bytes a registry holds and a node unpacks."""
