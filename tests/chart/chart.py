@@ -85,12 +85,17 @@ def _chart_with_notes():
     return folder / "portcullis"
 
 
+def notes_of(values):
+    """What an installation with a file of values is told."""
+    chart = _chart_with_notes()
+    text = template(values, "--show-only", "templates/shown-notes.yaml", chart=chart)
+    return documents(text)[0]["text"]
+
+
 @functools.cache
 def notes(name):
-    """What an installation with one of `VALUES` is told."""
-    chart = _chart_with_notes()
-    text = template(VALUES[name], "--show-only", "templates/shown-notes.yaml", chart=chart)
-    return documents(text)[0]["text"]
+    """The same for one of `VALUES`."""
+    return notes_of(VALUES[name])
 
 
 def golden(name):

@@ -209,7 +209,16 @@ class Network(unittest.TestCase):
     def test_egress_is_names_the_mesh_and_what_is_said(self):
         egress = chart.the("deployment", "NetworkPolicy")["spec"]["egress"]
         self.assertEqual([[port["port"] for port in rule["ports"]] for rule in egress], [[53, 53], [15012], [443]])
-        self.assertEqual(len(chart.the("ambient", "NetworkPolicy")["spec"]["egress"]), 1)
+        egress = chart.the("ambient", "NetworkPolicy")["spec"]["egress"]
+        self.assertEqual([[port["port"] for port in rule["ports"]] for rule in egress], [[53, 53], [15008]])
+        self.assertEqual(egress[1]["to"], [{"namespaceSelector": {}}])
+
+    def test_probes_pass_an_ambient_network_policy_by_either_family(self):
+        metrics = chart.the("ambient", "NetworkPolicy")["spec"]["ingress"][1]["from"]
+        blocks = [one["ipBlock"]["cidr"] for one in metrics if "ipBlock" in one]
+        self.assertEqual(blocks, ["169.254.7.127/32", "fd16:9254:7127:1337:ffff:ffff:ffff:ffff/128"])
+        metrics = chart.the("deployment", "NetworkPolicy")["spec"]["ingress"][1]["from"]
+        self.assertEqual([one for one in metrics if "ipBlock" in one], [])
 
 
 class Istio(unittest.TestCase):

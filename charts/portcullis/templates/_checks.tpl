@@ -22,6 +22,8 @@
 {{- fail (printf "tls.enabled is for a gate that others reach over the network; `mode: %s` has none here" $mode) -}}
 {{- end -}}
 {{- end -}}
+{{- include "portcullis.checksOfPods" . -}}
+{{- include "portcullis.checksOfIstio" . -}}
 {{- if and (eq $mode "sidecar") (has .Values.istio.dataplane (list "ambient" "none")) -}}
 {{- fail (printf "`mode: sidecar` beside `istio.dataplane: %s`: there is no proxy in the pods that could ask" .Values.istio.dataplane) -}}
 {{- end -}}
@@ -33,32 +35,6 @@
 {{- end -}}
 {{- if and (ne $mode "external") .Values.external.host -}}
 {{- fail (printf "external.host is for `mode: external`, and the mode is `%s`" $mode) -}}
-{{- end -}}
-
-{{- /* Pods that may be away */ -}}
-{{- if and (eq $mode "deployment") .Values.podDisruptionBudget.enabled -}}
-{{- $budget := .Values.podDisruptionBudget -}}
-{{- $least := include "portcullis.leastReplicas" . | int -}}
-{{- $unavailable := toString $budget.maxUnavailable -}}
-{{- $available := toString $budget.minAvailable -}}
-{{- if and $available (ne $unavailable "") (ne $unavailable "1") -}}
-{{- fail "podDisruptionBudget takes one of minAvailable and maxUnavailable" -}}
-{{- end -}}
-{{- if and (not $available) (has $unavailable (list "" "0" "0%")) -}}
-{{- fail "podDisruptionBudget.maxUnavailable of nothing: no node could ever be drained" -}}
-{{- end -}}
-{{- if or (eq $available "100%") (and $available (not (hasSuffix "%" $available)) (ge (int $available) $least)) -}}
-{{- fail (printf "podDisruptionBudget.minAvailable is %s of %d pods: no node could ever be drained" $available $least) -}}
-{{- end -}}
-{{- end -}}
-{{- if and .Values.autoscaling.enabled (gt (int .Values.autoscaling.minReplicas) (int .Values.autoscaling.maxReplicas)) -}}
-{{- fail "autoscaling.minReplicas is more than autoscaling.maxReplicas" -}}
-{{- end -}}
-{{- if and .Values.autoscaling.enabled .Values.autoscaling.targetCPUUtilizationPercentage (not (dig "requests" "cpu" "" .Values.resources)) -}}
-{{- fail "autoscaling.targetCPUUtilizationPercentage is a share of resources.requests.cpu, which is not there" -}}
-{{- end -}}
-{{- if and .Values.autoscaling.enabled (not .Values.autoscaling.targetCPUUtilizationPercentage) (not .Values.autoscaling.metrics) -}}
-{{- fail "autoscaling needs targetCPUUtilizationPercentage or metrics" -}}
 {{- end -}}
 
 {{- /* Addresses */ -}}
@@ -106,21 +82,20 @@
 {{- if and $tls.enabled (eq .Values.istio.dataplane "sidecar") -}}
 {{- fail "tls.enabled beside `istio.dataplane: sidecar`: the pod's proxy ends mutual TLS already and speaks plain text to the gate" -}}
 {{- end -}}
-{{- if and $tls.clientCertificates .Values.istio.destinationRule.enabled (not .Values.istio.destinationRule.trafficPolicy.tls) -}}
-{{- fail "tls.clientCertificates: say in istio.destinationRule.trafficPolicy.tls which certificate proxies show" -}}
+{{- if and $tls.enabled (not .Values.istio.dataplane) -}}
+{{- fail "tls.enabled needs istio.dataplane, `none` or `ambient`: behind a sidecar, which a namespace may give unasked, the gate is spoken to in plain text" -}}
 {{- end -}}
-
-{{- /* Istio */ -}}
-{{- if and .Values.istio.callers.enabled (eq .Values.istio.dataplane "none") -}}
-{{- fail "istio.callers.enabled beside `istio.dataplane: none`: nothing in the pods would enforce it" -}}
+{{- $rule := .Values.istio.destinationRule -}}
+{{- if and $tls.enabled $rule.enabled -}}
+{{- $way := default dict $rule.trafficPolicy.tls -}}
+{{- if not $way -}}
+{{- fail "tls.enabled: say in istio.destinationRule.trafficPolicy.tls whom proxies believe, `{mode: SIMPLE, caCertificates: FILE}` with a file of the proxy's; left out it is the authorities of their system" -}}
 {{- end -}}
-{{- range $index, $policy := .Values.istio.policies -}}
-{{- $namespace := default $.Release.Namespace $policy.namespace -}}
-{{- if and $policy.selector $policy.targetRefs -}}
-{{- fail (printf "istio.policies[%d] (%s) takes one of selector and targetRefs" $index $policy.name) -}}
+{{- if not (has $way.mode (list "SIMPLE" "MUTUAL" "ISTIO_MUTUAL")) -}}
+{{- fail (printf "tls.enabled beside istio.destinationRule.trafficPolicy.tls of mode `%v`: the gate would refuse what is not TLS" $way.mode) -}}
 {{- end -}}
-{{- if and $runs (not $policy.selector) (not $policy.targetRefs) (has $namespace (list $.Release.Namespace $.Values.istio.rootNamespace)) -}}
-{{- fail (printf "istio.policies[%d] (%s) selects all workloads of `%s`, the gate too: it would have to allow the checks that it is asked. Give a selector, or another namespace" $index $policy.name $namespace) -}}
+{{- if and $tls.clientCertificates (eq $way.mode "SIMPLE") -}}
+{{- fail "tls.clientCertificates beside istio.destinationRule.trafficPolicy.tls of mode `SIMPLE`: proxies would show no certificate" -}}
 {{- end -}}
 {{- end -}}
 

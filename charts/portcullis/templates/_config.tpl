@@ -49,6 +49,11 @@ unix://{{ .Values.sidecar.socket }}
 {{- end -}}
 {{- end -}}
 
+{{/* A native sidecar is told to end when the pod's own containers have: hardly anybody asks it then. */}}
+{{- define "portcullis.graceSeconds" -}}
+{{- if eq .Values.mode "sidecar" }}{{ .Values.sidecar.graceSeconds }}{{ else }}{{ .Values.shutdown.graceSeconds }}{{ end -}}
+{{- end -}}
+
 {{/* What the chart itself decides. */}}
 {{- define "portcullis.ownConfig" -}}
 plugins:
@@ -60,7 +65,7 @@ portcullis:
   log:
     level: {{ .Values.log.level }}
   shutdown:
-    grace: {{ .Values.shutdown.graceSeconds }}s
+    grace: {{ include "portcullis.graceSeconds" . }}s
     drain_timeout: {{ .Values.shutdown.drainSeconds }}s
   {{- if include "portcullis.policyFiles" . }}
   watch: true

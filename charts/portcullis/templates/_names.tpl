@@ -1,24 +1,41 @@
 {{/* Names and labels of everything. */}}
 
 {{- define "portcullis.name" -}}
-{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" -}}
+{{- default .Chart.Name .Values.nameOverride -}}
 {{- end -}}
 
-{{/* Room for the longest suffix, `-dashboard`, within the 63 characters of a name. */}}
+{{/*
+Room for the longest suffix, `-dashboard`, within the 63 characters of a name. A release may have dots in its name and
+begin with a digit; a Service may not.
+*/}}
 {{- define "portcullis.fullname" -}}
 {{- $name := default .Chart.Name .Values.nameOverride -}}
+{{- $release := replace "." "-" .Release.Name -}}
 {{- if .Values.fullnameOverride -}}
-{{- .Values.fullnameOverride | trunc 52 | trimSuffix "-" -}}
-{{- else if contains $name .Release.Name -}}
-{{- .Release.Name | trunc 52 | trimSuffix "-" -}}
+{{- .Values.fullnameOverride -}}
+{{- else if regexMatch "^[0-9]" $release -}}
+{{- printf "%s-%s" $name $release | trunc 52 | trimSuffix "-" -}}
+{{- else if contains $name $release -}}
+{{- $release | trunc 52 | trimSuffix "-" -}}
 {{- else -}}
-{{- printf "%s-%s" .Release.Name $name | trunc 52 | trimSuffix "-" -}}
+{{- printf "%s-%s" $release $name | trunc 52 | trimSuffix "-" -}}
 {{- end -}}
 {{- end -}}
 
 {{- define "portcullis.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "portcullis.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "portcullis.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
+{{- end -}}
+
+{{/* The pod of `helm test` is none of the Service's. */}}
+{{- define "portcullis.testLabels" -}}
+app.kubernetes.io/name: {{ printf "%s-test" (include "portcullis.name" . | trunc 58) | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
+{{- end -}}
+
+{{/* Whether there is a test: it shows the gate's own certificate, and may be none of the callers that are named. */}}
+{{- define "portcullis.tests" -}}
+{{- if and (include "portcullis.runs" .) .Values.test.enabled (not (and .Values.tls.enabled .Values.tls.allowedCallers)) }}true{{ end -}}
 {{- end -}}
 
 {{- define "portcullis.labels" -}}
@@ -96,10 +113,12 @@ The metadata of an object. `root`; optionally `name` or `suffix` (of the full na
 {{- define "portcullis.metadata" -}}
 {{- $name := include "portcullis.fullname" .root -}}
 {{- with .suffix }}{{ $name = printf "%s-%s" $name . }}{{ end -}}
-name: {{ default $name .name }}
-namespace: {{ default .root.Release.Namespace .namespace }}
+name: {{ default $name .name | quote }}
+namespace: {{ default .root.Release.Namespace .namespace | quote }}
 labels:
-  {{- mustMergeOverwrite (include "portcullis.labels" .root | fromYaml) .root.Values.commonLabels (default dict .labels) | toYaml | nindent 2 }}
+  {{- /* What others select by is nobody's to change. */}}
+  {{- $selector := include "portcullis.selectorLabels" .root | fromYaml }}
+  {{- mustMergeOverwrite (include "portcullis.labels" .root | fromYaml) .root.Values.commonLabels $selector (default dict .labels) | toYaml | nindent 2 }}
 {{- with .annotations }}
 annotations:
   {{- toYaml . | nindent 2 }}

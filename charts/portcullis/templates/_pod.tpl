@@ -55,20 +55,20 @@
 {{- define "portcullis.volumes" -}}
 - name: portcullis-config
   configMap:
-    name: {{ include "portcullis.fullname" . }}
+    name: {{ include "portcullis.fullname" . | quote }}
 {{- $source := include "portcullis.source" . }}
 {{- if eq $source "inline" }}
 - name: portcullis-policy
   configMap:
-    name: {{ include "portcullis.fullname" . }}-policy
+    name: "{{ include "portcullis.fullname" . }}-policy"
 {{- else if eq $source "configMap" }}
 - name: portcullis-policy
   configMap:
-    name: {{ .Values.policy.existingConfigMap }}
+    name: {{ .Values.policy.existingConfigMap | quote }}
 {{- else if eq $source "claim" }}
 - name: portcullis-policy
   persistentVolumeClaim:
-    claimName: {{ .Values.policy.persistentVolumeClaim.claimName }}
+    claimName: {{ .Values.policy.persistentVolumeClaim.claimName | quote }}
     readOnly: true
 {{- end }}
 {{- if include "portcullis.policyRemote" . }}
@@ -76,28 +76,28 @@
 {{- with $remote.credentials.existingSecret }}
 - name: portcullis-source-token
   secret:
-    secretName: {{ . }}
+    secretName: {{ . | quote }}
 {{- end }}
 {{- with $remote.ca.existingConfigMap }}
 - name: portcullis-source-ca
   configMap:
-    name: {{ . }}
+    name: {{ . | quote }}
 {{- end }}
 {{- with $remote.signing.existingConfigMap }}
 - name: portcullis-source-keys
   configMap:
-    name: {{ . }}
+    name: {{ . | quote }}
 {{- end }}
 {{- end }}
 {{- if .Values.tls.enabled }}
 - name: portcullis-tls
   secret:
-    secretName: {{ include "portcullis.tlsSecret" . }}
+    secretName: {{ include "portcullis.tlsSecret" . | quote }}
 {{- end }}
 {{- range .Values.secrets }}
 - name: portcullis-secret-{{ .name }}
   secret:
-    secretName: {{ .secretName }}
+    secretName: {{ .secretName | quote }}
 {{- end }}
 {{- if include "portcullis.persists" . }}
 - name: portcullis-state
@@ -184,6 +184,12 @@ istio.io/dataplane-mode: none
 {{- end }}
 {{- end -}}
 
+{{- define "portcullis.podLabels" -}}
+{{- $selector := include "portcullis.selectorLabels" . | fromYaml -}}
+{{- $dataplane := include "portcullis.dataplaneLabels" . | fromYaml -}}
+{{- mustMergeOverwrite dict .Values.commonLabels $dataplane .Values.podLabels $selector | toYaml -}}
+{{- end -}}
+
 {{- define "portcullis.gracePeriod" -}}
 {{- add .Values.shutdown.graceSeconds .Values.shutdown.drainSeconds .Values.shutdown.marginSeconds -}}
 {{- end -}}
@@ -205,9 +211,7 @@ only when it can reach its sources.
 {{- define "portcullis.podTemplate" -}}
 metadata:
   labels:
-    {{- $selector := include "portcullis.selectorLabels" . | fromYaml }}
-    {{- $dataplane := include "portcullis.dataplaneLabels" . | fromYaml }}
-    {{- mustMergeOverwrite dict .Values.commonLabels $dataplane .Values.podLabels $selector | toYaml | nindent 4 }}
+    {{- include "portcullis.podLabels" . | nindent 4 }}
   annotations:
     {{- include "portcullis.podAnnotations" . | nindent 4 }}
 spec:
@@ -215,12 +219,12 @@ spec:
   imagePullSecrets:
     {{- toYaml . | nindent 4 }}
   {{- end }}
-  serviceAccountName: {{ include "portcullis.serviceAccountName" . }}
+  serviceAccountName: {{ include "portcullis.serviceAccountName" . | quote }}
   automountServiceAccountToken: {{ .Values.serviceAccount.automount }}
   enableServiceLinks: false
   terminationGracePeriodSeconds: {{ include "portcullis.gracePeriod" . }}
   {{- with .Values.priorityClassName }}
-  priorityClassName: {{ . }}
+  priorityClassName: {{ . | quote }}
   {{- end }}
   {{- with .Values.podSecurityContext }}
   securityContext:
