@@ -202,6 +202,8 @@ class Allowed(unittest.TestCase):
             "istio: {policies: [{name: a, namespace: shop, targetRefs: [{kind: Service, name: portcullis}], rules: [{}]}]}",
             "strategy: {rollingUpdate: {maxSurge: 0, maxUnavailable: 1}}",
             "strategy: {type: Recreate, rollingUpdate: null}",
+            "strategy: null",
+            "mode: daemonset\nupdateStrategy: null",
             "mode: daemonset\nupdateStrategy: {rollingUpdate: {maxSurge: 0, maxUnavailable: 10%}}",
             "mode: daemonset\nupdateStrategy: {type: OnDelete, rollingUpdate: {maxUnavailable: 1}}",
             "istio: {provider: {timeout: 101ms}}",

@@ -87,7 +87,7 @@
 {{- end -}}
 {{- $rule := .Values.istio.destinationRule -}}
 {{- if and $tls.enabled $rule.enabled -}}
-{{- $way := default dict $rule.trafficPolicy.tls -}}
+{{- $way := dig "tls" dict (default dict $rule.trafficPolicy) -}}
 {{- if not $way -}}
 {{- fail "tls.enabled: say in istio.destinationRule.trafficPolicy.tls whom proxies believe, `{mode: SIMPLE, caCertificates: FILE}` with a file of the proxy's; left out it is the authorities of their system" -}}
 {{- end -}}

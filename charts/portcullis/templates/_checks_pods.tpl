@@ -20,19 +20,21 @@
 {{/* What Kubernetes refuses of the strategies, or takes and never makes a step with. */}}
 {{- define "portcullis.checksOfRollout" -}}
 {{- $nothing := list "0" "0%" -}}
+{{- $key := ternary "strategy" "updateStrategy" (eq .Values.mode "deployment") -}}
+{{- $strategy := default dict (index .Values $key) -}}
+{{- $rolling := default dict $strategy.rollingUpdate -}}
+{{- /* What is left out is as Kubernetes fills it in. */ -}}
+{{- $rolls := eq (default "RollingUpdate" $strategy.type) "RollingUpdate" -}}
 {{- if eq .Values.mode "deployment" -}}
-{{- $rolling := default dict .Values.strategy.rollingUpdate -}}
 {{- $surge := dig "maxSurge" "25%" $rolling | toString -}}
 {{- $unavailable := dig "maxUnavailable" "25%" $rolling | toString -}}
-{{- if and (eq .Values.strategy.type "RollingUpdate") (has $surge $nothing) (has $unavailable $nothing) -}}
+{{- if and $rolls (has $surge $nothing) (has $unavailable $nothing) -}}
 {{- fail "strategy.rollingUpdate: maxSurge and maxUnavailable are both 0, so no pod could ever be replaced" -}}
 {{- end -}}
 {{- else if eq .Values.mode "daemonset" -}}
-{{- $rolling := default dict .Values.updateStrategy.rollingUpdate -}}
-{{- /* As Kubernetes fills them in. */ -}}
 {{- $surge := dig "maxSurge" 0 $rolling | toString -}}
 {{- $unavailable := dig "maxUnavailable" 1 $rolling | toString -}}
-{{- if and (eq .Values.updateStrategy.type "RollingUpdate") (eq (has $surge $nothing) (has $unavailable $nothing)) -}}
+{{- if and $rolls (eq (has $surge $nothing) (has $unavailable $nothing)) -}}
 {{- fail (printf "updateStrategy.rollingUpdate: of maxSurge (%s) and maxUnavailable (%s) a DaemonSet takes one, and the other has to be 0" $surge $unavailable) -}}
 {{- end -}}
 {{- end -}}
