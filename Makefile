@@ -79,7 +79,7 @@ QUICKSTART := $(addprefix policies/,$(shell cat policies/quickstart/files.txt))
 .PHONY: help build test envoy fmt lint doc policies alerts image image-check image-lint release-test release-image release-chart sizing rolling helm chart-test chart-golden kind-test shellcheck opa-diff deny bench ci
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## Build the release binary
 	$(CARGO) build --locked --release
