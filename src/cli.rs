@@ -31,7 +31,7 @@ mod verify;
 
 use std::{io::Write, path::PathBuf, process::ExitCode};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::version::{COMMIT, REGORUS, VERSION};
 
@@ -138,7 +138,7 @@ struct PolicyArguments {
     #[arg(long, value_name = "GLOB", value_delimiter = ',')]
     ignore: Vec<String>,
     /// Read modules without `import rego.v1` as Rego v0
-    #[arg(long)]
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, hide_default_value = true, hide_possible_values = true, value_name = "BOOL", action = ArgAction::Set, overrides_with = "v0_compatible")]
     v0_compatible: bool,
     #[command(flatten)]
     verification: signing::VerificationArguments,

@@ -20,6 +20,8 @@
 mod builtins;
 #[path = "differential/bundles.rs"]
 mod bundles;
+#[path = "differential/difference.rs"]
+mod difference;
 #[path = "differential/generate.rs"]
 mod generate;
 #[path = "differential/masks.rs"]

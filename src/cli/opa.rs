@@ -134,6 +134,11 @@ impl Argument {
     /// For the parser; hidden, because the help is about what has an effect.
     fn described(&self) -> Arg {
         let argument = Arg::new(self.name).long(self.name).hide(true);
+        // What is given twice counts as it was given last.
+        let argument = match self.kind {
+            Kind::Switch | Kind::Number => argument.overrides_with(self.name),
+            Kind::Text => argument,
+        };
         let argument = match self.short {
             Some(short) => argument.short(short),
             None => argument,

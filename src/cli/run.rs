@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use clap::Args;
+use clap::{ArgAction, Args};
 use tokio::runtime::Builder;
 
 use super::{ConfigArguments, PolicyArguments, Usage, load, opa::OpaArguments};
@@ -26,7 +26,7 @@ pub(super) struct Run {
     #[command(flatten)]
     config: ConfigArguments,
     /// Load policies again when their files change
-    #[arg(short, long)]
+    #[arg(short, long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, hide_default_value = true, hide_possible_values = true, value_name = "BOOL", action = ArgAction::Set, overrides_with = "watch")]
     watch: bool,
     /// Admin address, as `portcullis.admin.addr`
     #[arg(long, value_name = "ADDR")]
@@ -41,9 +41,24 @@ pub(super) struct Run {
     opa: OpaArguments,
 }
 
+/// In OPA `-b` makes bundles of all paths, here of the one behind it: a path that would be loaded as
+/// something else, and perhaps not verified, is not.
+fn refuse_doubt(policy: &PolicyArguments) -> Result<()> {
+    match policy.paths.first() {
+        Some(path) if !policy.bundle.is_empty() => {
+            let text = format!(
+                "`{path}` stands beside `--bundle`: write `-b` before each bundle, and a policy that is none into one"
+            );
+            Err(Usage(text).into())
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Loads everything, serves, and ends with success when every check was answered.
 pub(super) fn run(arguments: &Run) -> Result<ExitCode> {
     use_small_pages();
+    refuse_doubt(&arguments.policy)?;
     let config = config(arguments)?;
     let files = load::files(&arguments.policy, &config)?;
     let _log = log::init(config.portcullis.log.level, config.portcullis.log.format)

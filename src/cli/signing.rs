@@ -6,7 +6,7 @@
 use std::{fs, path::PathBuf};
 
 use anyhow::Result;
-use clap::Args;
+use clap::{ArgAction, Args};
 
 use super::{Usage, load::usage};
 use crate::{
@@ -37,7 +37,7 @@ pub(super) struct VerificationArguments {
     #[arg(long, value_name = "GLOB", value_delimiter = ',')]
     pub(super) exclude_files_verify: Vec<String>,
     /// Take bundles whatever their signatures
-    #[arg(long)]
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, hide_default_value = true, hide_possible_values = true, value_name = "BOOL", action = ArgAction::Set, overrides_with = "skip_verify")]
     pub(super) skip_verify: bool,
 }
 

@@ -60,12 +60,13 @@ impl Loader {
 }
 
 fn work(jobs: &Receiver<Job>) {
-    Priority::Loading.take();
     while let Ok(first) = jobs.recv() {
         let mut next = Ok(first);
         while let Ok(job) = next {
             // Whoever waits for the result learns of a panic by its absence.
             drop(catch_unwind(AssertUnwindSafe(job)));
+            // Nobody is answered before the first policy is there: it is in nobody's way.
+            Priority::Loading.take();
             next = jobs.recv_timeout(QUIET);
         }
         give_back();

@@ -17,14 +17,6 @@ pub(crate) struct Case {
     pub(crate) inputs: Vec<String>,
 }
 
-/// A question with both answers, where we answer differently from OPA.
-#[derive(Clone, Debug)]
-pub(crate) struct Difference {
-    pub(crate) case: Case,
-    pub(crate) ours: &'static str,
-    pub(crate) theirs: &'static str,
-}
-
 /// Builds a case whose decision is `data.t.decision`.
 pub(crate) fn case(choices: &[u8]) -> Case {
     let mut generator = Generator {

@@ -1,6 +1,6 @@
 //! Where values of different types are ordered differently from OPA, with both answers.
 
-use crate::generate::{Case, Difference};
+use crate::{difference::Difference, generate::Case};
 
 pub(crate) fn differences() -> Vec<Difference> {
     let row = |expression: &str, ours, theirs| Difference {

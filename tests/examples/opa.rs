@@ -303,6 +303,7 @@ async fn what_would_be_missed_is_refused_with_what_to_do_instead() {
         ),
         (["--server", "--bundle"], "a value is required"),
         (["--server", "--plugin-dir=/plugins"], "unexpected argument"),
+        (["--bundle=first", "second"], "`-b` before each bundle"),
     ] {
         let done = Command::new(env!("CARGO_BIN_EXE_portcullis"))
             .arg("run")
@@ -312,6 +313,29 @@ async fn what_would_be_missed_is_refused_with_what_to_do_instead() {
         let error = String::from_utf8(done.stderr).unwrap();
         assert_eq!(done.status.code(), Some(64), "{arguments:?}: {error}");
         assert!(error.contains(hint), "{arguments:?}: {error}");
+    }
+}
+
+/// Read as far as the policy, which is not there.
+#[tokio::test(flavor = "multi_thread")]
+async fn switches_are_written_as_opa_reads_them() {
+    for (switches, hint) in [
+        ("--watch --watch --pprof --pprof", "nowhere.rego"),
+        (
+            "--watch=true --v0-compatible=false --skip-verify=true",
+            "nowhere.rego",
+        ),
+        ("--watch=perhaps", "invalid value 'perhaps'"),
+    ] {
+        let done = Command::new(env!("CARGO_BIN_EXE_portcullis"))
+            .arg("run")
+            .args(switches.split(' '))
+            .arg("nowhere.rego")
+            .output();
+        let done = done.await.unwrap();
+        let error = String::from_utf8(done.stderr).unwrap();
+        assert_eq!(done.status.code(), Some(64), "{switches}: {error}");
+        assert!(error.contains(hint), "{switches}: {error}");
     }
 }
 

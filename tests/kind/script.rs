@@ -43,9 +43,42 @@ fn run(more: impl FnOnce(&Path)) -> Output {
 
 /// Puts a program there that ends with this code.
 fn program(folder: &Path, name: &str, code: u8) {
+    write_program(folder, name, &format!("exit {code}"));
+}
+
+fn write_program(folder: &Path, name: &str, script: &str) {
     let path = folder.join(name);
-    fs::write(&path, format!("#!/bin/sh\nexit {code}\n")).unwrap();
+    fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
     fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
+}
+
+/// Runs the script as `make kind-test` does, on a machine where only pretended tools are: kind knows `clusters`,
+/// and `create cluster` fails, as everything of `engine` ends with that code. What the script says on standard
+/// error, and what kind and the engine were called with.
+fn run_to_cluster(clusters: &str, engine: &str) -> (String, Vec<String>) {
+    let folder = TempDir::new().unwrap();
+    let calls = folder.path().join("calls");
+    let log = format!("echo \"${{0##*/}} $*\" >>'{}'", calls.display());
+    let kind = format!("{log}\ncase $1 in get) printf '{clusters}' ;; create) exit 1 ;; esac");
+    write_program(folder.path(), "kind", &kind);
+    write_program(folder.path(), "docker", &format!("{log}\n{engine}"));
+    for name in ["cargo", "curl", "go", "kubectl", "make", "tar"] {
+        program(folder.path(), name, 0);
+    }
+    let path = format!("{}:/usr/bin:/bin", folder.path().display());
+    let mut script = Command::new(file("kind/run"));
+    script
+        .env("PATH", path)
+        .env("KIND", folder.path().join("kind"));
+    for name in ["ISTIOCTL", "HELM", "GATEWAY_API_VERSION"] {
+        script.env(name, "unused");
+    }
+    script.env("TMPDIR", folder.path()).env_remove("KEEP");
+    let output = script.output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let calls = fs::read_to_string(calls).unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    (said, calls.lines().map(str::to_owned).collect())
 }
 
 fn expect_nothing_run(output: &Output, why: &str) {
@@ -87,6 +120,48 @@ fn with_everything_there_it_goes_on() {
         said.ends_with("KIND: is said by make kind-test\n"),
         "{said}"
     );
+}
+
+#[test]
+fn a_cluster_of_the_same_name_is_refused_at_once_and_stays() {
+    let (said, calls) = run_to_cluster("other\\nportcullis\\n", "exit 0");
+    assert!(
+        said.starts_with("kind-test: there is a cluster `portcullis` already; "),
+        "{said}"
+    );
+    assert_eq!(calls, ["docker info", "kind get clusters"]);
+}
+
+#[test]
+fn a_run_that_ends_before_its_cluster_begins_deletes_none() {
+    let (_, calls) = run_to_cluster("", "[ \"$1\" = info ]");
+    let [.., last] = &calls[..] else {
+        panic!("nothing was called");
+    };
+    assert!(last.starts_with("docker build "), "{calls:?}");
+    assert!(
+        !calls.iter().any(|call| call.contains("delete")),
+        "{calls:?}"
+    );
+}
+
+#[test]
+fn a_cluster_that_was_half_made_is_deleted() {
+    // A name that only begins in the same way is another cluster.
+    let (_, calls) = run_to_cluster("portcullis-2\\n", "exit 0");
+    let kind: Vec<_> = calls
+        .iter()
+        .filter(|call| call.starts_with("kind "))
+        .map(|call| call.split(" --").next().unwrap())
+        .collect();
+    let want = [
+        "kind get clusters",
+        "kind get clusters",
+        "kind create cluster",
+        "kind export logs",
+        "kind delete cluster",
+    ];
+    assert_eq!(kind, want);
 }
 
 #[test]

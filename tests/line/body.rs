@@ -127,8 +127,8 @@ fn bodies_that_are_not_whole() -> Vec<Case> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_that_arrived_whole_is_judged_and_any_other_is_never_taken_for_it() {
-    let by_default_allowed = Server::start(DEFAULT_ALLOW, &[]).await;
-    let by_default_denied = Server::start(DEFAULT_DENY, &[]).await;
+    let by_default_allowed = Server::start(DEFAULT_ALLOW, PATIENT).await;
+    let by_default_denied = Server::start(DEFAULT_DENY, PATIENT).await;
     for (name, request, allowed, denied) in [whole_bodies(), bodies_that_are_not_whole()].concat() {
         for (server, expected, policy) in [
             (&by_default_allowed, allowed, "allow"),
@@ -139,3 +139,6 @@ async fn a_body_that_arrived_whole_is_judged_and_any_other_is_never_taken_for_it
         }
     }
 }
+
+/// What a body is taken for is told, however busy the machine is.
+const PATIENT: &[&str] = &["portcullis.budget=10s"];

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Keys, VERIFIED, case, claims, set, unsigned};
-use crate::generate::Difference;
+use crate::difference::Difference;
 
 #[expect(clippy::too_many_lines, reason = "one row for each case")]
 pub(crate) fn differences() -> Vec<Difference> {
