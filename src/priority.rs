@@ -1,4 +1,4 @@
-//! Which threads come after those that answer checks, and how far after.
+//! How other threads stand behind those that answer checks.
 
 use std::{
     cell::Cell,
@@ -9,9 +9,6 @@ use std::{
 /// What a thread does that answers no checks. The order is that of what may wait the longest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Priority {
-    /// Tells of checks that are decided. Where every core is busy with checks it gets a quarter of one,
-    /// about what telling of them takes; what finds no time is dropped and counted.
-    Telling,
     /// Makes a policy ready. It gets a tenth of a busy core: a load comes to its end under overload too.
     Loading,
     /// Decides the checks that take long, behind all others.
@@ -28,17 +25,16 @@ impl Priority {
     /// As `setpriority(2)` counts it: each step up is a tenth less of a contended core.
     const fn nice(self) -> i32 {
         match self {
-            Self::Telling => 5,
             Self::Loading => 10,
             Self::Lane => 19,
         }
     }
 }
 
-/// To be called between two pieces of work: whoever waits for this core goes first. A low priority alone
-/// does not do that: a thread that runs keeps its core to the end of its slice, which is longer than many
-/// checks. Once a thread has waited for [`SHARE`] times as long as it has worked it waits no more for a
-/// while: where the core is never free it falls behind by its priority, and not for ever.
+/// To be called between two pieces of work of a thread that tells of checks: one that waits for this core
+/// goes first. A thread that runs keeps its core to the end of its slice, which is longer than many checks.
+/// Low priority would not help there, and where the core is never free it would lose most of what is to
+/// be told. So who has waited for as long as it has worked waits no more for a while.
 pub(crate) fn give_way() {
     let mut turn = TURN.get().unwrap_or_else(Turn::begin);
     if turn.may_wait(Instant::now()) {
@@ -73,7 +69,7 @@ impl Turn {
             self.worked = self.worked.mul_f64(0.5);
             self.waited = self.waited.mul_f64(0.5);
         }
-        self.waited <= self.worked.saturating_mul(SHARE)
+        self.waited <= self.worked
     }
 
     fn waited_until(&mut self, now: Instant) {
@@ -86,9 +82,6 @@ thread_local! {
     static TURN: Cell<Option<Turn>> = const { Cell::new(None) };
 }
 
-/// Who has waited for so many times what it has worked has done its part: the quarter of a core that
-/// [`Priority::Telling`] has.
-const SHARE: u32 = 3;
 /// What was longer ago counts less and less.
 const OF_LATE: Duration = Duration::from_millis(100);
 
@@ -101,16 +94,16 @@ mod tests {
         let nice = || rustix::process::getpriority_process(None).unwrap();
         let before = nice();
         let lowered = thread::spawn(move || {
-            Priority::Telling.take();
+            Priority::Loading.take();
             (nice(), thread::spawn(nice).join().unwrap())
         });
-        let want = Priority::Telling.nice().max(before);
+        let want = Priority::Loading.nice().max(before);
         assert_eq!(lowered.join().unwrap(), (want, want));
         assert_eq!(nice(), before);
     }
 
     #[test]
-    fn who_was_kept_waiting_for_three_quarters_of_the_time_waits_no_more() {
+    fn who_was_kept_waiting_for_half_of_the_time_waits_no_more() {
         let start = Instant::now();
         let at = |ms| start.checked_add(Duration::from_millis(ms)).unwrap();
         let mut turn = Turn {
@@ -119,11 +112,11 @@ mod tests {
             waited: Duration::ZERO,
         };
         assert!(turn.may_wait(at(1)));
-        turn.waited_until(at(4));
-        assert!(turn.may_wait(at(4)), "three for one");
-        turn.waited_until(at(5));
-        assert!(!turn.may_wait(at(5)), "four for one");
-        assert!(turn.may_wait(at(6)), "four for two");
+        turn.waited_until(at(2));
+        assert!(turn.may_wait(at(2)), "one for one");
+        turn.waited_until(at(3));
+        assert!(!turn.may_wait(at(3)), "two for one");
+        assert!(turn.may_wait(at(4)), "two for two");
     }
 
     #[test]
@@ -135,7 +128,7 @@ mod tests {
             waited: Duration::from_secs(1),
         };
         let after = |ms| start.checked_add(Duration::from_millis(ms)).unwrap();
-        // Of a second it would be a third otherwise.
+        // It would be a second otherwise.
         let working = (0..100).take_while(|ms| !turn.may_wait(after(*ms))).count();
         assert!((1..60).contains(&working), "{working} ms");
     }

@@ -15,7 +15,6 @@ use memchr::memchr_iter;
 
 use crate::{
     clock::Clock,
-    priority::Priority,
     telemetry::{
         Metrics, SinkFailed, SinkRecovered,
         decision_log::{Sink, SinkCause},
@@ -102,10 +101,9 @@ impl Lines {
         });
         let name = format!("log-{}", shared.options.sink.as_str());
         let of_thread = Arc::clone(&shared);
-        thread::Builder::new().name(name).spawn(move || {
-            Priority::Telling.take();
-            run(&of_thread, output);
-        })?;
+        thread::Builder::new()
+            .name(name)
+            .spawn(move || run(&of_thread, output))?;
         Ok(Self(shared))
     }
 

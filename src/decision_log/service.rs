@@ -23,7 +23,6 @@ use tokio::runtime::Handle;
 use self::{desk::Desk, inbox::Inbox, upload::Uploader};
 use super::{Entry, Sink, rate::Rate};
 use crate::{
-    priority::Priority,
     services::Service,
     telemetry::{
         Metrics,
@@ -103,7 +102,6 @@ impl ServiceSink {
         let builder = thread::Builder::new().name("log-service".to_owned());
         let (running, ended) = mpsc::sync_channel(1);
         builder.spawn(move || {
-            Priority::Telling.take();
             desk.run();
             drop::<mpsc::SyncSender<()>>(running);
         })?;

@@ -8,11 +8,10 @@ use std::{
     io::{self, IsTerminal},
     str::FromStr,
     sync::OnceLock,
-    thread,
 };
 
 use tracing::{Event, Subscriber, level_filters::LevelFilter};
-use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
+use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{
     Layer,
     filter::Targets,
@@ -24,8 +23,6 @@ use tracing_subscriber::{
     registry::LookupSpan,
     util::{SubscriberInitExt, TryInitError},
 };
-
-use crate::priority::Priority;
 
 /// How much is logged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -69,29 +66,16 @@ pub struct Guard {
 /// Sends the log of this process to standard error. Fails when there is a log already.
 pub fn init(level: Level, format: Format) -> Result<Guard, TryInitError> {
     let colour = io::stderr().is_terminal();
-    let (writer, writing) = non_blocking();
+    let (writer, writing) = NonBlockingBuilder::default()
+        .lossy(true)
+        .buffered_lines_limit(MAX_WAITING)
+        .thread_name("log")
+        .finish(io::stderr());
     let dropped = writer.error_counter();
     subscriber(level, format, colour, writer).try_init()?;
     // The first and only log.
     let _first = DROPPED.set(dropped);
     Ok(Guard { _writing: writing })
-}
-
-/// Its thread has the priority of the one that starts it, which is therefore one of its own.
-fn non_blocking() -> (NonBlocking, WorkerGuard) {
-    let start = || {
-        NonBlockingBuilder::default()
-            .lossy(true)
-            .buffered_lines_limit(MAX_WAITING)
-            .thread_name("log")
-            .finish(io::stderr())
-    };
-    let lowered = || {
-        Priority::Telling.take();
-        start()
-    };
-    let started = thread::scope(|scope| scope.spawn(lowered).join());
-    started.unwrap_or_else(|_panic| start())
 }
 
 /// How many lines of this process' log were dropped, because too many waited.

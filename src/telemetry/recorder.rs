@@ -25,12 +25,7 @@ use super::{
     metrics::QueueFull,
     record::{Record, Recorded},
 };
-use crate::{
-    identity::Xfcc,
-    outcome::Answer,
-    priority::{Priority, give_way},
-    request::RequestView,
-};
+use crate::{identity::Xfcc, outcome::Answer, priority::give_way, request::RequestView};
 
 /// How much may wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -170,7 +165,6 @@ impl Recorder {
         let (at_end, ended) = mpsc::channel();
         let builder = thread::Builder::new().name("recorder".to_owned());
         let running = builder.spawn(move || {
-            Priority::Telling.take();
             desk.run();
             drop(at_end);
         })?;
@@ -226,11 +220,20 @@ impl Shared {
             return Err(QueueFull::Records);
         }
         // The thread looks by itself soon; it is woken only before there is too much.
-        let half = records > self.max_records / 2 || waiting > self.max_bytes / 2;
-        if half && let Some(thread) = self.thread.get() {
+        if self.is_half(records, waiting)
+            && let Some(thread) = self.thread.get()
+        {
             thread.unpark();
         }
         Ok(())
+    }
+
+    fn is_half(&self, records: usize, bytes: usize) -> bool {
+        records > self.max_records / 2 || bytes > self.max_bytes / 2
+    }
+
+    fn is_half_full(&self) -> bool {
+        self.is_half(self.queue.len(), self.bytes.load(Relaxed))
     }
 
     /// Whether the end is near, and what time is left is for handing on what was told already.
@@ -293,6 +296,7 @@ impl Desk {
     /// Tells of everything that waits; at the end only while there is time for it.
     fn tell_all(&mut self) {
         let mut told = 0_u32;
+        let mut behind = false;
         while let Some(record) = self.shared.pop() {
             if self.shared.is_out_of_time() {
                 let log = self.shared.metrics.decision_log();
@@ -300,7 +304,11 @@ impl Desk {
                 continue;
             }
             self.tell(&record);
-            give_way();
+            // Who is behind would lose records, and has caught up when there is none.
+            behind |= self.shared.is_half_full();
+            if !behind {
+                give_way();
+            }
             told = told.wrapping_add(1);
             if told.is_multiple_of(SHOWN_EVERY) {
                 self.shared.show_waiting();

@@ -26,7 +26,6 @@ use super::{
 };
 use crate::{
     digest::Digest,
-    priority::Priority,
     telemetry::{ExportFailed, ExportGoesOn},
 };
 
@@ -85,7 +84,6 @@ impl<S: Signal> Exporter<S> {
             .build()?;
         let thread = thread::Builder::new().name(format!("otlp-{}", self.what));
         thread.spawn(move || {
-            Priority::Telling.take();
             runtime.block_on(self.run());
             // Who waited for it may have gone.
             let _waited_for = done.send(());
