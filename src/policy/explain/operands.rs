@@ -56,6 +56,24 @@ pub(super) fn of(place: &Place<'_>, statement: &LiteralStmt) -> (Vec<Piece>, Vec
     (found.pieces, found.operands)
 }
 
+/// What must hold before `statement` is asked. In a body `some k, v in x` ends it where `x` is no
+/// collection; inside of another query, where questions stand, the interpreter fails there.
+pub(super) fn guard(statement: &LiteralStmt) -> Option<String> {
+    let Literal::SomeIn {
+        key: Some(_),
+        collection,
+        ..
+    } = &statement.literal
+    else {
+        return None;
+    };
+    let collection = text_of(collection)?;
+    let with = with_text(statement);
+    Some(format!(
+        r#"{{"array", "object", "set"}}[type_name({collection})]{with}"#
+    ))
+}
+
 /// ` with input.x as y`, as it stands behind the statement.
 fn with_text(statement: &LiteralStmt) -> String {
     let texts = statement.with_mods.iter().filter_map(|with| {

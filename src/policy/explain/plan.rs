@@ -285,11 +285,13 @@ impl Planner<'_> {
         }
         locals.extend(used.iter().cloned());
         let text = text_between(&statement.span, &statement.span)?;
-        let evaluated = if used.is_empty() {
-            text.clone()
-        } else {
-            format!("some {}\n{text}", used.join(", "))
-        };
+        let declared = (!used.is_empty()).then(|| format!("some {}", used.join(", ")));
+        let guard = operands::guard(statement);
+        let evaluated: Vec<String> = declared
+            .into_iter()
+            .chain(guard)
+            .chain([text.clone()])
+            .collect();
         let (pieces, operands) = operands::of(&place, statement);
         let every = self.every(begin, statement, known);
         let open = locals.difference(&gives).cloned().collect();
@@ -297,7 +299,7 @@ impl Planner<'_> {
         Some(Step {
             at,
             text,
-            evaluated,
+            evaluated: evaluated.join("\n"),
             row: statement.span.line,
             negated: matches!(statement.literal, Literal::NotExpr { .. }),
             known: known.iter().cloned().collect(),

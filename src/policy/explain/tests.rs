@@ -154,6 +154,22 @@ fn errors_are_told_where_they_happen() {
 }
 
 #[test]
+fn an_iteration_over_no_collection_stops_there_and_one_over_a_collection_goes_on() {
+    let policy = r"package a
+allow if {
+  some k, v in input.x
+  [k | some v in input.x]
+}
+";
+    let stopped = told(&[policy], &allow(), &[r#"{"x":1}"#]);
+    assert!(stopped.contains("data.a.allow is undefined"), "{stopped}");
+    assert!(!stopped.contains("not known"), "{stopped}");
+    let held = told(&[policy], &allow(), &[r#"{"x":{"b":2}}"#]);
+    assert!(held.contains("data.a.allow is true"), "{held}");
+    assert!(!held.contains("not known"), "{held}");
+}
+
+#[test]
 fn what_a_record_hides_is_named() {
     let policy = "package a\nallow if input.attributes.metadata_context.tier == \"premium\"";
     let explainer = explainer(&[policy], &allow());
