@@ -197,7 +197,7 @@ pub(crate) fn ask(opa: &str, cases: &[Case]) -> BTreeMap<(usize, usize), String>
             continue;
         }
         included.push(at);
-        let base: serde_json::Value = serde_json::from_str(&case.data).expect("JSON");
+        let base: Value = serde_json::from_str(&case.data).expect("JSON");
         data.insert(format!("c{at}"), base);
     }
     let data = serde_json::to_vec(&data).expect("JSON");
@@ -241,7 +241,7 @@ fn ask_run(
             .output()
             .expect("opa runs");
         if output.status.success() {
-            let result: BTreeMap<String, Vec<serde_json::Value>> =
+            let result: BTreeMap<String, Vec<Value>> =
                 serde_json::from_slice(&output.stdout).expect("OPA's JSON");
             for (at, values) in result {
                 let text = values
