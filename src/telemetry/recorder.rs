@@ -220,20 +220,11 @@ impl Shared {
             return Err(QueueFull::Records);
         }
         // The thread looks by itself soon; it is woken only before there is too much.
-        if self.is_half(records, waiting)
-            && let Some(thread) = self.thread.get()
-        {
+        let half = records > self.max_records / 2 || waiting > self.max_bytes / 2;
+        if half && let Some(thread) = self.thread.get() {
             thread.unpark();
         }
         Ok(())
-    }
-
-    fn is_half(&self, records: usize, bytes: usize) -> bool {
-        records > self.max_records / 2 || bytes > self.max_bytes / 2
-    }
-
-    fn is_half_full(&self) -> bool {
-        self.is_half(self.queue.len(), self.bytes.load(Relaxed))
     }
 
     /// Whether the end is near, and what time is left is for handing on what was told already.
@@ -296,7 +287,6 @@ impl Desk {
     /// Tells of everything that waits; at the end only while there is time for it.
     fn tell_all(&mut self) {
         let mut told = 0_u32;
-        let mut behind = false;
         while let Some(record) = self.shared.pop() {
             if self.shared.is_out_of_time() {
                 let log = self.shared.metrics.decision_log();
@@ -304,11 +294,7 @@ impl Desk {
                 continue;
             }
             self.tell(&record);
-            // Who is behind would lose records, and has caught up when there is none.
-            behind |= self.shared.is_half_full();
-            if !behind {
-                give_way();
-            }
+            give_way();
             told = told.wrapping_add(1);
             if told.is_multiple_of(SHOWN_EVERY) {
                 self.shared.show_waiting();
