@@ -20,6 +20,8 @@ mod bundle_server;
 mod envoy;
 #[path = "examples/envoy_gateway.rs"]
 mod envoy_gateway;
+#[path = "examples/example.rs"]
+mod example;
 #[path = "e2e/gate.rs"]
 #[expect(dead_code, reason = "other tests use the rest")]
 mod gate;

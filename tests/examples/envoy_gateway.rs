@@ -7,28 +7,9 @@ use std::fs;
 
 use serde_json::{Map, Value, json};
 
-use crate::{envoy::Envoy, gate::Gate, repository, upstream::Upstream};
-
-/// The example, running.
-struct Example {
-    upstream: Upstream,
-    gate: Gate,
-    envoy: Envoy,
-}
+use crate::{example::Example, repository};
 
 impl Example {
-    async fn start() -> Self {
-        let upstream = Upstream::start().await;
-        let policy = repository("docs/examples/envoy/policy.rego");
-        let gate = Gate::start(Some(&policy), &["--log-level", "debug"]).await;
-        let envoy = Envoy::configured(&configuration(gate.port(), upstream.port())).await;
-        Self {
-            upstream,
-            gate,
-            envoy,
-        }
-    }
-
     /// The status of a request to a host of the gateway.
     async fn status(&self, method: &str, host: &str, path: &str) -> u16 {
         let url = format!("http://127.0.0.1:{}{path}", self.envoy.port(LISTENER));
@@ -105,7 +86,7 @@ fn configuration(gate: u16, application: u16) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_route_of_the_security_policy_is_asked_about_with_its_context_extensions() {
-    let example = Example::start().await;
+    let example = Example::start(configuration).await;
     let host = "shop.example.com";
     assert_eq!(example.status("GET", host, "/orders/1").await, 200);
     assert_eq!(example.status("POST", host, "/orders/2").await, 403);
@@ -126,7 +107,7 @@ async fn the_route_of_the_security_policy_is_asked_about_with_its_context_extens
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gate_that_is_gone_closes_the_route() {
-    let mut example = Example::start().await;
+    let mut example = Example::start(configuration).await;
     let host = "shop.example.com";
     assert_eq!(example.status("GET", host, "/orders").await, 200);
     example.gate.kill().await;

@@ -8,28 +8,9 @@ use tokio::{
     net::TcpSocket,
 };
 
-use crate::{envoy::Envoy, gate::Gate, repository, soon, upstream::Upstream};
-
-/// The example, running.
-struct Example {
-    upstream: Upstream,
-    gate: Gate,
-    envoy: Envoy,
-}
+use crate::{example::Example, repository, soon};
 
 impl Example {
-    async fn start() -> Self {
-        let upstream = Upstream::start().await;
-        let policy = repository("docs/examples/envoy/policy.rego");
-        let gate = Gate::start(Some(&policy), &["--log-level", "debug"]).await;
-        let envoy = Envoy::configured(&configuration(gate.port(), upstream.port())).await;
-        Self {
-            upstream,
-            gate,
-            envoy,
-        }
-    }
-
     /// The status that a request is answered with; the path is sent as it is written.
     async fn request(&self, method: &str, path: &str) -> u16 {
         let answer = self.exchange("http", Ipv4Addr::LOCALHOST, method, path);
@@ -90,7 +71,7 @@ fn configuration(gate: u16, application: u16) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn http_is_let_through_or_refused_under_one_decision_id_in_both_logs() {
-    let example = Example::start().await;
+    let example = Example::start(configuration).await;
     assert_eq!(example.request("GET", "/orders/7").await, 200);
     assert_eq!(example.upstream.requests(), 1);
     for (method, path) in [("POST", "/orders/8"), ("GET", "/invoices")] {
@@ -114,7 +95,7 @@ async fn http_is_let_through_or_refused_under_one_decision_id_in_both_logs() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_path_has_one_spelling_for_policy_and_application() {
-    let example = Example::start().await;
+    let example = Example::start(configuration).await;
     assert_eq!(example.request("GET", "/x/..//orders").await, 200);
     example.gate.decided("/orders", 1).await;
     // The policy reads `orders` first in both, as they are written.
@@ -126,7 +107,7 @@ async fn a_path_has_one_spelling_for_policy_and_application() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tcp_is_let_through_from_this_machine_only() {
-    let example = Example::start().await;
+    let example = Example::start(configuration).await;
     let answer = example.over_tcp(Ipv4Addr::LOCALHOST).await;
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     assert_eq!(example.over_tcp(Ipv4Addr::new(127, 0, 0, 2)).await, "");
@@ -143,7 +124,7 @@ async fn tcp_is_let_through_from_this_machine_only() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gate_that_is_gone_closes_everything_but_what_is_open_on_purpose() {
-    let mut example = Example::start().await;
+    let mut example = Example::start(configuration).await;
     assert_eq!(example.request("GET", "/orders").await, 200);
     assert_eq!(example.request("GET", "/healthz").await, 200);
     example.gate.kill().await;
@@ -156,7 +137,7 @@ async fn a_gate_that_is_gone_closes_everything_but_what_is_open_on_purpose() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn envoy_asks_for_the_health_of_the_gate() {
-    let example = Example::start().await;
+    let example = Example::start(configuration).await;
     assert_eq!(example.request("GET", "/orders").await, 200);
     let healthy = example
         .envoy
